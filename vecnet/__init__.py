@@ -1,0 +1,66 @@
+"""vecnet: the network for User Mode Linux.
+
+It makes the host's end of every vector transport, writes the matching string for the guest, and proves the wire with
+packets. Names are loaded when they are first used, so that a command starts as fast as what it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "VecDevice": "vecnet.vecstring",
+    "Explanation": "vecnet.vecstring",
+    "parse": "vecnet.vecstring",
+    "explain": "vecnet.vecstring",
+    "Tap": "vecnet.transports.tap",
+    "Hybrid": "vecnet.transports.hybrid",
+    "Raw": "vecnet.transports.raw",
+    "Gre": "vecnet.transports.gre",
+    "L2tpv3": "vecnet.transports.l2tpv3",
+    "Bess": "vecnet.transports.bess",
+    "Fd": "vecnet.transports.fd",
+    "Topology": "vecnet.topology",
+    "load": "vecnet.topology",
+    "Port": "vecnet.datapath",
+    "open_port": "vecnet.datapath",
+    "VecnetError": "vecnet.errors",
+    "InputError": "vecnet.errors",
+    "VecStringError": "vecnet.errors",
+    "HostError": "vecnet.errors",
+    "PortError": "vecnet.errors",
+}
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from vecnet.datapath import Port as Port
+    from vecnet.datapath import open_port as open_port
+    from vecnet.errors import HostError as HostError
+    from vecnet.errors import InputError as InputError
+    from vecnet.errors import PortError as PortError
+    from vecnet.errors import VecnetError as VecnetError
+    from vecnet.errors import VecStringError as VecStringError
+    from vecnet.topology import Topology as Topology
+    from vecnet.topology import load as load
+    from vecnet.transports.bess import Bess as Bess
+    from vecnet.transports.fd import Fd as Fd
+    from vecnet.transports.gre import Gre as Gre
+    from vecnet.transports.hybrid import Hybrid as Hybrid
+    from vecnet.transports.l2tpv3 import L2tpv3 as L2tpv3
+    from vecnet.transports.raw import Raw as Raw
+    from vecnet.transports.tap import Tap as Tap
+    from vecnet.vecstring import Explanation as Explanation
+    from vecnet.vecstring import VecDevice as VecDevice
+    from vecnet.vecstring import explain as explain
+    from vecnet.vecstring import parse as parse
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vecnet' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,117 @@
+"""The exception tree of vecnet.
+
+::
+
+    VecnetError                 whatever vecnet raises on purpose
+    ├── InputError              what was written is wrong: a string, a topology, an argument      (exit 2)
+    │   └── VecStringError      … of a vec string
+    ├── HostError               the host could not be brought to the state that was asked for     (exit 1)
+    │   ├── KernelLacksError    this kernel has no such kind of interface; names the module
+    │   ├── NotOursError        an interface of that name exists and vecnet did not make it
+    │   ├── InUseError          a running guest uses what would have to be changed
+    │   └── BusyError           another vecnet works in the same network namespace
+    └── PortError               a vec string could not be opened, or frames could not be moved    (exit 1)
+        ├── PermissionMissing   a capability or a file's permission is missing
+        ├── InterfaceMissing    the interface is not there or is down
+        ├── ListenerMissing     nobody listens on the other side (bess)
+        ├── AddressMissing      the local address is on no interface, or no route leads to the remote one
+        └── PortClosed          the port was closed, maybe by another thread
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+EXIT_FAILED = 1
+EXIT_INPUT = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: a sentence, what to write instead, and where."""
+
+    message: str
+    instead: str = ""
+    where: Position | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        mend = f"; {self.instead}" if self.instead else ""
+        return f"{place}{self.message}{mend}"
+
+
+class VecnetError(Exception):
+    """Whatever vecnet raises on purpose; `exit_code` is what the command line exits with."""
+
+    exit_code = EXIT_FAILED
+
+
+class InputError(VecnetError):
+    """What was written is wrong. `problems` holds every mistake found, not only the first."""
+
+    exit_code = EXIT_INPUT
+
+    def __init__(self, problems: Iterable[Problem] | str) -> None:
+        self.problems = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class VecStringError(InputError):
+    """A vec string that no guest takes as it is meant."""
+
+
+class HostError(VecnetError):
+    """The host could not be brought to the state that was asked for."""
+
+
+class KernelLacksError(HostError):
+    """This kernel has no such kind of interface; the message names the module."""
+
+
+class NotOursError(HostError):
+    """An interface of that name exists and does not carry this topology's mark."""
+
+
+class InUseError(HostError):
+    """A running guest uses what would have to be changed."""
+
+
+class BusyError(HostError):
+    """Another vecnet works in the same network namespace."""
+
+
+class PortError(VecnetError):
+    """A vec string could not be opened, or frames could not be moved."""
+
+
+class PermissionMissing(PortError):
+    """A capability or a file's permission is missing."""
+
+
+class InterfaceMissing(PortError):
+    """The interface is not there or is down."""
+
+
+class ListenerMissing(PortError):
+    """Nobody listens on the other side."""
+
+
+class AddressMissing(PortError):
+    """The local address is on no interface, or no route leads to the remote one."""
+
+
+class PortClosed(PortError):
+    """The port was closed, maybe by another thread."""

@@ -1,0 +1,283 @@
+"""Kinds of values: how each is read from text, named to people, and described to a JSON Schema.
+
+A vec string and a topology file are both text. What a value of each kind may be is said here once, for both.
+`parse` takes the text and returns the value or raises ValueError, whose message ends in what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Any
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+Schema = dict[str, Any]
+
+IFNAMSIZ = 16  # linux/if.h, with the closing NUL
+UNIX_PATH_MAX = 108  # linux/un.h, with the closing NUL
+
+_TRUE = {"on", "true", "yes", "y", "1"}
+_FALSE = {"off", "false", "no", "n", "0"}
+
+
+class Kind:
+    """A kind of value. `expects` ends the sentence "… expects"."""
+
+    expects = "a value"
+
+    def parse(self, text: str) -> Any:
+        raise ValueError(text)
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+    def _refuse(self, text: str) -> ValueError:
+        return ValueError(f"{text!r} is not {self.expects}" if text else f"the value is empty, expected {self.expects}")
+
+
+@dataclass(frozen=True)
+class Integer(Kind):
+    """A whole number, decimal or 0x…, from `low` to `high`."""
+
+    low: int
+    high: int
+
+    @property
+    def expects(self) -> str:  # type: ignore[override]
+        return f"a whole number from {self.low} to {_round(self.high)}"
+
+    def parse(self, text: str) -> int:
+        if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*|0[xX][0-9a-fA-F]+)", text):
+            raise self._refuse(text)
+        value = int(text, 0)
+        if not self.low <= value <= self.high:
+            raise self._refuse(text)
+        return value
+
+    def schema(self) -> Schema:
+        number = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [number, {"type": "string", "pattern": "^(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)$"}]}
+
+
+def _round(number: int) -> str:
+    return hex(number) if number > 0xFFFF and (number + 1) & number == 0 else str(number)
+
+
+class Flag(Kind):
+    """On or off, in YAML 1.1's and 1.2's words and as 0 or 1."""
+
+    expects = "on or off"
+
+    def parse(self, text: str) -> bool:
+        word = text.lower()
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise self._refuse(text)
+
+    def schema(self) -> Schema:
+        return {"enum": [True, False, 0, 1, *sorted(_TRUE | _FALSE)]}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One word of a few. Where "on" and "off" are among them, their YAML synonyms are too."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expects(self) -> str:  # type: ignore[override]
+        return "one of " + ", ".join(self.words)
+
+    def parse(self, text: str) -> str:
+        word = text.lower()
+        if word in _TRUE and "on" in self.words:
+            return "on"
+        if word in _FALSE and "off" in self.words:
+            return "off"
+        if word not in self.words:
+            raise self._refuse(text)
+        return word
+
+    def schema(self) -> Schema:
+        if {"on", "off"} <= set(self.words):
+            return {"enum": [*dict.fromkeys([*self.words, True, False, 0, 1, *sorted(_TRUE | _FALSE)])]}
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class IntegerChoice(Kind):
+    """One number of a few, such as the lengths that a cookie may have."""
+
+    numbers: tuple[int, ...]
+
+    @property
+    def expects(self) -> str:  # type: ignore[override]
+        return "one of " + ", ".join(map(str, self.numbers))
+
+    def parse(self, text: str) -> int:
+        if text not in map(str, self.numbers):
+            raise self._refuse(text)
+        return int(text)
+
+    def schema(self) -> Schema:
+        return {"enum": [*self.numbers, *map(str, self.numbers)]}
+
+
+class Word(Kind):
+    """Any text that is not empty and that a vec string can carry."""
+
+    expects = "a text"
+
+    def parse(self, text: str) -> str:
+        if not text:
+            raise self._refuse(text)
+        for char in ",=":
+            if char in text:
+                raise ValueError(
+                    f"{text!r} holds a {char!r}, which a vec string cannot carry: choose a name without it"
+                )
+        if any(c.isspace() or not c.isprintable() for c in text):
+            raise ValueError(f"{text!r} holds white space, at which a kernel's command line ends the string")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "pattern": r"^[^,=\s]+$"}
+
+
+class IfName(Word):
+    """The name of a network interface (net/core/dev.c, dev_valid_name)."""
+
+    expects = f"an interface name of 1 to {IFNAMSIZ - 1} bytes"
+
+    def parse(self, text: str) -> str:
+        super().parse(text)
+        size = len(text.encode())
+        if size >= IFNAMSIZ:
+            raise ValueError(f"{text!r} has {size} bytes, and an interface name has at most {IFNAMSIZ - 1}: shorten it")
+        if text in (".", "..") or set(text) & set("/:"):
+            raise ValueError(f"{text!r} is not {self.expects} without '/' and ':'")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r"^[^,=\s/:]+$"}
+
+
+class UnixPath(Word):
+    """The path of a Unix domain socket (unix(7))."""
+
+    expects = f"the path of a Unix socket, of at most {UNIX_PATH_MAX - 1} bytes"
+
+    def parse(self, text: str) -> str:
+        super().parse(text)
+        size = len(text.encode())
+        if size >= UNIX_PATH_MAX:
+            raise ValueError(
+                f"the path {text!r} has {size} bytes, and a Unix socket's has at most {UNIX_PATH_MAX - 1}: "
+                "choose a shorter folder, such as /run"
+            )
+        return text
+
+
+class Mac(Kind):
+    """A unicast Ethernet address, xx:xx:xx:xx:xx:xx; lower case once parsed."""
+
+    expects = "a unicast MAC address such as 02:00:00:00:00:01"
+
+    def parse(self, text: str) -> str:
+        if not re.fullmatch(r"(?i:[0-9a-f]{2}(:[0-9a-f]{2}){5})", text):
+            raise self._refuse(text)
+        octets = bytes.fromhex(text.replace(":", ""))
+        if octets[0] & 1:
+            raise ValueError(f"{text} is a multicast address: clear the lowest bit of its first byte")
+        if not any(octets):
+            raise self._refuse(text)
+        return text.lower()
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"}
+
+
+class IpAddress(Kind):
+    """An IPv4 or IPv6 address, canonical once parsed."""
+
+    expects = "an IPv4 or IPv6 address"
+
+    def parse(self, text: str) -> str:
+        if "%" in text:
+            raise ValueError(f"{text!r} has a scope, which a vec string cannot carry: use an address of global scope")
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            raise self._refuse(text) from None
+
+
+class Host(Word):
+    """An outer address in a vec string: IPv4, IPv6, or a name that the guest resolves when it opens the device."""
+
+    expects = "an IPv4 or IPv6 address, or a host name"
+
+    def parse(self, text: str) -> str:
+        super().parse(text)
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            pass
+        if not re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?", text) or (
+            re.fullmatch(r"[0-9.]+", text)
+        ):
+            raise self._refuse(text)
+        return text
+
+
+class IpInterface(Kind):
+    """An address with its prefix, 10.0.0.1/24."""
+
+    expects = "an address with its prefix length, such as 10.0.0.1/24"
+
+    def parse(self, text: str) -> str:
+        try:
+            if "/" not in text:
+                raise ValueError(text)
+            return str(ipaddress.ip_interface(text))
+        except ValueError:
+            raise self._refuse(text) from None
+
+
+class Account(Kind):
+    """The name or number of a user or group; looked up on the host when it is needed."""
+
+    expects = "a user's or group's name or number"
+
+    def parse(self, text: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?", text):
+            raise self._refuse(text)
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": ["string", "integer"]}
+
+
+class FreeText(Kind):
+    """Any text that is not empty: names and paths that never enter a vec string."""
+
+    expects = "a text"
+
+    def parse(self, text: str) -> str:
+        if not text or not text.isprintable():
+            raise self._refuse(text)
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
+
+
+def is_v6(host: str) -> bool | None:
+    """Whether `host` is an IPv6 literal; None for a name, of which only the guest will know."""
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return None

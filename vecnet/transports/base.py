@@ -1,0 +1,143 @@
+"""What every transport has: the options common to all, the registry, and the rules of construction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from vecnet.errors import Problem, VecStringError
+from vecnet.kinds import Flag, Integer, Mac
+from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Sides
+
+REGISTRY: dict[str, type[Transport]] = {}
+
+ETHERNET_HEADER = 14
+IPV4_HEADER = 20
+IPV6_HEADER = 40
+UDP_HEADER = 8
+
+DEFAULT_DEPTH = 64
+DEFAULT_MTU = 1500
+MIN_MTU, MAX_MTU = 576, 65521  # what a guest takes; outside it stays at 1500 (measured on 6.1)
+MAX_DEPTH = 1024  # UIO_MAXIOV: the host kernel moves no more in one call
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transport:
+    """A transport with its options. Values are what the guest will use, so defaults are filled in.
+
+    Raises VecStringError, with every problem, where no guest would take the options as they are meant.
+    Source: HOWTO, "Common options"; arch/um/drivers/vector_kern.c.
+    """
+
+    name: ClassVar[str]
+    sides: ClassVar[Sides] = Sides.ANY
+    link_keys: ClassVar[Mapping[str, Key]] = {}  # in a topology, at the link
+    guest_keys: ClassVar[Mapping[str, Key]] = {}  # … at a guest's endpoint
+    host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
+    topology_gro: ClassVar[bool] = False  # whether a topology's link has gro on unless told otherwise
+
+    depth: int = option(Integer(1, MAX_DEPTH), Reading.DECIMAL, "packets per system call", default=DEFAULT_DEPTH)
+    mac: str | None = option(
+        Mac(),
+        Reading.TEXT,
+        "the guest's Ethernet address; without it a random one is used on every boot",
+        Effect(Severity.FALLBACK, "the guest uses a random address"),
+        default=None,
+    )
+    gro: bool = option(Flag(), Reading.DECIMAL, "large receive frames and checksum offload", default=False)
+    mtu: int = option(
+        Integer(MIN_MTU, MAX_MTU),
+        Reading.DECIMAL,
+        "the largest packet inside an Ethernet frame, in bytes",
+        Effect(Severity.FALLBACK, f"the guest stays at {DEFAULT_MTU}"),
+        default=DEFAULT_MTU,
+    )
+    headroom: int | None = option(
+        Integer(0, 4096),
+        Reading.DECIMAL,
+        "bytes left free before each packet, for encapsulation in the guest",
+        default=None,
+    )
+    vec: bool = option(Flag(), Reading.DECIMAL, "0 moves one packet per system call, by readv and writev", default=True)
+
+    def __init_subclass__(cls) -> None:
+        REGISTRY[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        for key, declared in self.options().items():
+            value = getattr(self, key)
+            if value is None:
+                continue
+            try:
+                object.__setattr__(self, key, declared.kind.parse(str(value)))
+            except ValueError as error:
+                problems.append(Problem(f"{key}: {error}"))
+        if not problems:
+            for key, value in self.derived(vars(self)).items():
+                object.__setattr__(self, key, value)
+            problems += [
+                Problem(e.message, e.instead) for e in self.effects(vars(self)) if e.severity >= Severity.IGNORED
+            ]
+        if problems:
+            raise VecStringError(problems)
+
+    @classmethod
+    def options(cls) -> Mapping[str, Option]:
+        """Every option of this transport, by its token."""
+        if "_options" not in cls.__dict__:
+            cls._options = {f.name: f.metadata[OPTION] for f in dataclasses.fields(cls)}
+        return cls._options
+
+    _options: ClassVar[dict[str, Option]]
+
+    @classmethod
+    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that follow from others, such as `v6` from an address."""
+        return {}
+
+    @classmethod
+    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+        """What a guest does where options do not go together. `values` holds every option, by token."""
+        return iter(())
+
+    @property
+    def header_size(self) -> int:
+        """Bytes before the Ethernet frame on the descriptor or in the outer packet's payload."""
+        return 0
+
+    @property
+    def overhead(self) -> int:
+        """Bytes by which an outer IP packet is larger than the packet inside the frame; 0 where there is none."""
+        return 0
+
+    def mirror(self) -> Self:
+        """The other end of the same wire. Mirroring twice gives the same transport.
+
+        Where the string names the wire itself (an interface, a descriptor, a switch's socket), both ends have the same
+        string and only the MAC differs, in its lowest bit.
+        """
+        return dataclasses.replace(self, mac=other_mac(self.mac))
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        """This transport's own options in the string of a link's end, from what both ends state."""
+        raise TypeError(f"{cls.__name__} has no place in a topology")
+
+    @classmethod
+    def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
+        """The interfaces that the host must have for a link whose ends have these options."""
+        return ()
+
+    @classmethod
+    def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
+        """What the end at index `end` needs for itself alone."""
+        return ()
+
+
+def other_mac(mac: str | None) -> str | None:
+    """The address of a wire's other end: `mac` with its lowest bit flipped."""
+    return mac and f"{mac[:-2]}{int(mac[-2:], 16) ^ 1:02x}"

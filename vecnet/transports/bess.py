@@ -1,0 +1,41 @@
+"""bess: a sequenced-packet Unix socket, connected to a switch that listens. Frames have no header.
+
+Source: HOWTO, "BESS socket transport"; unix(7).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from vecnet.kinds import UnixPath
+from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.base import Transport
+from vecnet.transports.link import Claim, Key, Link, Sides
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bess(Transport):
+    """A connection to a BESS switch, which must listen before the device is brought up. Privilege: none."""
+
+    name: ClassVar[str] = "bess"
+    sides = Sides.HOST_AND_GUEST
+    guest_keys = {"path": Key(UnixPath(), "the path that the guest's own socket is bound to")}
+    host_keys = {"path": Key(UnixPath(), "the path on which the switch listens", required=True)}
+
+    dst: str = option(
+        UnixPath(),
+        Reading.TEXT,
+        "the switch's socket",
+        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
+    )
+    src: str | None = option(UnixPath(), Reading.TEXT, "the path that the guest's socket is bound to", default=None)
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        return {"dst": link.ends[1].given["path"], "src": link.ends[0].given.get("path")}
+
+    @classmethod
+    def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
+        path = options.dst if link.ends[end].is_host else options.src
+        return (Claim("unix", (path,), f"the Unix socket {path}", "path"),) if path else ()

@@ -1,0 +1,52 @@
+"""fd: a descriptor that the guest inherits: a socket between two guests, or a tap's, which needs vec=0.
+
+Source: HOWTO, "fd transport"; arch/um/drivers/vector_user.c.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from vecnet.kinds import Integer
+from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.base import Transport
+from vecnet.transports.link import Claim, HostInterface, Key, Link
+from vecnet.transports.tap import TAP_KEYS, tap_interface
+
+_FD = Integer(0, 1023)  # a process's usual limit on descriptors
+_FIRST_FD = 100  # vecN inherits 100 + N, above what a guest opens by itself while it starts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fd(Transport):
+    """An inherited descriptor that carries whole frames. Privilege: none."""
+
+    name: ClassVar[str] = "fd"
+    guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
+    host_keys = TAP_KEYS
+
+    fd: int = option(
+        _FD, Reading.SIGNED32, "the descriptor's number", Effect(Severity.REFUSED, "opening the device fails")
+    )
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        guest = link.ends[0 if link.host else end]
+        options: dict[str, Any] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
+        if link.host:
+            options["vec"] = False  # a tap's descriptor takes one frame per call
+        return options
+
+    @classmethod
+    def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
+        if link.host is None:
+            return ()
+        return (tap_interface(link, ends[1].mtu, offload=False, vnet_hdr=False),)
+
+    @classmethod
+    def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
+        this = link.ends[end]
+        if this.is_host:
+            return ()
+        return (Claim("fd", (this.node, options.fd), f"descriptor {options.fd} of {this.node}", "fd"),)

@@ -1,0 +1,222 @@
+"""l2tpv3: Ethernet over static L2TPv3, over UDP or straight on IP, protocol 115.
+
+Source: RFC 3931 (sections 4.1.1 and 4.1.2: the session headers), RFC 4719 (Ethernet); HOWTO, "l2tpv3 socket transport".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from vecnet.kinds import Choice, Flag, Integer, IntegerChoice
+from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports import outer
+from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
+from vecnet.transports.link import Claim, HostInterface, Key, Link
+
+_SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
+_COOKIE = Integer(0, 2**64 - 1)
+_PORT = Integer(1, 65535)
+_PANICS = Effect(Severity.PANIC, "the parse fails, opening the device fails, and the guest kernel panics")
+_GARBAGE = Effect(Severity.DROPS, "the parse fails and leaves garbage for a cookie: packets are refused")
+
+_END = {
+    **outer.LOCAL,
+    "port": Key(_PORT, "this end's UDP port"),
+    "session": Key(_SESSION, "the session that this end receives"),
+    "cookie": Key(_COOKIE, "the cookie that this end receives"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class L2tpv3(Transport):
+    """An Ethernet over L2TPv3 tunnel. Privilege: CAP_NET_RAW without udp, none with it."""
+
+    name: ClassVar[str] = "l2tpv3"
+    link_keys = {
+        "encap": Key(Choice(("udp", "ip")), "over UDP, or straight on IP"),
+        "cookie": Key(IntegerChoice((0, 32, 64)), "the cookies' length in bits"),
+        "counter": Key(Choice(("off", "on", "pinned")), "packet counters: none, rising, or always 0"),
+    }
+    guest_keys = host_keys = _END
+
+    src: str = outer.src_option()
+    dst: str = outer.dst_option()
+    v6: bool = outer.v6_option()
+    udp: bool = option(
+        Flag(),
+        Reading.TWICE,
+        "over UDP; otherwise straight on IP",
+        Effect(Severity.DROPS, "read as 0: the tunnel runs straight on IP"),
+        default=False,
+    )
+    srcport: int | None = option(_PORT, Reading.DECIMAL, "the local UDP port", outer.CANNOT_OPEN, default=None)
+    dstport: int | None = option(_PORT, Reading.DECIMAL, "the remote UDP port", outer.CANNOT_OPEN, default=None)
+    rx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end receives", _PANICS)
+    tx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end sends", _PANICS)
+    rx_cookie: int | None = option(
+        _COOKIE, Reading.UNSIGNED64, "the cookie that this end receives", _GARBAGE, default=None
+    )
+    tx_cookie: int | None = option(
+        _COOKIE, Reading.UNSIGNED64, "the cookie that this end sends", _GARBAGE, default=None
+    )
+    cookie64: bool = option(Flag(), Reading.SIGNED32, "cookies of 64 bits instead of 32", default=False)
+    counter: bool = option(Flag(), Reading.SIGNED32, "send a packet counter", default=False)
+    pin_counter: bool = option(Flag(), Reading.SIGNED32, "send 0 in every counter", default=False)
+
+    @classmethod
+    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return outer.derived_v6(values)
+
+    @classmethod
+    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+        yield from outer.family_effects(values)
+        yield from outer.pair_effects(values, "rx_cookie", "tx_cookie", Severity.DROPS, "the two ends cannot agree")
+        for port in ("srcport", "dstport"):
+            if values["udp"] and values[port] is None:
+                yield Effect(
+                    Severity.REFUSED, f"udp=1 without {port}: the device cannot be opened", f"give {port} too", ("udp",)
+                )
+            if not values["udp"] and values[port] is not None:
+                yield Effect(
+                    Severity.DROPS,
+                    f"{port} without udp=1: the tunnel runs straight on IP, without ports",
+                    f"give udp=1 too, or leave {port} out",
+                    (port,),
+                )
+        if values["pin_counter"] and not values["counter"]:
+            yield Effect(
+                Severity.IGNORED,
+                "pin_counter without counter has no effect",
+                "give counter=1 too, or leave it out",
+                ("pin_counter",),
+            )
+        cookies = [name for name in ("rx_cookie", "tx_cookie") if values[name] is not None]
+        if values["cookie64"] and not cookies:
+            yield Effect(
+                Severity.IGNORED,
+                "cookie64 without cookies has no effect",
+                "give rx_cookie and tx_cookie, or leave it out",
+                ("cookie64",),
+            )
+        for name in cookies:
+            if values[name] > 0xFFFFFFFF and not values["cookie64"]:
+                yield Effect(
+                    Severity.DROPS,
+                    f"{name} {values[name]:#x} has more than 32 bits, and only 32 are sent and compared",
+                    "give cookie64=1 too, or a smaller cookie",
+                    (name,),
+                )
+
+    @property
+    def cookie_size(self) -> int:
+        """Bytes of cookie in each packet: 0, 4 or 8."""
+        return 0 if self.rx_cookie is None else 8 if self.cookie64 else 4
+
+    @property
+    def header_size(self) -> int:
+        return 4 * self.udp + 4 + self.cookie_size + 4 * self.counter
+
+    @property
+    def overhead(self) -> int:
+        ip = IPV6_HEADER if self.v6 else IPV4_HEADER
+        return ip + UDP_HEADER * self.udp + self.header_size + ETHERNET_HEADER
+
+    def mirror(self) -> Self:
+        return dataclasses.replace(
+            self,
+            mac=other_mac(self.mac),
+            src=self.dst,
+            dst=self.src,
+            srcport=self.dstport,
+            dstport=self.srcport,
+            rx_session=self.tx_session,
+            tx_session=self.rx_session,
+            rx_cookie=self.tx_cookie,
+            tx_cookie=self.rx_cookie,
+        )
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        here, there = link.ends[end], link.ends[1 - end]
+        udp = link.given.get("encap", "udp") == "udp"
+        bits = _cookie_bits(link)
+        counter = link.given.get("counter", "off")
+        return {
+            "src": here.given["local"],
+            "dst": there.given["local"],
+            "udp": udp,
+            "srcport": _port(link, end) if udp else None,
+            "dstport": _port(link, 1 - end) if udp else None,
+            "rx_session": _session(link, end),
+            "tx_session": _session(link, 1 - end),
+            "rx_cookie": _cookie(link, end, bits) if bits else None,
+            "tx_cookie": _cookie(link, 1 - end, bits) if bits else None,
+            "cookie64": bits == 64,
+            "counter": counter != "off",
+            "pin_counter": counter == "pinned",
+        }
+
+    @classmethod
+    def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
+        """An l2tp session's interface. Its l2spec word stands where the guest's counter does."""
+        if link.host is None:
+            return ()
+        here, given = ends[link.host], link.ends[link.host].given
+        return (
+            HostInterface(
+                ifname=link.ends[link.host].ifname,
+                kind="l2tp",
+                mtu=here.mtu,
+                mac=given.get("mac") or link.choose_mac(link.host),
+                attributes={
+                    "encap": "udp" if here.udp else "ip",
+                    "local": here.src,
+                    "remote": here.dst,
+                    "udp_sport": here.srcport,
+                    "udp_dport": here.dstport,
+                    "tunnel_id": link.choose("tunnel", link.host, 1, 0xFFFFFFFF),
+                    "session_id": here.rx_session,
+                    "peer_session_id": here.tx_session,
+                    "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
+                    "peer_cookie": here.rx_cookie,
+                    "cookie_size": here.cookie_size,
+                    "l2spec_type": "default" if here.counter else "none",
+                },
+                addresses=tuple(given.get("ip", ())),
+                bridge=given.get("bridge"),
+                offload=False,
+            ),
+        )
+
+    @classmethod
+    def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
+        if options.udp:
+            text = f"UDP port {options.srcport} on {options.src}"
+            return (Claim("udp", (options.src, options.srcport), text, "port"),)
+        text = f"the L2TPv3 session {options.rx_session} from {options.dst} to {options.src}"
+        return (Claim("l2tp-ip", (options.src, options.dst, options.rx_session), text, "session"),)
+
+
+def _port(link: Link, end: int) -> int:
+    stated = link.ends[end].given.get("port")
+    return link.choose("port", end, 49152, 65535) if stated is None else int(stated)  # RFC 6335: the dynamic ports
+
+
+def _session(link: Link, end: int) -> int:
+    stated = link.ends[end].given.get("session")
+    return link.choose("session", end, 1, 0xFFFFFFFF) if stated is None else int(stated)
+
+
+def _cookie_bits(link: Link) -> int:
+    """The length stated at the link, or what the largest cookie stated at an end needs."""
+    if "cookie" in link.given:
+        return int(link.given["cookie"])
+    stated = [end.given["cookie"] for end in link.ends if "cookie" in end.given]
+    return 0 if not stated else 64 if max(stated) > 0xFFFFFFFF else 32
+
+
+def _cookie(link: Link, end: int, bits: int) -> int:
+    stated = link.ends[end].given.get("cookie")
+    return link.choose("cookie", end, 1, 2**bits - 1) if stated is None else int(stated)

@@ -1,0 +1,127 @@
+"""A topology's link as its transport sees it, and what the transport makes of it: plain data, no I/O.
+
+A transport file turns a `Link` into the options of each end's vec string, into the interfaces that the host must have
+(`HostInterface`), and into `Claim`s on what can be used only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from vecnet.kinds import IFNAMSIZ, Kind
+
+
+class Sides(Enum):
+    """Which ends a transport's link may have."""
+
+    HOST_AND_GUEST = "one end at the host and one at a guest"
+    ANY = "two guests, or a guest and the host"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
+
+    kind: Kind
+    doc: str
+    many: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a link: `web:vec0` or `host:tap-web`, with the values that the file gives for it."""
+
+    node: str | None  # the guest's name; None at the host
+    ifname: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_host(self) -> bool:
+        return self.node is None
+
+    @property
+    def unit(self) -> int:
+        """N of a guest's vecN."""
+        return int(self.ifname[3:])
+
+    def __str__(self) -> str:
+        return f"{self.node or 'host'}:{self.ifname}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link with two ends, in the order of their names with the host last, so that the file's order means nothing."""
+
+    topology: str
+    ends: tuple[End, End]
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.ends[0]}--{self.ends[1]}"
+
+    @property
+    def host(self) -> int | None:
+        """The index of the host's end, None between two guests."""
+        return 1 if self.ends[1].is_host else None
+
+    def choose(self, what: str, end: int, low: int, high: int) -> int:
+        """A number for `what` at an end, the same on every run, from the names alone."""
+        return chosen(low, high, self.topology, self.name, str(self.ends[end]), what)
+
+    def choose_mac(self, end: int) -> str:
+        return chosen_mac(self.topology, self.name, str(self.ends[end]))
+
+
+@dataclass(frozen=True, slots=True)
+class HostInterface:
+    """An interface that the host must have. `attributes` are its kind's own, in iproute2's words.
+
+    `offload` tells whether what lies behind it takes large frames and checksums that are still to be filled in.
+    """
+
+    ifname: str
+    kind: str  # tap, veth, bridge, gretap, ip6gretap, l2tp
+    mtu: int
+    mac: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
+    bridge: str | None = None
+    netns: str | None = None
+    offload: bool = True
+    link: str = ""  # the name of the link or bridge that it belongs to, for its mark
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something that one end alone can have in a network namespace; `text` names it to people."""
+
+    what: str
+    value: tuple[Any, ...]
+    text: str
+    key: str = ""  # the endpoint's key that it comes from, for the position of an error
+
+
+def chosen(low: int, high: int, *names: str) -> int:
+    """A number from `low` to `high` that follows from names."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return low + int.from_bytes(digest[:16], "big") % (high - low + 1)
+
+
+def chosen_mac(*names: str) -> str:
+    """A unicast, locally administered MAC address (IEEE 802) that follows from names."""
+    tail = chosen(0, 2**40 - 1, "mac", *names).to_bytes(5, "big")
+    return ":".join(f"{octet:02x}" for octet in (0x02, *tail))
+
+
+def chosen_ifname(readable: str, *names: str) -> str:
+    """`readable` where it fits an interface's name; else its beginning and six digits that follow from names."""
+    if len(readable.encode()) < IFNAMSIZ:
+        return readable
+    digits = f"{chosen(0, 2**24 - 1, 'ifname', *names):06x}"
+    return readable.encode()[: IFNAMSIZ - 2 - len(digits)].decode(errors="ignore") + "-" + digits

@@ -1,0 +1,85 @@
+"""raw: packet sockets bound to an interface, most often one end of a veth pair; virtio-net headers on both.
+
+Source: HOWTO, "raw socket transport"; packet(7).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from vecnet.kinds import Flag, IfName, Word
+from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.base import Transport
+from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
+from vecnet.transports.tap import VNET_HEADER
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Raw(Transport):
+    """Packet sockets on an interface. Privilege: CAP_NET_RAW."""
+
+    name: ClassVar[str] = "raw"
+    link_keys = {
+        "bpffile": Key(Word(), "a file of classic BPF that filters what the guest receives"),
+        "bpfflash": Key(Flag(), "whether the guest may load a filter by itself"),
+    }
+    guest_keys = {"ifname": Key(IfName(), "the interface that the guest binds: its end of the veth pair")}
+    topology_gro = True
+
+    ifname: str = option(
+        IfName(),
+        Reading.TEXT,
+        "the interface",
+        Effect(Severity.REFUSED, "opening the device fails: Network is unreachable"),
+    )
+    ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
+    bpffile: str | None = option(
+        Word(), Reading.TEXT, "a file of struct sock_filter, 8 bytes an instruction", default=None
+    )
+    bpfflash: bool = option(
+        Flag(), Reading.DECIMAL, "let the guest load a filter with ethtool's flash command", default=False
+    )
+
+    @property
+    def header_size(self) -> int:
+        return VNET_HEADER
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
+
+    @classmethod
+    def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
+        """One veth pair. Between a guest and the host the guest's end is the peer of the named interface."""
+        given = link.ends[1].given
+        return (
+            HostInterface(
+                ifname=veth_name(link, 1),
+                kind="veth",
+                mtu=ends[1].mtu,
+                # a guest's end must not have the guest's own address, or the host's stack would take its packets
+                mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
+                attributes={"peer": veth_name(link, 0), "peer_mac": _veth_mac(link, 0)},
+                addresses=tuple(given.get("ip", ())) if link.host else (),
+                bridge=given.get("bridge") if link.host else None,
+                netns=given.get("netns") if link.host else None,
+                offload=all(end.gro for end in ends),
+            ),
+        )
+
+
+def veth_name(link: Link, end: int) -> str:
+    """The name of a link's veth interface at `end`: the host's own, or the one that a guest binds."""
+    this = link.ends[end]
+    if this.is_host:
+        return this.ifname
+    stated = this.given.get("ifname")
+    if stated:
+        return str(stated)
+    readable = f"{this.node}-{this.ifname}" if link.host is None else f"p-{link.ends[1].ifname}"
+    return chosen_ifname(readable, link.topology, link.name, str(this))
+
+
+def _veth_mac(link: Link, end: int) -> str:
+    return chosen_mac(link.topology, link.name, str(link.ends[end]), "veth")

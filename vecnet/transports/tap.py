@@ -1,0 +1,67 @@
+"""tap: one descriptor of a persistent tap interface, with a virtio-net header before each frame.
+
+Source: HOWTO, "tap transport"; drivers/net/tun.c.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from vecnet.kinds import Account, IfName, Word
+from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.base import Transport
+from vecnet.transports.link import HostInterface, Key, Link, Sides
+
+VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
+
+TAP_KEYS = {
+    "owner": Key(Account(), "the user who may open the tap"),
+    "group": Key(Account(), "the group that may open the tap"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tap(Transport):
+    """A tap interface of the host. Privilege: its owner, or CAP_NET_ADMIN."""
+
+    name: ClassVar[str] = "tap"
+    sides = Sides.HOST_AND_GUEST
+    host_keys = TAP_KEYS
+    topology_gro = True
+
+    ifname: str = option(
+        IfName(),
+        Reading.TEXT,
+        "the tap interface",
+        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
+    )
+    ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
+
+    @property
+    def header_size(self) -> int:
+        return VNET_HEADER
+
+    @classmethod
+    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+        return {"ifname": link.ends[1].ifname}
+
+    @classmethod
+    def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
+        return (tap_interface(link, ends[1].mtu, offload=ends[1].gro, vnet_hdr=True),)
+
+
+def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
+    """The persistent tap at the host's end of a link."""
+    given = link.ends[1].given
+    return HostInterface(
+        ifname=link.ends[1].ifname,
+        kind="tap",
+        mtu=mtu,
+        mac=given.get("mac") or link.choose_mac(1),
+        attributes={"owner": given.get("owner"), "group": given.get("group"), "vnet_hdr": vnet_hdr},
+        addresses=tuple(given.get("ip", ())),
+        bridge=given.get("bridge"),
+        netns=given.get("netns"),
+        offload=offload,
+    )
