@@ -1,0 +1,97 @@
+"""The command line. stdout carries only the answer, stderr what is for people.
+
+Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of this folder, loaded when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from vecnet import __version__
+from vecnet.errors import InputError, VecnetError
+
+# each command with the line that `vecnet --help` prints, so that help loads none of them
+COMMANDS = {
+    "check": "Validate a topology, or explain what a guest does with a vec string.",
+    "args": "Print the vec strings, without touching the host.",
+    "plan": "Show what `up` would change.",
+    "up": "Make the host's end of every link, then print the vec strings.",
+    "status": "Show what is there, and whether it is healthy.",
+    "down": "Remove what a topology made, and nothing else.",
+    "loopback": "Prove every link with packets.",
+    "sandbox": "Run a command in a private network with the topology up in it.",
+    "run": "Start guests with their strings and inherited descriptors.",
+    "bench": "Measure every transport.",
+    "completion": "Print the code that completes vecnet's words in your shell.",
+}
+
+
+class Commands(click.Group):
+    """The group of commands, each imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"vecnet.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vecnet")
+def vecnet() -> None:
+    """The network for User Mode Linux.
+
+    vecnet makes the host's end of every vector transport, writes the matching string for the guest, and proves the
+    wire with packets. A guest boots with: linux mem=256M ubd0=root.img $(vecnet up lab.yaml --guest web)
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; whatever goes wrong becomes a sentence and an exit status."""
+    try:
+        status = vecnet.main(args=list(argv) if argv is not None else None, prog_name="vecnet", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        status = 130
+    except VecnetError as error:
+        show(error)
+        status = error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; say nothing more
+        status = 1
+    except Exception as error:  # a fault of vecnet's own: the user gets a sentence, and a traceback on demand
+        if os.environ.get("VECNET_DEBUG"):
+            raise
+        message = f"vecnet: a fault of its own: {type(error).__name__}: {error}"
+        click.echo(f"{message}\nSet VECNET_DEBUG=1 to see where, and please report it.", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def show(error: VecnetError) -> None:
+    """Every problem on stderr, one a line, with its place first."""
+    if isinstance(error, InputError):
+        for problem in error.problems:
+            place = click.style(f"{problem.where}: ", bold=True) if problem.where else ""
+            label = click.style("error: ", fg="red")
+            mend = click.style(f"; {problem.instead}", fg="green") if problem.instead else ""
+            click.echo(f"{place}{label}{problem.message}{mend}", err=True)
+    else:
+        click.echo(click.style("error: ", fg="red") + str(error), err=True)

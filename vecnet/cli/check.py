@@ -1,0 +1,85 @@
+"""vecnet check: validate a topology, or explain what a guest would do with a vec string."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from vecnet.cli.common import echo_json, json_option, load_topology
+from vecnet.errors import EXIT_INPUT, InputError
+from vecnet.options import Effect, Severity
+from vecnet.vecstring import Explanation, explain
+
+_COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yellow", Severity.FALLBACK: "yellow"}
+
+
+@click.command("check")
+@click.argument("subjects", nargs=-1, required=True, metavar="FILE|STRING…")
+@json_option
+@click.pass_context
+def command(ctx: click.Context, subjects: tuple[str, ...], as_json: bool) -> None:
+    """Validate a topology FILE, or explain a vec STRING token by token as a guest reads it.
+
+    Exits with 2 where the guest would not come up as meant.
+    """
+    reports = []
+    for subject in subjects:
+        if re.match(r"vec\w*:", subject) or "transport=" in subject:
+            report = _check_string(subject, quiet=as_json)
+        else:
+            report = _check_file(subject, quiet=as_json)
+        reports.append(report)
+    if as_json:
+        echo_json(reports if len(reports) > 1 else reports[0])
+    ctx.exit(0 if all(report["ok"] for report in reports) else EXIT_INPUT)
+
+
+def _check_file(file: str, quiet: bool) -> dict[str, Any]:
+    try:
+        topology = load_topology(file)
+    except InputError as error:
+        if not quiet:
+            from vecnet.cli import show
+
+            show(error)
+        return {"file": file, "ok": False, "problems": [asdict(problem) for problem in error.problems]}
+    if not quiet:
+        guests = ", ".join(topology.guests) or "none"
+        click.echo(f"{file}: topology {topology.name} is valid: {len(topology.links)} links, guests: {guests}")
+    return {"file": file, "ok": True, "name": topology.name, "guests": list(topology.guests), "problems": []}
+
+
+def _check_string(text: str, quiet: bool) -> dict[str, Any]:
+    explanation = explain(text)
+    if not quiet:
+        _print_explanation(explanation)
+    return {
+        "string": text,
+        "ok": explanation.as_meant,
+        "severity": str(explanation.severity),
+        "tokens": [{"token": t.text, "column": t.column, **_effect(t.effect)} for t in explanation.tokens],
+        "effects": [_effect(effect) for effect in explanation.effects],
+        "mended": explanation.mended,
+    }
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    return {"severity": str(effect.severity), "message": effect.message, "instead": effect.instead}
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    click.echo(explanation.text)
+    width = max((len(token.text) for token in explanation.tokens), default=0)
+    rows = [(token.text, token.effect) for token in explanation.tokens]
+    rows += [("", effect) for effect in explanation.effects]
+    for text, effect in rows:
+        label = click.style(f"{effect.severity!s:<8}", fg=_COLOURS.get(effect.severity, "red"), bold=True)
+        words = "; ".join(part for part in (effect.message, effect.instead) if part)
+        click.echo(f"  {label}  {text:<{width}}  {words}".rstrip())
+    if explanation.mended and explanation.severity > Severity.OK and explanation.mended != explanation.text:
+        click.echo(f"  {'mended' if not explanation.as_meant else 'canonical'}: {explanation.mended}")
+    elif not explanation.as_meant:
+        click.echo("  what was meant cannot be told, so no mended string is given")

@@ -1,0 +1,22 @@
+"""vecnet plan: what `up` would change, as a difference against the kernel."""
+
+from __future__ import annotations
+
+import click
+
+from vecnet.cli.common import echo_json, file_argument, json_option, load_topology
+
+
+@click.command("plan")
+@file_argument
+@json_option
+def command(file: str, as_json: bool) -> None:
+    """Show what `vecnet up FILE` would change. Nothing to do says so."""
+    topology = load_topology(file)
+    from vecnet import host
+
+    plan = host.plan(topology)
+    if as_json:
+        echo_json(plan.as_json())
+    else:
+        click.echo(plan.describe())

@@ -1,0 +1,43 @@
+"""vecnet sandbox: a private user and network namespace with the topology up in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import click
+
+from vecnet.cli.common import file_argument, load_topology
+
+
+@click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@file_argument
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD…")
+@click.pass_context
+def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
+    """Run CMD (your shell, if none is given) in a private network with the topology of FILE up in it.
+
+    Needs no root where user namespaces are allowed. The outer addresses that the topology's tunnels use are put on the
+    sandbox's loopback. All of it is gone when CMD ends; CMD's exit status is vecnet's.
+    """
+    load_topology(file)  # a broken file is known before anything is made
+    from vecnet import host, sandbox
+
+    sandbox.enter()
+    host.prepare_sandbox(load_topology(file))
+    host.up(load_topology(file))  # loaded again: routes, and so MTUs, are this network's
+    ctx.exit(run([*words] or [os.environ.get("SHELL", "/bin/sh")]))
+
+
+def run(words: list[str]) -> int:
+    """Run a command in the foreground; signals reach it, its exit status comes back as a shell gives it."""
+    try:
+        process = subprocess.Popen(words)
+    except OSError as error:
+        click.echo(f"{words[0]}: {error.strerror}", err=True)
+        return 127 if isinstance(error, FileNotFoundError) else 126
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command too
+    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    status = process.wait()
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,41 @@
+"""vecnet status: what is there, healthy or not, with the kernel's counters."""
+
+from __future__ import annotations
+
+import click
+
+from vecnet.cli.common import echo_json, json_option
+from vecnet.errors import EXIT_FAILED
+
+
+@click.command("status")
+@click.argument("name", required=False)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
+    """Show the interfaces of the topology NAME, or of all that vecnet made: healthy or not, and their counters.
+
+    Exits with 1 where something is not healthy, or NAME has made nothing here.
+    """
+    from vecnet import host
+
+    report = host.status(name)
+    if as_json:
+        echo_json([entry.as_json() for entry in report])
+    elif not report:
+        click.echo(f"nothing of {name} is up here" if name else "nothing of vecnet is up here", err=True)
+    else:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for title in ("topology", "link", "interface", "kind", "state", "mtu", "rx packets", "tx packets", "drops"):
+            table.add_column(title, justify="right" if title in ("mtu", "rx packets", "tx packets", "drops") else "left")
+        for entry in report:
+            state = "healthy" if entry.healthy else f"[red]{entry.why}[/red]"
+            counters = (entry.rx_packets, entry.tx_packets, entry.drops)
+            table.add_row(entry.topology, entry.link, entry.ifname, entry.kind, state, str(entry.mtu), *map(str, counters))
+        Console(soft_wrap=True).print(table)
+    if (name and not report) or not all(entry.healthy for entry in report):
+        ctx.exit(EXIT_FAILED)

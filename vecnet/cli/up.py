@@ -1,0 +1,27 @@
+"""vecnet up: make the host's end of every link, then print what `args` prints."""
+
+from __future__ import annotations
+
+import click
+
+from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
+from vecnet.cli.progress import progress
+
+
+@click.command("up")
+@file_argument
+@guest_option
+@format_option
+def command(file: str, guest: str | None, form: str) -> None:
+    """Make the host's end of every link of FILE, then print the vec strings.
+
+    What is there already stays as it is. What fails half-way is undone.
+    """
+    topology = load_topology(file)
+    answer = strings(topology, guest, form)  # a wrong --guest must not leave interfaces behind
+    from vecnet import host
+
+    with progress("up") as report:
+        plan = host.up(topology, progress=report)
+    click.echo(plan.summary(), err=True)
+    click.echo(answer)
