@@ -166,6 +166,20 @@ class IfName(Word):
         return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r"^[^,=\s/:]+$"}
 
 
+class Name(Kind):
+    """The name of a topology, a link, a guest or a network namespace: it stands in marks and in shell words."""
+
+    expects = "a name of letters, digits, '-', '_' and '.'"
+
+    def parse(self, text: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
+            raise self._refuse(text)
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
+
+
 class UnixPath(Word):
     """The path of a Unix domain socket (unix(7))."""
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from vecnet.errors import Problem, VecStringError
 from vecnet.kinds import Flag, Integer, Mac
 from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Sides
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
 
 REGISTRY: dict[str, type[Transport]] = {}
 
@@ -37,6 +37,8 @@ class Transport:
     link_keys: ClassVar[Mapping[str, Key]] = {}  # in a topology, at the link
     guest_keys: ClassVar[Mapping[str, Key]] = {}  # … at a guest's endpoint
     host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
+    interface_keys: ClassVar[tuple[str, ...]] = ("ip", "mac", "bridge")  # … and there, of those common to interfaces
+    instead_of_guests: ClassVar[str] = ""  # what to write where two guests cannot be joined
     topology_gro: ClassVar[bool] = False  # whether a topology's link has gro on unless told otherwise
 
     depth: int = option(Integer(1, MAX_DEPTH), Reading.DECIMAL, "packets per system call", default=DEFAULT_DEPTH)
@@ -121,6 +123,11 @@ class Transport:
         string and only the MAC differs, in its lowest bit.
         """
         return dataclasses.replace(self, mac=other_mac(self.mac))
+
+    @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        """Values of a link that are right one by one and do not go together."""
+        return iter(())
 
     @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:

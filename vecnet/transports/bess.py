@@ -21,6 +21,8 @@ class Bess(Transport):
     name: ClassVar[str] = "bess"
     sides = Sides.HOST_AND_GUEST
     guest_keys = {"path": Key(UnixPath(), "the path that the guest's own socket is bound to")}
+    interface_keys = ()  # the switch is no interface of the host
+    instead_of_guests = "use two links to the switch, each with its own socket, such as host:port1"
     host_keys = {"path": Key(UnixPath(), "the path on which the switch listens", required=True)}
 
     dst: str = option(

@@ -13,7 +13,7 @@ from vecnet.kinds import Choice, Flag, Integer
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
 
 _KEY = Integer(0, 0xFFFFFFFF)
 _KEY_FAILS = Effect(
@@ -72,6 +72,12 @@ class Gre(Transport):
         )
 
     @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        yield from outer.mistakes(link)
+        if link.given.get("key") is False:
+            yield from outer.stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
+
+    @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:
         here, there = link.ends[end], link.ends[1 - end]
         keyed = link.given.get("key", "key" in here.given or "key" in there.given)
@@ -113,10 +119,16 @@ class Gre(Transport):
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
-        """A raw socket receives every GRE packet of its address, a second tunnel's of the same key too."""
-        key = "no key" if options.rx_key is None else f"key {options.rx_key}"
-        value = (options.src, options.dst, options.rx_key)
-        return (Claim("gre", value, f"the GRE tunnel from {options.dst} to {options.src} with {key}", "local"),)
+        """The kernel tells tunnels apart by both addresses and the key.
+
+        A guest looks at the key alone: its raw socket receives every GRE packet of its address, whoever sent it.
+        """
+        keyed = "no key" if options.rx_key is None else f"key {options.rx_key}"
+        key = "local" if options.rx_key is None else "key"
+        if link.ends[end].is_host:
+            text = f"the GRE tunnel from {options.dst} to {options.src} with {keyed}"
+            return (Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key),)
+        return (Claim("gre", (options.src, options.rx_key), f"GRE to {options.src} with {keyed}", key),)
 
 
 def _key(link: Link, end: int) -> int:

@@ -13,7 +13,7 @@ from vecnet.kinds import Choice, Flag, Integer, IntegerChoice
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
 _COOKIE = Integer(0, 2**64 - 1)
@@ -138,6 +138,22 @@ class L2tpv3(Transport):
         )
 
     @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        yield from outer.mistakes(link)
+        if link.given.get("encap") == "ip":
+            why, instead = "straight on IP there are no ports", "leave it out, or write encap: udp at the link"
+            yield from outer.stray(link, "port", why, instead)
+        bits = link.given.get("cookie")
+        if bits == 0:
+            why, instead = "the link has cookie: 0", "write cookie: 64 at the link, or leave it out there"
+            yield from outer.stray(link, "cookie", why, instead)
+        elif bits:
+            for end in (0, 1):
+                if link.ends[end].given.get("cookie", 0) >> bits:
+                    message = f"the cookie {link.ends[end].given['cookie']:#x} has more than {bits} bits"
+                    yield Mistake(message, "write cookie: 64 at the link, or a smaller cookie", "cookie", end)
+
+    @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:
         here, there = link.ends[end], link.ends[1 - end]
         udp = link.given.get("encap", "udp") == "udp"
@@ -176,7 +192,7 @@ class L2tpv3(Transport):
                     "remote": here.dst,
                     "udp_sport": here.srcport,
                     "udp_dport": here.dstport,
-                    "tunnel_id": link.choose("tunnel", link.host, 1, 0xFFFFFFFF),
+                    "tunnel_id": _tunnel(link, link.host),
                     "session_id": here.rx_session,
                     "peer_session_id": here.tx_session,
                     "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
@@ -192,16 +208,27 @@ class L2tpv3(Transport):
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
+        """Over UDP a port, on IP a session; the kernel's tunnel has an id besides."""
+        claims = []
         if options.udp:
             text = f"UDP port {options.srcport} on {options.src}"
-            return (Claim("udp", (options.src, options.srcport), text, "port"),)
-        text = f"the L2TPv3 session {options.rx_session} from {options.dst} to {options.src}"
-        return (Claim("l2tp-ip", (options.src, options.dst, options.rx_session), text, "session"),)
+            claims.append(Claim("udp", (options.src, options.srcport), text, "port"))
+        else:
+            text = f"the L2TPv3 session {options.rx_session} to {options.src}"
+            claims.append(Claim("l2tp ip", (options.src, options.rx_session), text, "session"))
+        if link.ends[end].is_host:
+            tunnel = _tunnel(link, end)
+            claims.append(Claim("l2tp tunnel", (tunnel,), f"the L2TP tunnel {tunnel}", "tunnel"))
+        return tuple(claims)
 
 
 def _port(link: Link, end: int) -> int:
     stated = link.ends[end].given.get("port")
     return link.choose("port", end, 49152, 65535) if stated is None else int(stated)  # RFC 6335: the dynamic ports
+
+
+def _tunnel(link: Link, end: int) -> int:
+    return link.choose("tunnel", end, 1, 0xFFFFFFFF)
 
 
 def _session(link: Link, end: int) -> int:

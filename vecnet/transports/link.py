@@ -60,6 +60,7 @@ class Link:
     topology: str
     ends: tuple[End, End]
     given: Mapping[str, Any] = field(default_factory=dict)
+    again: Mapping[tuple[str, int], int] = field(default_factory=dict)  # how often a choice was found taken
 
     @property
     def name(self) -> str:
@@ -72,7 +73,9 @@ class Link:
 
     def choose(self, what: str, end: int, low: int, high: int) -> int:
         """A number for `what` at an end, the same on every run, from the names alone."""
-        return chosen(low, high, self.topology, self.name, str(self.ends[end]), what)
+        again = self.again.get((what, end), 0)
+        names = (self.topology, self.name, str(self.ends[end]), what)
+        return chosen(low, high, *names, str(again)) if again else chosen(low, high, *names)
 
     def choose_mac(self, end: int) -> str:
         return chosen_mac(self.topology, self.name, str(self.ends[end]))
@@ -99,12 +102,26 @@ class HostInterface:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something that one end alone can have in a network namespace; `text` names it to people."""
+    """Something that one end alone can have in a network namespace; `text` names it to people.
+
+    `key` is the endpoint's key that it comes from: an error points at it, and where it was not stated but chosen
+    (`Link.choose`, by the same word), another value is chosen.
+    """
 
     what: str
     value: tuple[Any, ...]
     text: str
-    key: str = ""  # the endpoint's key that it comes from, for the position of an error
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Values of a link that do not go together: at an end's key, or at the link's own where `end` is None."""
+
+    message: str
+    instead: str
+    key: str
+    end: int | None = None
 
 
 def chosen(low: int, high: int, *names: str) -> int:

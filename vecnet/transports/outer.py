@@ -6,11 +6,12 @@ Not a transport itself: it registers nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from vecnet.kinds import Flag, Host, IpAddress, is_v6
 from vecnet.options import Effect, Reading, Severity, option
-from vecnet.transports.link import Key
+from vecnet.transports.link import Key, Link, Mistake
 
 LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
 CANNOT_OPEN = Effect(Severity.REFUSED, "opening the device fails")
@@ -59,3 +60,29 @@ def pair_effects(values: Mapping[str, Any], first: str, second: str, severity: S
     if (values[first] is None) != (values[second] is None):
         has, lacks = (first, second) if values[second] is None else (second, first)
         yield Effect(severity, f"{has} without {lacks}: {why}", f"give {lacks} too, or leave both out", (has,))
+
+
+def mistakes(link: Link) -> Iterator[Mistake]:
+    """Both ends' outer addresses are of one family, and are addresses of one machine each."""
+    local = [end.given["local"] for end in link.ends]
+    if is_v6(local[0]) != is_v6(local[1]):
+        message = f"the outer addresses {local[0]} and {local[1]} are of different families"
+        yield Mistake(message, "give two IPv4 or two IPv6 addresses", "local", 1)
+    for end, address in enumerate(map(ip_address, local)):
+        if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+            yield Mistake(f"{address} is not the address of one machine", "give this end's own address", "local", end)
+        elif address.version == 6 and address.is_link_local:
+            message = f"{address} is link-local and needs a scope, which a vec string cannot carry"
+            yield Mistake(message, "use an address of global scope", "local", end)
+    for end in (0, 1):
+        for inner in link.ends[end].given.get("ip", ()):
+            if inner.partition("/")[0] in local:
+                message = f"the inner address {inner} is an outer address of the same link: the tunnel would carry itself"
+                yield Mistake(message, "give the wire a network of its own", "ip", end)
+
+
+def stray(link: Link, key: str, why: str, instead: str) -> Iterator[Mistake]:
+    """An end's key that the link's own values leave without effect."""
+    for end in (0, 1):
+        if key in link.ends[end].given:
+            yield Mistake(f"{key} has no effect: {why}", instead, key, end)

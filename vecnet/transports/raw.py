@@ -25,6 +25,7 @@ class Raw(Transport):
         "bpfflash": Key(Flag(), "whether the guest may load a filter by itself"),
     }
     guest_keys = {"ifname": Key(IfName(), "the interface that the guest binds: its end of the veth pair")}
+    interface_keys = ("ip", "mac", "bridge", "netns")
     topology_gro = True
 
     ifname: str = option(

@@ -28,6 +28,8 @@ class Tap(Transport):
     name: ClassVar[str] = "tap"
     sides = Sides.HOST_AND_GUEST
     host_keys = TAP_KEYS
+    interface_keys = ("ip", "mac", "bridge", "netns")
+    instead_of_guests = "use two links, each with its own host end, and the same bridge at both of these"
     topology_gro = True
 
     ifname: str = option(
