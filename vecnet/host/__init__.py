@@ -1,0 +1,121 @@
+"""The host's end of a topology's links: plan, up, down, status.
+
+The kernel's state is the only record of what was made (`mark.py`), and one run at a time changes a network namespace
+(`lock.py`). What is wanted and what is there are both nodes (`model.py`); their difference is the plan
+(`difference.py`), which is carried out in batches, or undone (`apply.py`, `work.py`). pyroute2 encodes the messages
+(`netlink.py`) and is imported once something is to be changed.
+
+Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
+from vecnet.host.model import Node, Plan, Step
+from vecnet.host.work import Progress
+
+if TYPE_CHECKING:
+    from vecnet.host.status import Report
+    from vecnet.host.world import World
+    from vecnet.transports.link import HostInterface
+
+__all__ = ["Network", "Node", "Plan", "Progress", "Step", "down", "plan", "prepare_sandbox", "status", "up"]
+
+
+class Network(Protocol):
+    """What the host wing needs of a topology; the host's addresses that guests bind are `local_addresses`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def interfaces(self) -> Sequence[HostInterface]: ...
+
+
+def _quiet(done: int, total: int) -> None:
+    """Progress that nobody wants to see."""
+
+
+def plan(topology: Network) -> Plan:
+    """What `up` would change. Needs no privilege beyond reading. Raises HostError where `up` could not do it."""
+    from vecnet.host.namespaces import Namespaces
+    from vecnet.host.world import World
+
+    with Namespaces() as namespaces:
+        return _plan(topology, World(namespaces, _named(topology)))
+
+
+def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
+    """Make the host's end of every link, and return what was done. What fails half-way is undone.
+
+    `progress` is told how many operations are done, of how many. Raises HostError, and BusyError after waiting
+    `timeout` seconds for another vecnet, of which `say` tells.
+    """
+    from vecnet.host.apply import carry_out, stoppable
+    from vecnet.host.namespaces import Namespaces
+    from vecnet.host.world import World
+
+    with Namespaces() as namespaces:
+        named = _named(topology)
+        places = [namespaces.home, *(namespaces[name] for name in sorted(named))]
+        with stoppable() as check, locked(places, timeout, say):
+            world = World(namespaces, named)
+            todo = _plan(topology, world)
+            if todo.changes:
+                carry_out(todo, world, lambda: World(namespaces, named), check, progress)
+            return todo
+    raise AssertionError("a signal that asked to stop was not delivered")
+
+
+def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
+    """Remove all that the topology of that name made from this network namespace, and nothing else.
+
+    That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
+    """
+    from vecnet.host.apply import operations, stoppable
+    from vecnet.host.namespaces import Namespaces
+    from vecnet.host.world import World
+
+    with Namespaces() as namespaces, stoppable() as check, locked([namespaces.home], timeout, say):
+        world = World(namespaces, set())
+        nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
+        steps = tuple(
+            Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "") for node in nodes
+        )
+        places = [namespaces[netns] for netns in {node.netns for node in nodes} if netns is not None]
+        with locked(places, timeout, say):
+            operations(name, steps, world).run(check, progress)
+        return Plan(name, steps)
+    raise AssertionError("a signal that asked to stop was not delivered")
+
+
+def status(name: str | None = None) -> list[Report]:
+    """The interfaces of a topology, or of all, with their health and the kernel's counters."""
+    from vecnet.host.status import reports
+
+    return reports(name)
+
+
+def prepare_sandbox(topology: Network) -> None:
+    """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind."""
+    from vecnet.host.loopback import prepare
+
+    prepare(topology)
+
+
+def _named(topology: Network) -> set[str]:
+    return {interface.netns for interface in topology.interfaces if interface.netns is not None}
+
+
+def _plan(topology: Network, world: World) -> Plan:
+    from vecnet.host.checks import refuse_impossible
+    from vecnet.host.difference import difference, wanted_nodes
+
+    wanted = wanted_nodes(topology.interfaces)
+    keep = frozenset(text for node in wanted for text in node.values["addresses"])
+    found = world.nodes(topology.name, keep)
+    todo = difference(topology.name, wanted, found, world)
+    refuse_impossible(todo, world)
+    return todo

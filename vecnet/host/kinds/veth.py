@@ -1,0 +1,80 @@
+"""veth: a pair, one end for the host and one for a guest's packet sockets; between two guests, an end for each.
+
+The pair is one node: the named end, and the peer, whose values have "peer_" before their names. The peer always lies
+in vecnet's own network namespace, where the guest is started. veth(4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vecnet.host.kinds.base import End, Kind
+from vecnet.host.model import Node
+from vecnet.host.observe import Seen
+from vecnet.host.work import Work
+from vecnet.host.world import World
+from vecnet.transports.link import HostInterface
+
+
+class Veth(Kind):
+    name = "veth"
+    kernel_name = "veth"
+    modules = ("veth",)
+    fixed = frozenset({"peer"})
+    offloads = True
+
+    def wanted(self, interface: HostInterface) -> dict[str, Any]:
+        return {
+            "peer": interface.attributes["peer"],
+            "peer_mac": interface.attributes["peer_mac"],
+            "peer_mtu": interface.mtu,
+            "peer_up": True,
+            "peer_offload": interface.offload,
+        }
+
+    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+        found = self._peer(link, netns, world)
+        if found is None:
+            return None
+        where, peer = found
+        if where is not None or peer.mark is None or not peer.mark.peer:
+            return None
+        return {
+            "peer": peer.ifname,
+            "peer_mac": peer.mac,
+            "peer_mtu": peer.mtu,
+            "peer_up": peer.up,
+            "peer_offload": world.view(where).offload(peer),
+        }
+
+    def ends(self, node: Node) -> list[End]:
+        ends = super().ends(node)
+        return [*ends, End(None, node.values["peer"], "peer_")] if "peer" in node.values else ends
+
+    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+        pair = [(netns, link)]
+        found = self._peer(link, netns, world)
+        if found:
+            pair.append(found)
+        for where, end in pair:
+            if world.view(where).bound(end):
+                return f"a packet socket is bound to {end.ifname}"
+        return ""
+
+    def make(self, work: Work, node: Node) -> None:
+        values = node.values
+        home = work.world.place(None).fd if node.netns else None
+        work.new_link(
+            node,
+            "veth",
+            lambda n: n.veth_data(
+                values["peer"], home, mtu=values["peer_mtu"], mac=values["peer_mac"], group=work.group(None)
+            ),
+        )
+
+    @staticmethod
+    def _peer(link: Seen, netns: str | None, world: World) -> tuple[str | None, Seen] | None:
+        """The other end, where it is in this namespace or in vecnet's own."""
+        where = None if link.elsewhere else netns
+        peer = world.view(where).by_index.get(link.link)
+        return (where, peer) if peer is not None and peer.kind == "veth" and peer.link == link.index else None

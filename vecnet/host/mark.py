@@ -1,0 +1,67 @@
+"""The mark on all that vecnet makes: the kernel's own state is the only journal.
+
+1. An interface is made with its group set (IFLA_GROUP) to `group(topology)`: from its first moment it is known as ours.
+2. Its alias follows in a second message, since none is taken at creation: "vecnet TOPOLOGY LINK". A veth pair's second
+   end says so, and an end in a named network namespace says from which namespace (its cookie) it was made, so that two
+   namespaces that each have a topology of one name do not remove each other's.
+3. Ours and whole: the alias says so. Ours but half made by a killed run: the group says so, and the alias is empty.
+4. An l2tp tunnel has no group: its peer's tunnel id, which no packet of L2TPv3 carries, is `group(topology)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+_MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
+_DOOMED = 0x00800000
+_MASK = 0xFF7FFFFF
+ALIAS_MAX = 255  # IFALIASZ of linux/if.h, without the closing NUL
+_SAFE = ":/@_.-"
+
+
+def group(topology: str, home: int | None = None) -> int:
+    """The interface group of a topology. `home` is the cookie of the namespace it belongs to, where that is another."""
+    text = topology if home is None else f"{topology}\0{home}"
+    return _MARKED | int.from_bytes(hashlib.sha256(text.encode()).digest()[:3], "big") & 0x7FFFFF
+
+
+def doomed(number: int) -> int:
+    """The group of interfaces that are about to be deleted together: still a mark of the same topology."""
+    return number | _DOOMED
+
+
+def undoomed(number: int) -> int:
+    """The mark behind a group, whether its interfaces are about to be deleted or not."""
+    return number & _MASK
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What an alias says: the topology, the link, whether this is a pair's second end, and the home namespace."""
+
+    topology: str
+    link: str
+    peer: bool = False
+    home: int | None = None
+
+    def __str__(self) -> str:
+        words = ["vecnet", quote(self.topology, _SAFE), quote(self.link, _SAFE)]
+        if self.peer:
+            words.append("peer")
+        if self.home is not None:
+            words.append(f"home={self.home}")
+        longer = len(" ".join(words)) - ALIAS_MAX
+        if longer > 0:
+            words[2] = words[2][:-longer]
+        return " ".join(words)
+
+
+def read(alias: str) -> Mark | None:
+    """The mark in an interface's alias, None where it is not vecnet's."""
+    words = alias.split(" ")
+    if len(words) < 3 or words[0] != "vecnet":
+        return None
+    home = next((word[5:] for word in words[3:] if word.startswith("home=")), "")
+    return Mark(unquote(words[1]), unquote(words[2]), "peer" in words[3:], int(home) if home.isdigit() else None)

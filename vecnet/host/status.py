@@ -1,0 +1,84 @@
+"""What is there of a topology: each interface with its health and the kernel's counters."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vecnet.host.kinds import KINDS
+from vecnet.host.model import Node
+from vecnet.host.namespaces import Namespaces
+from vecnet.host.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One interface. Counters are packets and bytes as the host counts them; `why` is empty where it is healthy."""
+
+    topology: str
+    link: str
+    ifname: str
+    kind: str
+    netns: str | None
+    healthy: bool
+    why: str
+    in_use: str
+    mtu: int
+    rx_packets: int = 0
+    tx_packets: int = 0
+    rx_bytes: int = 0
+    tx_bytes: int = 0
+    errors: int = 0
+    drops: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def reports(name: str | None) -> list[Report]:
+    """The interfaces of a topology, or of all topologies where `name` is None, in the order of their names."""
+    with Namespaces() as namespaces:
+        world = World(namespaces, set(), counters=True)
+        names = world.topologies() if name is None else [name]
+        return [
+            _report(topology, node, world) for topology in names for _, node in sorted(world.nodes(topology).items())
+        ]
+
+
+def _report(topology: str, node: Node, world: World) -> Report:
+    link = world.view(node.netns).by_name.get(node.ifname)
+    counters = link.counters if link and link.counters else (0,) * 8
+    why = _why(node, world)
+    rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped = counters
+    return Report(
+        topology=topology,
+        link=node.link,
+        ifname=node.ifname,
+        kind=node.kind,
+        netns=node.netns,
+        healthy=not why,
+        why=why,
+        in_use=node.in_use,
+        mtu=link.mtu if link else 0,
+        rx_packets=rx_packets,
+        tx_packets=tx_packets,
+        rx_bytes=rx_bytes,
+        tx_bytes=tx_bytes,
+        errors=rx_errors + tx_errors,
+        drops=rx_dropped + tx_dropped,
+    )
+
+
+def _why(node: Node, world: World) -> str:
+    """Why an interface is not healthy, empty where it is."""
+    if not node.whole:
+        return "half made or half removed; `vecnet up` or `vecnet down` heals it"
+    for end in KINDS[node.kind].ends(node):
+        link = world.view(end.netns).by_name.get(end.ifname)
+        if link is None:
+            return f"{end.ifname} is gone"
+        if not link.up:
+            return f"{end.ifname} is down"
+    if node.values["mtu"] != node.values.get("peer_mtu", node.values["mtu"]):
+        return f"its two ends have different MTUs, {node.values['mtu']} and {node.values['peer_mtu']}"
+    return ""

@@ -1,0 +1,216 @@
+"""What is to be sent for a set of steps, ordered in stages, and the sending of it in batches.
+
+Stages, each for all interfaces before the next begins:
+
+1. DELETE  stale interfaces go, those of one namespace by their group in one call
+2. MAKE    interfaces are made, marked with the topology's group
+3. SETTLE  alias; what must be set before an interface is up
+4. RAISE   up, and into its bridge
+5. FINISH  what an interface's members would change: a bridge's mtu
+6. ADDRESS addresses, for which the interface must be up (an IPv6 address would else be lost)
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import groupby
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from vecnet.errors import HostError
+from vecnet.host import mark, wire
+from vecnet.host.model import Node
+from vecnet.host.namespaces import Namespace
+from vecnet.host.observe import read_links
+from vecnet.host.words import refused
+
+if TYPE_CHECKING:
+    from vecnet.host.world import World
+
+Progress = Callable[[int, int], None]
+Check = Callable[[], None]
+
+_RETRY_FOR = 3.0  # seconds: deleting an l2tp tunnel ends about 0.1 s after the kernel has said that it is done
+_RETRY_PAUSE = 0.02  # seconds
+
+
+class Stage(IntEnum):
+    DELETE = 1
+    MAKE = 2
+    SETTLE = 3
+    RAISE = 4
+    FINISH = 5
+    ADDRESS = 6
+
+
+@dataclass(slots=True)
+class Op:
+    """One message or call. `build` gets the encoders and returns the message; a call returns nothing."""
+
+    node: Node
+    place: Namespace
+    what: str
+    build: Callable[[Any], Any]
+    by: str  # "route", "generic", or "call"
+    forgive: frozenset[int] = frozenset()  # errors that mean that it is so already
+    retry: frozenset[int] = frozenset()  # errors that pass by themselves
+
+
+class Work:
+    """The operations that some steps need. `world` is the host as it was seen before."""
+
+    def __init__(self, topology: str, world: World) -> None:
+        self.topology = topology
+        self.world = world
+        self._stages: dict[Stage, list[Op]] = {stage: [] for stage in Stage}
+        self._doomed: dict[str | None, list[Node]] = {}
+        self._indices: dict[str | None, dict[str, int]] = {}  # read after the interfaces are made
+
+    def group(self, netns: str | None) -> int:
+        return self.world.group(self.topology, netns)
+
+    def mark(self, node: Node, *, peer: bool = False, netns: str | None = None) -> mark.Mark:
+        """The mark of a node's interface; a peer lies at home and needs no word of where that is."""
+        home = self.world.home_cookie if node.netns is not None and not peer else None
+        return mark.Mark(self.topology, node.link, peer, home)
+
+    def route(self, stage: Stage, node: Node, netns: str | None, what: str, build: Callable[[Any], bytes]) -> None:
+        self._stages[stage].append(Op(node, self.world.place(netns), what, build, "route"))
+
+    def generic(
+        self,
+        stage: Stage,
+        node: Node,
+        what: str,
+        build: Callable[[Any], bytes],
+        *,
+        netns: str | None = None,
+        forgive: frozenset[int] = frozenset(),
+        retry: frozenset[int] = frozenset(),
+    ) -> None:
+        self._stages[stage].append(Op(node, self.world.place(netns), what, build, "generic", forgive, retry))
+
+    def call(self, stage: Stage, node: Node, netns: str | None, what: str, call: Callable[[Any], None]) -> None:
+        self._stages[stage].append(Op(node, self.world.place(netns), what, call, "call"))
+
+    def new_link(self, node: Node, kind: str, data: Callable[[Any], Any] | None = None) -> None:
+        """Make an interface by rtnetlink, marked by its group."""
+        group = self.group(node.netns)
+        self.route(
+            Stage.MAKE,
+            node,
+            node.netns,
+            "make it",
+            lambda n: n.new_link(
+                node.ifname,
+                kind,
+                data=data(n) if data else None,
+                mtu=node.values["mtu"],
+                mac=node.values.get("mac"),
+                group=group,
+            ),
+        )
+
+    def delete(self, netns: str | None, node: Node) -> None:
+        """Remove an interface, together with the others of its namespace."""
+        self._doomed.setdefault(netns, []).append(node)
+
+    def index(self, netns: str | None, ifname: str) -> int:
+        """The number of an interface that is there, or was made by an earlier stage. Raises HostError."""
+        if netns not in self._indices or ifname not in self._indices[netns]:
+            self._indices[netns] = {link.ifname: link.index for link in read_links(self.world.place(netns))}
+        try:
+            return self._indices[netns][ifname]
+        except KeyError:
+            raise HostError(f"{ifname} went away meanwhile; try again") from None
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._stages.values())) + sum(map(len, self._doomed.values()))
+
+    def run(self, check: Check, progress: Progress) -> None:
+        """Do it all. `check` is called between batches and may raise. Raises HostError at the first refusal."""
+        if not self.size:
+            return
+        from vecnet.host import netlink
+
+        done, total = 0, self.size
+        for netns, nodes in self._doomed.items():
+            check()
+            self._delete(netlink, netns, nodes)
+            done += len(nodes)
+            progress(done, total)
+        for ops in self._stages.values():
+            # kinds may differ in the socket they need: what comes first in a stage is still sent first
+            for (_, by), run in groupby(ops, key=lambda op: (id(op.place), op.by)):
+                rest = list(run)
+                while rest:
+                    now, rest = rest[: wire.BATCH], rest[wire.BATCH :]
+                    if by == "call":
+                        now, rest = now[:1], now[1:] + rest
+                    check()
+                    self._send(netlink, by, now)
+                    done += len(now)
+                    progress(done, total)
+
+    def _send(self, netlink: ModuleType, by: str, ops: list[Op]) -> None:
+        place = ops[0].place
+        if by == "call":
+            try:
+                ops[0].build(netlink)
+            except OSError as error:
+                raise refused(ops[0].node, ops[0].what, wire.Refusal(error.errno or 0, _words(error))) from error
+            return
+        until = time.monotonic() + _RETRY_FOR
+        while ops:
+            try:
+                answers = (place.route if by == "route" else place.generic).batch([op.build(netlink) for op in ops])
+            except OSError as error:
+                raise refused(ops[0].node, ops[0].what, wire.Refusal(error.errno or 0)) from error
+            again = []
+            for op, answer in zip(ops, answers, strict=True):
+                if answer is None or answer.errno in op.forgive:
+                    continue
+                if answer.errno not in op.retry or time.monotonic() >= until:
+                    raise refused(op.node, op.what, answer)
+                again.append(op)
+            if again:
+                time.sleep(_RETRY_PAUSE)
+            ops = again
+
+    def _delete(self, netlink: ModuleType, netns: str | None, nodes: list[Node]) -> None:
+        """One interface by its name; several by a group of their own, since each deletion alone takes 20 ms."""
+        place = self.world.place(netns)
+        gone = frozenset({errno.ENODEV})
+        if len(nodes) == 1:
+            name = nodes[0].ifname
+            self._send(
+                netlink, "route", [Op(nodes[0], place, "remove it", lambda n: n.delete_link(name), "route", gone)]
+            )
+            return
+        group = self.group(netns)
+        names = {end for node in nodes for end in self.world.interfaces(node, netns)}
+        members = {link.ifname for link in self.world.view(netns).links if link.group == group}
+        if members and members <= names and {node.ifname for node in nodes} <= members:
+            victims = group
+        else:
+            victims = mark.doomed(group)
+            marking = [Op(node, place, "remove it", _into(node.ifname, victims), "route", gone) for node in nodes]
+            for start in range(0, len(marking), wire.BATCH):
+                self._send(netlink, "route", marking[start : start + wire.BATCH])
+        removal = Op(nodes[0], place, "remove it", lambda n: n.delete_group(victims), "route", gone)
+        self._send(netlink, "route", [removal])
+
+
+def _into(ifname: str, group: int) -> Callable[[Any], bytes]:
+    return lambda n: n.set_link(ifname, group=group)
+
+
+def _words(error: OSError) -> str:
+    """What an OSError says beyond its number's usual text."""
+    usual = wire.Refusal(error.errno or 0)
+    return "" if error.strerror in (None, str(usual)) else str(error.strerror)
