@@ -77,7 +77,7 @@ def mistakes(link: Link) -> Iterator[Mistake]:
     for end in (0, 1):
         for inner in link.ends[end].given.get("ip", ()):
             if inner.partition("/")[0] in local:
-                message = f"the inner address {inner} is an outer address of the same link: the tunnel would carry itself"
+                message = f"the inner address {inner} is an outer one of the same link: the tunnel would carry itself"
                 yield Mistake(message, "give the wire a network of its own", "ip", end)
 
 

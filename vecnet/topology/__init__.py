@@ -1,0 +1,72 @@
+"""The topology file: load it, with every mistake at its place, into a model with everything chosen that it left out.
+
+| file | subject |
+|---|---|
+| document.py | YAML as nodes with positions |
+| grammar.py | the keys, declared once |
+| read.py | nodes to what the file states |
+| resolve.py | what was left out: choices and MTUs |
+| clashes.py | what can be there only once |
+| underlay.py | the MTU of a route |
+| model.py | the result |
+| schema.py | the JSON Schema, for editors |
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+
+from vecnet.topology.model import ResolvedLink, Topology
+
+__all__ = ["ResolvedLink", "Topology", "load", "loads"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vecnet.topology.resolve import Underlay
+
+
+def load(path: str | os.PathLike[str], *, underlay: Underlay | None = None) -> Topology:
+    """The topology in a file; "-" is standard input.
+
+    `underlay` gives the MTU, in bytes, of the way from one outer address to another, or None where there is none; left
+    out, the kernel is asked. Raises InputError with every mistake and its place.
+    """
+    from vecnet.topology.document import read_text
+
+    file = os.fspath(path)
+    return loads(read_text(file), path=file, underlay=underlay)
+
+
+def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None) -> Topology:
+    """The topology in a text; `path` is the file's name in errors, and names the topology where it has no `name`."""
+    from vecnet.topology import clashes, resolve
+    from vecnet.topology.document import Document
+    from vecnet.topology.read import read
+
+    doc = Document("standard-input" if path == "-" else path, text)
+    draft = read(doc)
+    wires = resolve.wires(doc, draft)
+    mtus = resolve.settle_mtus(doc, draft, wires, functools.cache(underlay or _route_mtu))
+    interfaces = {
+        wire.draft.name: tuple(
+            dataclasses.replace(interface, link=wire.draft.name)
+            for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
+        )
+        for wire in wires
+    }
+    bridges = list(resolve.bridge_interfaces(draft, mtus))
+    clashes.check(doc, draft, wires, interfaces, bridges)
+    doc.finish()
+    links = (
+        ResolvedLink(wire.draft.name, wire.spec, wire.options, interfaces[wire.draft.name], doc.at(wire.draft.node))
+        for wire in wires
+    )
+    return Topology(draft.name, path, tuple(links), tuple(bridges))
+
+
+def _route_mtu(local: str, remote: str) -> int | None:
+    from vecnet.topology.underlay import route_mtu  # its socket module is for tunnels alone
+
+    return route_mtu(local, remote)

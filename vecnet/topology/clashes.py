@@ -1,0 +1,139 @@
+"""What can be there only once: interface names, Ethernet and inner addresses, link names; and what must be there.
+
+Names and addresses are looked at per network namespace: that of the interface, and for a guest's that of its other end.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from yaml.nodes import Node
+
+from vecnet.topology.document import Document
+from vecnet.topology.read import Draft
+from vecnet.topology.resolve import Wire
+from vecnet.transports.link import HostInterface
+
+IPV6_MIN_MTU = 1280  # RFC 8200, section 5
+
+Named = tuple[tuple[Any, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
+Interfaces = dict[str, tuple[HostInterface, ...]]  # by the name of their link
+
+
+def check(doc: Document, draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]) -> None:
+    """Report what clashes, is missing, or cannot work."""
+    _once(doc, _link_names(wires))
+    _once(doc, _interface_names(draft, wires, interfaces, bridges))
+    _once(doc, _macs(draft, wires, interfaces, bridges))
+    _once(doc, _inner_addresses(draft, wires))
+    for wire in wires:
+        _bridge_is_there(doc, draft, wire)
+    _usable_addresses(doc, draft, wires)
+
+
+def _once(doc: Document, named: Iterable[Named]) -> None:
+    seen: dict[tuple[Any, ...], tuple[str, Node]] = {}
+    for identity, text, node in sorted(named, key=lambda entry: doc.at(entry[2])):
+        if identity in seen:
+            first, where = seen[identity]
+            line = where.start_mark.line + 1
+            doc.wrong(node, f"{text} is there already: {first} in line {line}", "choose another")
+        else:
+            seen[identity] = (text, node)
+
+
+def _link_names(wires: list[Wire]) -> Iterator[Named]:
+    for wire in wires:
+        yield (wire.draft.name,), f"the link name {wire.draft.name}", wire.draft.at("name")
+
+
+def _interface_names(
+    draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]
+) -> Iterator[Named]:
+    for bridge in bridges:
+        yield (bridge.netns, bridge.ifname), f"the interface {bridge.ifname}", draft.bridges[bridge.ifname].node
+    for wire in wires:
+        for interface in interfaces[wire.draft.name]:
+            node = wire.draft.ends[1].at("ifname")
+            yield (interface.netns, interface.ifname), f"the interface {interface.ifname}", node
+            peer = interface.attributes.get("peer")
+            if peer:
+                chosen = "" if "ifname" in wire.draft.ends[0].given else f", chosen for {wire.spec.ends[0]},"
+                yield (None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
+
+
+def _macs(draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]) -> Iterator[Named]:
+    for bridge in bridges:
+        text = f"the MAC address {bridge.mac} of bridge {bridge.ifname}"
+        yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
+    for wire in wires:
+        for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
+            if not end.is_host:
+                yield (options.mac,), f"the MAC address {options.mac} of {end}", stated.at("mac")
+        for interface in interfaces[wire.draft.name]:
+            text = f"the MAC address {interface.mac} of {interface.ifname}"
+            yield (interface.mac,), text, wire.draft.ends[1].at("mac" if wire.spec.host else "")
+
+
+def _netns(wire: Wire) -> str | None:
+    return wire.spec.ends[1].given.get("netns") if wire.spec.host else None
+
+
+def _inner_addresses(draft: Draft, wires: list[Wire]) -> Iterator[Named]:
+    for name, bridge in draft.bridges.items():
+        for address in dict.fromkeys(bridge.given.get("ip", ())):
+            ip = address.partition("/")[0]
+            yield (bridge.given.get("netns"), ip), f"the address {ip} of bridge {name}", bridge.at("ip")
+    for wire in wires:
+        for end, stated in zip(wire.spec.ends, wire.draft.ends, strict=True):
+            for address in dict.fromkeys(end.given.get("ip", ())):
+                ip = address.partition("/")[0]
+                yield (_netns(wire), ip), f"the address {ip} of {end}", stated.at("ip")
+
+
+def _bridge_is_there(doc: Document, draft: Draft, wire: Wire) -> None:
+    if wire.bridge is None:
+        return
+    stated, end = wire.draft.ends[1], wire.spec.ends[1]
+    if wire.bridge not in draft.bridges:
+        known = ", ".join(draft.bridges)
+        instead = f"add {wire.bridge}: under bridges" + (f", or write one of {known}" if known else "")
+        doc.wrong(stated.at("bridge"), f"the bridge {wire.bridge} of {end} is not declared", instead)
+        return
+    home = draft.bridges[wire.bridge].given.get("netns")
+    if home != end.given.get("netns"):
+        message = f"bridge {wire.bridge} is in {_place(home)}, and {end} is in {_place(end.given.get('netns'))}"
+        movable = home and "netns" in wire.draft.transport.interface_keys
+        instead = f"write netns: {home}" if movable else "choose one for both"
+        doc.wrong(stated.at("bridge"), message, instead)
+    if end.given.get("ip"):
+        message = f"{end} is a member of bridge {wire.bridge}, where an address of its own is not reached"
+        doc.wrong(stated.at("ip"), message, f"give the address to the bridge {wire.bridge}")
+
+
+def _place(netns: str | None) -> str:
+    return f"the network namespace {netns}" if netns else "vecnet's own network namespace"
+
+
+def _usable_addresses(doc: Document, draft: Draft, wires: list[Wire]) -> None:
+    every = [(bridge, bridge.given.get("mtu")) for bridge in draft.bridges.values()]
+    every += [(stated, wire.mtu) for wire in wires for stated in wire.draft.ends]
+    for stated, mtu in every:
+        for address in stated.given.get("ip", ()):
+            interface = ipaddress.ip_interface(address)
+            network = interface.network
+            wide = interface.version == 4 and network.prefixlen < 31
+            machine = f"write one of its machines, such as {network[1 % network.num_addresses]}/{network.prefixlen}"
+            if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
+                doc.wrong(stated.at("ip"), f"{interface.ip} cannot be the address of an interface", "choose another")
+            elif wide and interface.ip == network.network_address:
+                message = f"{address} is the address of the network itself"
+                doc.wrong(stated.at("ip"), message, machine)
+            elif wide and interface.ip == network.broadcast_address:
+                message = f"{address} is the broadcast address of its network"
+                doc.wrong(stated.at("ip"), message, machine)
+            elif interface.version == 6 and mtu is not None and mtu < IPV6_MIN_MTU:
+                message = f"IPv6 needs an MTU of at least {IPV6_MIN_MTU}, and this wire's is {mtu}"
+                doc.wrong(stated.at("ip"), message, f"leave {address} out, or use a way with a larger MTU")

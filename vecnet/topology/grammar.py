@@ -1,0 +1,86 @@
+"""The topology file's keys, declared once: the loader reads by them and the JSON Schema is generated from them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from vecnet.kinds import IfName, Integer, IpInterface, Mac, Name
+from vecnet.transports import TRANSPORTS
+from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
+from vecnet.transports.link import Key
+from vecnet.vecstring import MAX_UNIT
+
+HOST = "host"  # the reserved name of the machine itself
+GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
+RESERVED_IFNAMES = ("lo", "all", "default")  # net/core: the loopback, and the names that sysctl uses for all
+
+_IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
+_MAC = Key(Mac(), "the Ethernet address; chosen from the names if left out")
+_NETNS = Key(Name(), "the named network namespace that the interface is in; it must exist")
+
+TOPOLOGY = {
+    "name": "the topology's name, in the marks of what it makes; the file's own name if left out",
+    "defaults": "options of every link that does not state them itself",
+    "links": "the wires, each with exactly two ends",
+    "bridges": "bridges of the host, by name",
+}
+NAME = Key(Name(), TOPOLOGY["name"])
+COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"}
+BRIDGE = {
+    "ip": _IP,
+    "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the MTU of the bridge and of all its members"),
+    "mac": _MAC,
+    "netns": _NETNS,
+}
+INTERFACE = {
+    "ip": _IP,
+    "mac": _MAC,
+    "bridge": Key(IfName(), "the bridge, declared under bridges, that the interface is a member of"),
+    "netns": _NETNS,
+}
+_LINK = {"name": Key(Name(), "the link's name; that of its ends if left out")}
+
+
+@cache
+def _keys_of_link(name: str) -> dict[str, Key]:
+    return {**_LINK, **COMMON, **TRANSPORTS[name].link_keys}
+
+
+def link_keys(transport: type[Transport]) -> dict[str, Key]:
+    """The keys of a link besides `transport` and `endpoints`."""
+    return _keys_of_link(transport.name)
+
+
+def end_keys(transport: type[Transport], is_host: bool) -> dict[str, Key]:
+    """The keys of an endpoint, those that must be there first."""
+    return _keys_of_end(transport.name, is_host)
+
+
+@cache
+def _keys_of_end(name: str, is_host: bool) -> dict[str, Key]:
+    transport = TRANSPORTS[name]
+    if is_host:
+        keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
+    else:
+        keys = {**transport.guest_keys, "ip": _IP, "mac": _MAC}
+    return dict(sorted(keys.items(), key=lambda item: not item[1].required))
+
+
+def parse_endpoint(text: str) -> tuple[str | None, str]:
+    """`web:vec0` or `host:tap0` as the guest's name, None for the host, and the interface. Raises ValueError."""
+    node, colon, ifname = text.partition(":")
+    if not colon or not node or not ifname:
+        raise ValueError(f"{text!r} names no endpoint: write guest:vecN or host:ifname")
+    if node == HOST:
+        IfName().parse(ifname)
+        if ifname in RESERVED_IFNAMES or "%" in ifname:
+            raise ValueError(f"the kernel keeps the interface name {ifname!r} for itself: choose another one")
+        return None, ifname
+    Name().parse(node)
+    if not re.fullmatch(GUEST_IFNAME, ifname):
+        raise ValueError(
+            f"{text!r}, a guest's interface is named vec0 to vec{MAX_UNIT}: "
+            f"write {node}:vec0, or {HOST}:{ifname} for the host's end"
+        )
+    return node, ifname

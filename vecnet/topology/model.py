@@ -1,0 +1,81 @@
+"""A topology with everything chosen that the file left out: plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from vecnet.errors import InputError, Position
+from vecnet.transports.base import Transport
+from vecnet.transports.link import HostInterface, Link
+from vecnet.vecstring import VecDevice
+
+
+@dataclass(frozen=True)
+class ResolvedLink:
+    """A link and both ends' options, in the order of `spec.ends`: the host, where it is one of them, is the second."""
+
+    name: str
+    spec: Link
+    options: tuple[Transport, Transport]
+    interfaces: tuple[HostInterface, ...]
+    position: Position
+
+    @property
+    def transport(self) -> str:
+        """The transport's name."""
+        return self.options[0].name
+
+    @property
+    def mtu(self) -> int:
+        """The largest packet inside a frame, in bytes, the same at both ends."""
+        return self.options[0].mtu
+
+    @cached_property
+    def devices(self) -> tuple[VecDevice | None, VecDevice | None]:
+        """Each end's device; None at the host."""
+        first, second = (
+            None if end.is_host else VecDevice(end.unit, options)
+            for end, options in zip(self.spec.ends, self.options, strict=True)
+        )
+        return first, second
+
+    @property
+    def local_addresses(self) -> tuple[str, ...]:
+        """The outer addresses of both ends; none where the transport has no outer packet."""
+        return tuple(end.given["local"] for end in self.spec.ends if "local" in end.given)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Links and bridges under one name. `path` is the file, as it was given."""
+
+    name: str
+    path: str
+    links: tuple[ResolvedLink, ...]
+    bridges: tuple[HostInterface, ...]
+
+    @cached_property
+    def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
+        found: dict[str, list[VecDevice]] = {}
+        for link in self.links:
+            for end, device in zip(link.spec.ends, link.devices, strict=True):
+                if end.node is not None and device is not None:
+                    found.setdefault(end.node, []).append(device)
+        return {guest: tuple(sorted(found[guest], key=lambda device: device.unit)) for guest in sorted(found)}
+
+    @property
+    def guests(self) -> tuple[str, ...]:
+        """The guests' names, sorted."""
+        return tuple(self._devices)
+
+    def devices(self, guest: str) -> tuple[VecDevice, ...]:
+        """A guest's devices, by unit. Raises InputError where there is no such guest."""
+        if guest not in self._devices:
+            raise InputError(f"{self.name} has no guest {guest!r}; its guests are {', '.join(self.guests)}")
+        return self._devices[guest]
+
+    @cached_property
+    def interfaces(self) -> tuple[HostInterface, ...]:
+        """What the host must have, bridges first."""
+        return (*self.bridges, *(interface for link in self.links for interface in link.interfaces))

@@ -1,0 +1,238 @@
+"""From nodes to drafts: what the file states, each value parsed by its kind, each with the node that it came from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from vecnet.topology import grammar
+from vecnet.topology.document import Document, Entries
+from vecnet.transports import TRANSPORTS, Transport
+from vecnet.transports.link import End, Key, Link, Sides
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Values and the nodes they came from; `node` is the whole."""
+
+    node: Node
+    given: dict[str, Any] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    def at(self, key: str) -> Node:
+        return self.nodes.get(key, self.node)
+
+
+@dataclass(frozen=True)
+class LinkDraft(Stated):
+    """A link as it was written. `ends` are in the order of `spec.ends`."""
+
+    transport: type[Transport] = Transport
+    spec: Link = field(kw_only=True)
+    ends: tuple[Stated, Stated] = field(kw_only=True)
+
+    @property
+    def name(self) -> str:
+        return str(self.given.get("name", self.spec.name))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A topology as it was written, without the links that cannot be understood."""
+
+    name: str
+    defaults: Stated
+    bridges: dict[str, Stated]
+    links: list[LinkDraft]
+
+
+def read(doc: Document) -> Draft:
+    """Read the whole file; the problems are in `doc`."""
+    root = doc.root
+    entries = doc.entries(root, "the topology")
+    for key, (node, _) in entries.items():
+        if key not in grammar.TOPOLOGY:
+            doc.unknown(node, key, "a topology", grammar.TOPOLOGY)
+    name = _name(doc, entries)
+    defaults = Stated(root)
+    if "defaults" in entries:
+        node = entries["defaults"][1]
+        found = doc.entries(node, "defaults")
+        defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
+    bridges = _bridges(doc, entries)
+    links = []
+    if "links" in entries:
+        node = entries["links"][1]
+        items = doc.items(node, "links", "links")
+        if isinstance(node, SequenceNode) and not items:
+            doc.wrong(node, "there are no links", "add one: transport: and endpoints:")
+        links = [link for item in items if (link := _link(doc, item, name)) is not None]
+    elif isinstance(root, MappingNode):
+        doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
+    _endpoints_once(doc, links)
+    return Draft(name, defaults, bridges, links)
+
+
+def _nodes(entries: Entries) -> dict[str, Node]:
+    return {key: value for key, (_, value) in entries.items()}
+
+
+def _name(doc: Document, entries: Entries) -> str:
+    if "name" in entries:
+        node = entries["name"][1]
+        return str(doc.values("the topology", node, {"name": entries["name"]}, {"name": grammar.NAME}).get("name", ""))
+    stem = Path(doc.file).stem
+    try:
+        return str(grammar.NAME.kind.parse(stem))
+    except ValueError:
+        message = f"a topology is named after its file, and {stem!r} is not {grammar.NAME.kind.expects}"
+        doc.wrong(doc.root, message, "add name:")
+        return ""
+
+
+def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
+    if "bridges" not in entries:
+        return {}
+    bridges = {}
+    for name, (key, value) in doc.entries(entries["bridges"][1], "bridges").items():
+        try:
+            grammar.parse_endpoint(f"{grammar.HOST}:{name}")
+        except ValueError as error:
+            message, _, instead = str(error).rpartition(": ")
+            doc.wrong(key, f"a bridge is named like an interface: {message or instead}", instead if message else "")
+        found = doc.entries(value, f"bridge {name}")
+        given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
+        bridges[name] = Stated(key, given, _nodes(found))
+    return bridges
+
+
+def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
+    before = len(doc.problems)
+    if doc.is_null(node):
+        doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
+        return None
+    entries = doc.entries(node, "a link")
+    if not entries:
+        return None
+    transport = _transport(doc, node, entries)
+    ends = _ends(doc, node, entries, transport)
+    if transport is None:
+        return None
+    own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
+    given = doc.values(f"a {transport.name} link", node, own, grammar.link_keys(transport))
+    if len(ends) != 2 or not _sides(doc, transport, ends):
+        return None
+    if len(doc.problems) > before:
+        return None  # its values cannot be judged together
+    # the host last, and the rest by name, so that the order in the file means nothing
+    (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].is_host, str(end[0])))
+    spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
+    return LinkDraft(node, given, _nodes(own), transport, spec=spec, ends=(one, two))
+
+
+def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] | None:
+    known = f"write one of {', '.join(TRANSPORTS)}"
+    if "transport" not in entries:
+        doc.wrong(node, "a link needs transport", known)
+        return None
+    value = entries["transport"][1]
+    name = doc.text(value, "transport")
+    if name in TRANSPORTS:
+        return TRANSPORTS[name]
+    if name is not None:
+        near = difflib.get_close_matches(name.lower(), TRANSPORTS, 1)
+        doc.wrong(value, f"there is no transport {name!r}", f"did you mean {near[0]}?" if near else known)
+    return None
+
+
+def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport] | None) -> list[tuple[End, Stated]]:
+    """The ends whose names can be read, with what they state."""
+    if "endpoints" not in entries:
+        doc.wrong(link, "a link needs endpoints, its two ends", "add endpoints: [guest:vecN, host:ifname]")
+        return []
+    key, node = entries["endpoints"]
+    named: list[tuple[str, Node, Node | None]] = []
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            if isinstance(item, MappingNode):
+                message = "the short form of endpoints holds names alone"
+                doc.wrong(item, message, "write endpoints as a mapping, without '-': web:vec0: {ip: …}")
+            else:
+                text = doc.text(item, "an endpoint")
+                named += [] if text is None else [(text, item, None)]
+        count = len(node.value)
+    else:
+        found = doc.entries(node, "endpoints")
+        named = [(name, name_node, value) for name, (name_node, value) in found.items()]
+        count = len(named)
+    if count != 2 and not (count == 0 and not doc.is_null(node) and not isinstance(node, SequenceNode | MappingNode)):
+        doc.wrong(key, f"a link has exactly two ends, this one has {count}", "write one link for each wire")
+    ends = []
+    for name, name_node, value in named:
+        try:
+            guest, ifname = grammar.parse_endpoint(name)
+        except ValueError as error:
+            message, _, instead = str(error).rpartition(": ")
+            doc.wrong(name_node, message or instead, instead if message else "")
+            continue
+        stated = Stated(name_node)
+        if transport is not None:
+            keys = grammar.end_keys(transport, guest is None)
+            found = {} if value is None else doc.entries(value, name)
+            own = _known(doc, found, transport, guest, keys, name)
+            whose = f"{name}, {'the host' if guest is None else 'a guest'}'s end of a {transport.name} link,"
+            stated = Stated(name_node, doc.values(whose, name_node, own, keys))
+            stated.nodes.update(_nodes(found))
+        ends.append((End(guest, ifname, stated.given), stated))
+    return ends
+
+
+def _known(
+    doc: Document, found: Entries, transport: type[Transport], guest: str | None, keys: Mapping[str, Key], name: str
+) -> Entries:
+    """Without the keys that belong elsewhere, after saying where."""
+    other = grammar.end_keys(transport, guest is not None)
+    kept = {}
+    for key, entry in found.items():
+        if key in keys:
+            kept[key] = entry
+        elif key in grammar.link_keys(transport):
+            doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
+        elif key in other:
+            whose = "the host's end" if guest is not None else "a guest's end"
+            doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
+        elif guest is None and key in grammar.INTERFACE:
+            reason = "has no interface at the host" if not transport.interface_keys else "cannot be in another one"
+            doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
+        else:
+            kept[key] = entry
+    return kept
+
+
+def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stated]]) -> bool:
+    hosts = [stated for end, stated in ends if end.is_host]
+    if len(hosts) == 2:
+        doc.wrong(hosts[1].node, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
+    elif not hosts and transport.sides is Sides.HOST_AND_GUEST:
+        message = f"a {transport.name} link has one end at the host, and cannot join two guests"
+        doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
+    else:
+        return True
+    return False
+
+
+def _endpoints_once(doc: Document, links: list[LinkDraft]) -> None:
+    seen: dict[tuple[str, Any], Node] = {}
+    for link in links:
+        for end, stated in zip(link.spec.ends, link.ends, strict=True):
+            where = (str(end), end.given.get("netns"))
+            if where in seen:
+                line = seen[where].start_mark.line + 1
+                message = f"the endpoint {end} is used twice, first in line {line}"
+                doc.wrong(stated.node, message, "give this one another name")
+            seen.setdefault(where, stated.node)

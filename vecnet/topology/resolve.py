@@ -1,0 +1,206 @@
+"""From drafts to the model: options of both ends, what was left out chosen from names, and MTUs.
+
+1. A choice follows from names alone (`Link.choose`). Where one is found taken, as a port of an address may be, it is
+   made again with a count: stated values come first, then chosen ones in the order of their links' names. So neither
+   the order in the file nor a link that is added elsewhere moves it without need.
+2. An MTU that is left out is 1500, or what the underlay leaves. The underlay is the route that the kernel has, or a
+   bridge of this very topology that holds one of the addresses: `up` will make it, and must not change what was said.
+3. A bridge drops in silence what is larger than the member it leaves by. So the members of a bridge have one MTU: the
+   one that is stated at the bridge, else the smallest of its members'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from yaml.nodes import Node
+
+from vecnet.topology.document import Document
+from vecnet.topology.read import Draft, LinkDraft, Stated
+from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
+from vecnet.transports.link import Claim, HostInterface, Link, chosen_mac
+
+Underlay = Callable[[str, str], int | None]
+
+_TRIES = 64  # choices for one value, before a range counts as full
+
+
+@dataclasses.dataclass
+class Wire:
+    """A link while it is being resolved."""
+
+    draft: LinkDraft
+    spec: Link
+    options: tuple[Transport, Transport]
+    limit: int = MAX_MTU  # the largest MTU that fits, in bytes
+    mtu: int = DEFAULT_MTU
+
+    @property
+    def bridge(self) -> str | None:
+        return self.spec.ends[1].given.get("bridge") if self.spec.host is not None else None
+
+
+def wires(doc: Document, draft: Draft) -> list[Wire]:
+    """The links whose values go together, with the options of both ends; MTUs are still to be found."""
+    found = []
+    for link in draft.links:
+        mistakes = list(link.transport.mistakes(link.spec))
+        for mistake in mistakes:
+            stated: Stated = link if mistake.end is None else link.ends[mistake.end]
+            doc.wrong(stated.at(mistake.key), mistake.message, mistake.instead)
+        if not mistakes:
+            found.append(Wire(link, link.spec, _options(draft, link, link.spec)))
+    _contradictions(doc, found)
+    _settle_claims(doc, draft, found)
+    return found
+
+
+def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Transport]:
+    stated = {**draft.defaults.given, **link.given}
+    common = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
+
+    def one(end: int) -> Transport:
+        mac = spec.ends[end].given.get("mac") or spec.choose_mac(end)
+        own = link.transport.strung(spec, end)
+        options: dict[str, Any] = {"gro": link.transport.topology_gro, **common, "mac": mac, **own}
+        return link.transport(**options)
+
+    return one(0), one(1)
+
+
+def _contradictions(doc: Document, found: list[Wire]) -> None:
+    """A common option stated at a link, that its transport must have otherwise."""
+    for wire in found:
+        for key in ("gro", "vec"):
+            value = wire.draft.given.get(key)
+            if value is not None and value != getattr(wire.options[0], key):
+                written = f"{key}: {'on' if value else 'off'}"
+                message = f"{written} is not possible: {wire.options[0].name} to the host needs it otherwise"
+                doc.wrong(wire.draft.at(key), message, "leave it out")
+
+
+def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
+    """Give every claim one owner: choose again what was chosen, and report what was stated twice."""
+
+    def claims(wire: Wire, end: int) -> tuple[Claim, ...]:
+        return wire.draft.transport.claims(wire.spec, end, wire.options[end])
+
+    def stated_at(wire: Wire, end: int, claim: Claim) -> Node:
+        return wire.draft.ends[end].at(claim.key)
+
+    both = [(wire, end) for wire in found for end in (0, 1)]
+    every = [(wire, end, index, claim) for wire, end in both for index, claim in enumerate(claims(wire, end))]
+    stated = [entry for entry in every if entry[3].key in entry[0].spec.ends[entry[1]].given]
+    stated.sort(key=lambda entry: doc.at(stated_at(entry[0], entry[1], entry[3])))
+    taken: dict[tuple[Any, ...], tuple[Wire, int]] = {}
+    for wire, end, _, claim in stated:
+        identity = (claim.what, *claim.value)
+        if identity in taken:
+            other, at = taken[identity]
+            line = stated_at(other, at, claim).start_mark.line + 1
+            message = f"{claim.text} is used twice, first by {other.spec.ends[at]} in line {line}"
+            doc.wrong(stated_at(wire, end, claim), message, f"choose another {claim.key}")
+        taken.setdefault(identity, (wire, end))
+    rest = [entry for entry in every if entry[3].key not in entry[0].spec.ends[entry[1]].given]
+    for wire, end, index, _ in sorted(rest, key=lambda entry: (entry[0].spec.name, entry[1], entry[2])):
+        claim = claims(wire, end)[index]
+        for again in range(1, _TRIES):
+            if (claim.what, *claim.value) not in taken:
+                break
+            wire.spec = dataclasses.replace(wire.spec, again={**wire.spec.again, (claim.key, end): again})
+            wire.options = _options(draft, wire.draft, wire.spec)
+            claim = claims(wire, end)[index]
+        else:
+            doc.wrong(stated_at(wire, end, claim), f"{claim.text} is taken, and no other is free", f"state {claim.key}")
+        taken.setdefault((claim.what, *claim.value), (wire, end))
+
+
+def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underlay) -> dict[str, int]:
+    """Find the MTU of every link, and return those of the bridges."""
+    for wire in found:
+        path = _path_mtu(draft, wire, underlay)
+        if path is not None:
+            wire.limit = min(MAX_MTU, path - wire.options[0].overhead)
+        wire.mtu = min(DEFAULT_MTU, wire.limit)
+        node, mtu = _stated_mtu(draft, wire)
+        if wire.limit < MIN_MTU:
+            message = f"the underlay leaves {wire.limit} bytes for a packet, and a guest needs {MIN_MTU}"
+            doc.wrong(wire.draft.node, message, "use addresses with a larger MTU on the way")
+        elif mtu is not None and node is not None:
+            if mtu > wire.limit:
+                reason = f"{path} bytes on the way less {wire.options[0].overhead} for {wire.options[0].name}"
+                message = f"mtu {mtu} does not fit {wire.draft.name}: {reason} leave {wire.limit}"
+                doc.wrong(node, message, f"write at most {wire.limit}, or leave it out")
+            else:
+                wire.mtu = mtu
+    bridges = {name: _settle_bridge(doc, draft, name, members) for name, members in _members(draft, found).items()}
+    for wire in found:
+        if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
+            first, second = (dataclasses.replace(options, mtu=wire.mtu) for options in wire.options)
+            wire.options = (first, second)
+    return bridges
+
+
+def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:
+    """Bytes of the largest outer packet on the way between the ends; None where there is no outer packet."""
+    if not wire.options[0].overhead:
+        return None
+    here, there = (end.given["local"] for end in wire.spec.ends)
+    own = [
+        bridge.given.get("mtu", DEFAULT_MTU)
+        for bridge in draft.bridges.values()
+        if {here, there} & {address.partition("/")[0] for address in bridge.given.get("ip", ())}
+    ]
+    if own:
+        return int(min(own))
+    known = [mtu for mtu in (underlay(here, there), underlay(there, here)) if mtu is not None]
+    return min(known, default=DEFAULT_MTU)
+
+
+def _stated_mtu(draft: Draft, wire: Wire) -> tuple[Node | None, int | None]:
+    for stated in (wire.draft, draft.defaults):
+        if "mtu" in stated.given:
+            return stated.at("mtu"), stated.given["mtu"]
+    return None, None
+
+
+def _members(draft: Draft, found: list[Wire]) -> dict[str, list[Wire]]:
+    members: dict[str, list[Wire]] = {name: [] for name in draft.bridges}
+    for wire in found:
+        if wire.bridge in members:
+            members[wire.bridge].append(wire)
+    return members
+
+
+def _settle_bridge(doc: Document, draft: Draft, name: str, members: list[Wire]) -> int:
+    bridge = draft.bridges[name]
+    smallest = min(members, key=lambda wire: (wire.mtu, wire.draft.name), default=None)
+    mtu = int(bridge.given.get("mtu", smallest.mtu if smallest else DEFAULT_MTU))
+    for wire in members:
+        node, stated = _stated_mtu(draft, wire)
+        if node is not None and stated is not None and stated <= wire.limit and stated != mtu:
+            whose = f"{smallest.draft.name} on it has" if smallest and "mtu" not in bridge.given else "has"
+            message = f"mtu {stated} on bridge {name}, which drops larger frames than its own in silence: {whose} {mtu}"
+            doc.wrong(node, message, f"write mtu: {mtu}, or leave it out")
+        elif mtu > wire.limit:
+            message = f"mtu {mtu} does not fit the member {wire.draft.name} of bridge {name}: it leaves {wire.limit}"
+            doc.wrong(bridge.at("mtu"), message, f"write at most {wire.limit}, or leave it out")
+        else:
+            wire.mtu = mtu
+    return mtu
+
+
+def bridge_interfaces(draft: Draft, mtus: dict[str, int]) -> Iterator[HostInterface]:
+    """The bridges, with an address each that does not change as members come and go."""
+    for name, bridge in draft.bridges.items():
+        yield HostInterface(
+            ifname=name,
+            kind="bridge",
+            mtu=mtus[name],
+            mac=bridge.given.get("mac") or chosen_mac(draft.name, "bridge", name),
+            addresses=tuple(bridge.given.get("ip", ())),
+            netns=bridge.given.get("netns"),
+            link=f"bridge {name}",
+        )
