@@ -1,7 +1,8 @@
 """YAML as a graph of nodes, each with its place in the file; every mistake is gathered, none stops the reading.
 
 1. Only the graph is composed: no value is constructed, so a file cannot run code, and `on`, `0x10` or
-   `52:54:00:12:34:56` keep the text that was written. What a text means is said by its kind, quoted or not, in YAML 1.1 and 1.2 alike.
+   `52:54:00:12:34:56` keep the text that was written. What a text means is said by its kind, quoted or not, in YAML 1.1
+   and 1.2 alike.
 2. An alias is the node that it names. The walk follows the topology's own few levels and each mapping is read once, so
    aliases of aliases cost nothing.
 3. A merge key (`<<: *base`) adds what the mapping itself does not give.
@@ -135,13 +136,14 @@ class Document:
             return {}
         if id(node) in self._read:
             return self._read[id(node)]
-        self._read[id(node)] = found = {}  # before the merges: one that merges itself ends here
+        found: Entries = {}
+        self._read[id(node)] = found  # before the merges: one that merges itself ends here
         if not isinstance(node, MappingNode):
             self.wrong(node, f"{what} is {self._noun(node)}, and takes a mapping", "write key: value, one a line")
             return found
         if node.tag not in _TAGS:
             self.wrong(node, f"the tag {node.tag} has no meaning in a topology", "leave it out")
-        merges = []
+        merges: list[Node] = []
         for key, value in node.value:
             if key.tag == _TAG + "merge":
                 merges += value.value if isinstance(value, SequenceNode) else [value]

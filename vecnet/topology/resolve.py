@@ -59,7 +59,7 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
 
 def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Transport]:
     stated = {**draft.defaults.given, **link.given}
-    common = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
+    common: dict[str, Any] = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
 
     def one(end: int) -> Transport:
         mac = spec.ends[end].given.get("mac") or spec.choose_mac(end)
