@@ -117,5 +117,5 @@ def _plan(topology: Network, world: World) -> Plan:
     keep = frozenset(text for node in wanted for text in node.values["addresses"])
     found = world.nodes(topology.name, keep)
     todo = difference(topology.name, wanted, found, world)
-    refuse_impossible(todo, world)
+    refuse_impossible(topology, wanted, todo, world)
     return todo

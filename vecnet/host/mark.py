@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 _MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
@@ -39,12 +40,14 @@ def undoomed(number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What an alias says: the topology, the link, whether this is a pair's second end, and the home namespace."""
+    """What an alias says: the topology, the link, whether this is a pair's second end, the home namespace, and notes of
+    what cannot be read back."""
 
     topology: str
     link: str
     peer: bool = False
     home: int | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         words = ["vecnet", quote(self.topology, _SAFE), quote(self.link, _SAFE)]
@@ -52,6 +55,7 @@ class Mark:
             words.append("peer")
         if self.home is not None:
             words.append(f"home={self.home}")
+        words += [f"{key}={value}" for key, value in self.notes.items()]
         longer = len(" ".join(words)) - ALIAS_MAX
         if longer > 0:
             words[2] = words[2][:-longer]
@@ -63,5 +67,6 @@ def read(alias: str) -> Mark | None:
     words = alias.split(" ")
     if len(words) < 3 or words[0] != "vecnet":
         return None
-    home = next((word[5:] for word in words[3:] if word.startswith("home=")), "")
-    return Mark(unquote(words[1]), unquote(words[2]), "peer" in words[3:], int(home) if home.isdigit() else None)
+    notes = dict(word.split("=", 1) for word in words[3:] if "=" in word)
+    home = notes.pop("home", "")
+    return Mark(unquote(words[1]), unquote(words[2]), "peer" in words[3:], int(home) if home.isdigit() else None, notes)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vecnet.host import genl, mark, wire
 from vecnet.host.namespaces import Namespace
+from vecnet.host.tunnels import Tunnel, read_tunnels
 
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 RTEXT_FILTER_SKIP_STATS = 1 << 3
@@ -138,6 +139,10 @@ class View:
     def every_address(self) -> set[str]:
         """All local addresses, without prefix lengths."""
         return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}
+
+    @cached_property
+    def tunnels(self) -> list[Tunnel]:
+        return read_tunnels(self.place)
 
     @cached_property
     def _packet_sockets(self) -> frozenset[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vecnet.host.kinds import KINDS
@@ -30,6 +31,7 @@ class Report:
     tx_bytes: int = 0
     errors: int = 0
     drops: int = 0
+    tunnel: Mapping[str, int] = field(default_factory=dict)  # l2tp's own counters, of its session
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -66,7 +68,16 @@ def _report(topology: str, node: Node, world: World) -> Report:
         tx_bytes=tx_bytes,
         errors=rx_errors + tx_errors,
         drops=rx_dropped + tx_dropped,
+        tunnel=_tunnel_counters(node, world),
     )
+
+
+def _tunnel_counters(node: Node, world: World) -> dict[str, int]:
+    """What an l2tp session counts beyond its interface: discarded and erroneous packets."""
+    if node.kind != "l2tp":
+        return {}
+    sessions = (session for tunnel in world.view(node.netns).tunnels for session in tunnel.sessions)
+    return next((session.counters for session in sessions if session.ifname == node.ifname), {})
 
 
 def _why(node: Node, world: World) -> str:

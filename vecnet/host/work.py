@@ -1,13 +1,14 @@
 """What is to be sent for a set of steps, ordered in stages, and the sending of it in batches.
 
-Stages, each for all interfaces before the next begins:
+Stages, each for all interfaces before the next begins (those of l2tp, whose local address must be there, in a second
+turn after all others):
 
 1. DELETE  stale interfaces go, those of one namespace by their group in one call
 2. MAKE    interfaces are made, marked with the topology's group
 3. SETTLE  alias; what must be set before an interface is up
 4. RAISE   up, and into its bridge
-5. FINISH  what an interface's members would change: a bridge's mtu
-6. ADDRESS addresses, for which the interface must be up (an IPv6 address would else be lost)
+5. ADDRESS addresses, for which the interface must be up
+6. FINISH  at the very end, what a bridge's members would change: its mtu
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 Check = Callable[[], None]
 
+_ORDER = {"route": 0, "call": 1, "generic": 2}  # within a stage; offloads need the interface that route has marked
+_LAST_TURN = 9
 _RETRY_FOR = 3.0  # seconds: deleting an l2tp tunnel ends about 0.1 s after the kernel has said that it is done
 _RETRY_PAUSE = 0.02  # seconds
 
@@ -43,8 +46,8 @@ class Stage(IntEnum):
     MAKE = 2
     SETTLE = 3
     RAISE = 4
-    FINISH = 5
-    ADDRESS = 6
+    ADDRESS = 5
+    FINISH = 6
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class Work:
     def __init__(self, topology: str, world: World) -> None:
         self.topology = topology
         self.world = world
-        self._stages: dict[Stage, list[Op]] = {stage: [] for stage in Stage}
+        self._stages: dict[tuple[int, Stage], list[Op]] = {}
         self._doomed: dict[str | None, list[Node]] = {}
         self._indices: dict[str | None, dict[str, int]] = {}  # read after the interfaces are made
 
@@ -75,11 +78,25 @@ class Work:
 
     def mark(self, node: Node, *, peer: bool = False, netns: str | None = None) -> mark.Mark:
         """The mark of a node's interface; a peer lies at home and needs no word of where that is."""
+        from vecnet.host.kinds import KINDS
+
         home = self.world.home_cookie if node.netns is not None and not peer else None
-        return mark.Mark(self.topology, node.link, peer, home)
+        notes = {key: str(node.values[key]) for key in KINDS[node.kind].noted}
+        return mark.Mark(self.topology, node.link, peer, home, notes)
+
+    def _add(self, stage: Stage, op: Op) -> None:
+        from vecnet.host.kinds import KINDS
+
+        if stage is Stage.DELETE:
+            turn = 0
+        elif stage is Stage.FINISH:
+            turn = _LAST_TURN
+        else:
+            turn = KINDS[op.node.kind].turn
+        self._stages.setdefault((turn, stage), []).append(op)
 
     def route(self, stage: Stage, node: Node, netns: str | None, what: str, build: Callable[[Any], bytes]) -> None:
-        self._stages[stage].append(Op(node, self.world.place(netns), what, build, "route"))
+        self._add(stage, Op(node, self.world.place(netns), what, build, "route"))
 
     def generic(
         self,
@@ -92,10 +109,10 @@ class Work:
         forgive: frozenset[int] = frozenset(),
         retry: frozenset[int] = frozenset(),
     ) -> None:
-        self._stages[stage].append(Op(node, self.world.place(netns), what, build, "generic", forgive, retry))
+        self._add(stage, Op(node, self.world.place(netns), what, build, "generic", forgive, retry))
 
     def call(self, stage: Stage, node: Node, netns: str | None, what: str, call: Callable[[Any], None]) -> None:
-        self._stages[stage].append(Op(node, self.world.place(netns), what, call, "call"))
+        self._add(stage, Op(node, self.world.place(netns), what, call, "call"))
 
     def new_link(self, node: Node, kind: str, data: Callable[[Any], Any] | None = None) -> None:
         """Make an interface by rtnetlink, marked by its group."""
@@ -144,17 +161,15 @@ class Work:
             self._delete(netlink, netns, nodes)
             done += len(nodes)
             progress(done, total)
-        for ops in self._stages.values():
-            # kinds may differ in the socket they need: what comes first in a stage is still sent first
-            for (_, by), run in groupby(ops, key=lambda op: (id(op.place), op.by)):
+        for _, ops in sorted(self._stages.items(), key=lambda item: item[0]):
+            ops.sort(key=lambda op: (_ORDER[op.by], op.place.cookie))
+            for (by, _), run in groupby(ops, key=lambda op: (op.by, op.place)):
+                size = 1 if by == "call" else wire.BATCH
                 rest = list(run)
-                while rest:
-                    now, rest = rest[: wire.BATCH], rest[wire.BATCH :]
-                    if by == "call":
-                        now, rest = now[:1], now[1:] + rest
+                for start in range(0, len(rest), size):
                     check()
-                    self._send(netlink, by, now)
-                    done += len(now)
+                    self._send(netlink, by, rest[start : start + size])
+                    done += len(rest[start : start + size])
                     progress(done, total)
 
     def _send(self, netlink: ModuleType, by: str, ops: list[Op]) -> None:

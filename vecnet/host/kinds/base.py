@@ -31,9 +31,11 @@ class Kind:
 
     name: ClassVar[str]
     kernel_name: ClassVar[str] = ""  # IFLA_INFO_KIND, "" where rtnetlink has none
-    modules: ClassVar[tuple[str, ...]] = ()  # that a kernel without this kind lacks
+    modules: tuple[str, ...] = ()  # that a kernel without this kind lacks
     fixed: ClassVar[frozenset[str]] = frozenset()  # values that only a new interface can have
     late: ClassVar[tuple[str, ...]] = ()  # values that `make` cannot set and that follow with the alias
+    noted: ClassVar[tuple[str, ...]] = ()  # values that cannot be read back and are noted in the alias
+    turn: ClassVar[int] = 0  # kinds of a later turn are made once those of an earlier one have their addresses
     offloads: ClassVar[bool] = False  # whether checksums left open may reach what is behind it
 
     def __init_subclass__(cls) -> None:

@@ -1,0 +1,130 @@
+"""l2tp: an L2TPv3 tunnel with one Ethernet session and its interface, RFC 3931 and 4719, matching a guest's l2tpv3.
+
+1. One tunnel a link. Its peer's id, which no L2TPv3 packet carries, is the topology's mark: so a tunnel that a killed
+   run left without a session or interface is still known as ours.
+2. The l2spec word, 4 bytes, stands where the guest's counter does: `default` with a counter, `none` without. It cannot
+   be read back, so that the interface's alias notes it. Sequence numbers are neither sent nor demanded.
+3. The kernel's `cookie` is what it sends, `peer_cookie` what it demands.
+4. rtnetlink neither makes nor deletes the interface. The tunnel's deletion ends after the kernel has said that it is
+   done, so that making it again is tried until that is over.
+5. The local address must be there first: tunnels are made once all other interfaces have their addresses.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from vecnet.host import genl
+from vecnet.host.kinds.base import Kind
+from vecnet.host.model import Node
+from vecnet.host.tunnels import Session, Tunnel
+from vecnet.host.work import Stage, Work
+from vecnet.host.world import World
+from vecnet.transports.link import HostInterface
+
+_VALUES = (
+    "encap",
+    "local",
+    "remote",
+    "udp_sport",
+    "udp_dport",
+    "tunnel_id",
+    "session_id",
+    "peer_session_id",
+    "cookie",
+    "peer_cookie",
+    "cookie_size",
+    "l2spec_type",
+)
+_PASSES = frozenset({errno.EEXIST, errno.EADDRINUSE, errno.ENODEV})  # while an older tunnel is going
+_GONE = frozenset({errno.ENODEV, errno.ENOENT})
+
+
+class L2tp(Kind):
+    name = "l2tp"
+    modules = ("l2tp_eth", "l2tp_ip", "l2tp_ip6", "l2tp_netlink")
+    fixed = frozenset({*_VALUES, "mac"})
+    late = ("mtu", "mac")
+    noted = ("l2spec_type",)
+    turn = 1
+
+    def wanted(self, interface: HostInterface) -> dict[str, Any]:
+        return {key: interface.attributes[key] for key in _VALUES}
+
+    def found(self, topology: str, world: World, keep: frozenset[str]) -> Iterable[Node]:
+        for netns, view in world.views():
+            mark = world.group(topology, netns)
+            for tunnel in view.tunnels:
+                if tunnel.peer_tunnel_id == mark:
+                    yield self._node(tunnel, netns, world, keep)
+
+    def _node(self, tunnel: Tunnel, netns: str | None, world: World, keep: frozenset[str]) -> Node:
+        view = world.view(netns)
+        if len(tunnel.sessions) == 1:
+            session = tunnel.sessions[0]
+            link = view.by_name.get(session.ifname)
+            if link is not None and link.mark is not None and "l2spec_type" in link.mark.notes:
+                values = {**tunnel_values(tunnel, session), "l2spec_type": link.mark.notes["l2spec_type"]}
+                return world.node(self.name, netns, link, values, keep)
+        ifname = tunnel.sessions[0].ifname if tunnel.sessions else f"tunnel {tunnel.tunnel_id}"
+        sessions = [session.session_id for session in tunnel.sessions]
+        return Node(netns, ifname, self.name, "", {"tunnel_id": tunnel.tunnel_id, "sessions": sessions}, whole=False)
+
+    def lacking(self, netns: str | None, world: World) -> bool | None:
+        return genl.load_family(world.place(netns), "l2tp") is None
+
+    def make(self, work: Work, node: Node) -> None:
+        values = node.values
+        family = _family(work, node)
+        group = work.group(node.netns)
+        for what, build in (
+            ("make its tunnel", lambda n: n.new_tunnel(family, group, values)),
+            ("make its session", lambda n: n.new_session(family, node.ifname, values)),
+        ):
+            work.generic(Stage.MAKE, node, what, build, netns=node.netns, retry=_PASSES)
+
+    def remove(self, work: Work, node: Node) -> None:
+        family = _family(work, node)
+        tunnel_id = node.values["tunnel_id"]
+        for session_id in node.values.get("sessions", [node.values.get("session_id")]):
+            build = partial(_delete_session, family=family, tunnel_id=tunnel_id, session_id=session_id)
+            work.generic(Stage.DELETE, node, "remove its session", build, netns=node.netns, forgive=_GONE)
+        work.generic(
+            Stage.DELETE,
+            node,
+            "remove its tunnel",
+            lambda n: n.delete_tunnel(family, tunnel_id),
+            netns=node.netns,
+            forgive=_GONE,
+        )
+
+
+def _delete_session(netlink: Any, *, family: int, tunnel_id: int, session_id: int) -> bytes:
+    return bytes(netlink.delete_session(family, tunnel_id, session_id))
+
+
+def tunnel_values(tunnel: Tunnel, session: Session) -> dict[str, Any]:
+    """A tunnel's and its session's values, all but the l2spec."""
+    return {
+        "encap": tunnel.encap,
+        "local": tunnel.local,
+        "remote": tunnel.remote,
+        "udp_sport": tunnel.udp_sport if tunnel.encap == "udp" else None,
+        "udp_dport": tunnel.udp_dport if tunnel.encap == "udp" else None,
+        "tunnel_id": tunnel.tunnel_id,
+        "session_id": session.session_id,
+        "peer_session_id": session.peer_session_id,
+        "cookie": int.from_bytes(session.cookie, "big") if session.cookie else None,
+        "peer_cookie": int.from_bytes(session.peer_cookie, "big") if session.peer_cookie else None,
+        "cookie_size": len(session.peer_cookie),
+    }
+
+
+def _family(work: Work, node: Node) -> int:
+    """The number of l2tp's netlink family, which is there: `lacking` was asked before."""
+    number = genl.load_family(work.world.place(node.netns), "l2tp")
+    assert number is not None
+    return number
