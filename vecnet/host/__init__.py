@@ -18,7 +18,7 @@ from vecnet.host.model import Node, Plan, Step
 from vecnet.host.work import Progress
 
 if TYPE_CHECKING:
-    from vecnet.host.status import Report
+    from vecnet.host.health import Report
     from vecnet.host.world import World
     from vecnet.transports.link import HostInterface
 
@@ -93,7 +93,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
 
 def status(name: str | None = None) -> list[Report]:
     """The interfaces of a topology, or of all, with their health and the kernel's counters."""
-    from vecnet.host.status import reports
+    from vecnet.host.health import reports
 
     return reports(name)
 

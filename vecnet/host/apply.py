@@ -89,8 +89,9 @@ def _settle_new(work: Work, node: Node) -> None:
     for end in kind.ends(node):
         values = _values(node, end)
         alias = str(work.mark(node, peer=bool(end.prefix)))
+        autoconf = not end.prefix and node.values.get("autoconf", True)
         late = {key: values[key] for key in kind.late if values.get(key) is not None}
-        work.route(Stage.SETTLE, node, end.netns, "mark it", _setter(end, alias=alias, autoconf=not end.prefix, **late))
+        work.route(Stage.SETTLE, node, end.netns, "mark it", _setter(end, alias=alias, autoconf=autoconf, **late))
         if values.get("offload") is False:
             _offload(work, node, end, False)
         bridge = values.get("bridge")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import struct
 
+from vecnet.errors import HostError
 from vecnet.host import wire
 from vecnet.host.namespaces import Namespace
 
@@ -24,7 +25,10 @@ def lacks_kind(place: Namespace, kind: str) -> bool | None:
         + wire.pack(_IFLA_ADDRESS, b"\x02\0\0")
         + wire.pack(_IFLA_LINKINFO, wire.pack(_IFLA_INFO_KIND, kind.encode() + b"\0"))
     )
-    answer = place.route.batch([wire.message(_RTM_NEWLINK, _CREATE, payload)])[0]
+    try:
+        answer = place.route.batch([wire.message(_RTM_NEWLINK, _CREATE, payload)])[0]
+    except OSError as error:
+        raise HostError(f"the kernel does not say whether it has {kind} interfaces: {error.strerror}") from error
     if answer is not None and answer.errno == errno.EPERM:
         return None
     return answer is not None and answer.errno == errno.EOPNOTSUPP

@@ -149,7 +149,7 @@ class Socket:
     def dump(self, request: bytes) -> Iterator[tuple[int, memoryview]]:
         """The type and payload of each message of a dump, all of one moment.
 
-        Raises OSError where the kernel refuses, and HostError where what is dumped does not stand still.
+        Raises HostError where the kernel refuses, or where what is dumped does not stand still.
         """
         for _ in range(_DUMP_TRIES):
             found, whole = self._dump(request)
@@ -173,7 +173,7 @@ class Socket:
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
                     refusal = _refusal(flags, payload) if len(payload) >= 4 else None
                     if refusal:
-                        raise OSError(refusal.errno, str(refusal))
+                        raise HostError(f"the kernel does not list what is there: {refusal}")
                     return found, whole
                 found.append((kind, payload))
 

@@ -61,7 +61,11 @@ class Raw(Transport):
                 mtu=ends[1].mtu,
                 # a guest's end must not have the guest's own address, or the host's stack would take its packets
                 mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
-                attributes={"peer": veth_name(link, 0), "peer_mac": _veth_mac(link, 0)},
+                attributes={
+                    "peer": veth_name(link, 0),
+                    "peer_mac": _veth_mac(link, 0),
+                    "autoconf": link.host is not None,  # whether IPv6 gives the named end an address
+                },
                 addresses=tuple(given.get("ip", ())) if link.host else (),
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,

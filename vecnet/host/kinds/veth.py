@@ -20,7 +20,8 @@ class Veth(Kind):
     name = "veth"
     kernel_name = "veth"
     modules = ("veth",)
-    fixed = frozenset({"peer"})
+    fixed = frozenset({"peer", "autoconf"})
+    noted = ("autoconf",)
     offloads = True
 
     def wanted(self, interface: HostInterface) -> dict[str, Any]:
@@ -30,6 +31,7 @@ class Veth(Kind):
             "peer_mtu": interface.mtu,
             "peer_up": True,
             "peer_offload": interface.offload,
+            "autoconf": bool(interface.attributes.get("autoconf", True)),
         }
 
     def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
@@ -45,6 +47,7 @@ class Veth(Kind):
             "peer_mtu": peer.mtu,
             "peer_up": peer.up,
             "peer_offload": world.view(where).offload(peer),
+            "autoconf": link.mark is None or link.mark.notes.get("autoconf") != "False",
         }
 
     def ends(self, node: Node) -> list[End]:

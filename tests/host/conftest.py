@@ -1,0 +1,18 @@
+"""Every test here has a network namespace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.host.network import private_network
+from tests.need import need_command, need_root
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[None]:
+    need_root()
+    need_command("ip", "ethtool")
+    with private_network():
+        yield
