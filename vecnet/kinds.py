@@ -20,6 +20,9 @@ UNIX_PATH_MAX = 108  # linux/un.h, with the closing NUL
 
 _TRUE = {"on", "true", "yes", "y", "1"}
 _FALSE = {"off", "false", "no", "n", "0"}
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_V4 = rf"{_OCTET}(\.{_OCTET}){{3}}"  # for a JSON Schema; the loader asks the ipaddress module
+_V6 = "(?=.*:.*:)[0-9a-fA-F:.]+"
 
 
 class Kind:
@@ -195,6 +198,9 @@ class UnixPath(Word):
             )
         return text
 
+    def schema(self) -> Schema:
+        return {**super().schema(), "maxLength": UNIX_PATH_MAX - 1}
+
 
 class Mac(Kind):
     """A unicast Ethernet address, xx:xx:xx:xx:xx:xx; lower case once parsed."""
@@ -212,7 +218,7 @@ class Mac(Kind):
         return text.lower()
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"}
+        return {"type": "string", "pattern": "^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"}
 
 
 class IpAddress(Kind):
@@ -227,6 +233,9 @@ class IpAddress(Kind):
             return str(ipaddress.ip_address(text))
         except ValueError:
             raise self._refuse(text) from None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({_V4}|{_V6})$"}
 
 
 class Host(Word):
@@ -254,11 +263,14 @@ class IpInterface(Kind):
 
     def parse(self, text: str) -> str:
         try:
-            if "/" not in text:
+            if not re.search(r"/[0-9]+$", text):
                 raise ValueError(text)
             return str(ipaddress.ip_interface(text))
         except ValueError:
             raise self._refuse(text) from None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^({_V4}/(3[0-2]|[12]?[0-9])|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 
 
 class Account(Kind):
@@ -272,7 +284,7 @@ class Account(Kind):
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"]}
+        return {"type": ["string", "integer"], "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$"}
 
 
 class FreeText(Kind):

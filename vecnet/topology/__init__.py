@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 
@@ -49,18 +48,11 @@ def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None
     draft = read(doc)
     wires = resolve.wires(doc, draft)
     mtus = resolve.settle_mtus(doc, draft, wires, functools.cache(underlay or _route_mtu))
-    interfaces = {
-        wire.draft.name: tuple(
-            dataclasses.replace(interface, link=wire.draft.name)
-            for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
-        )
-        for wire in wires
-    }
     bridges = list(resolve.bridge_interfaces(draft, mtus))
-    clashes.check(doc, draft, wires, interfaces, bridges)
+    clashes.check(doc, draft, wires, bridges)
     doc.finish()
     links = (
-        ResolvedLink(wire.draft.name, wire.spec, wire.options, interfaces[wire.draft.name], doc.at(wire.draft.node))
+        ResolvedLink(wire.draft.name, wire.spec, wire.options, wire.interfaces, doc.at(wire.draft.node))
         for wire in wires
     )
     return Topology(draft.name, path, tuple(links), tuple(bridges))

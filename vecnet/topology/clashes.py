@@ -19,14 +19,13 @@ from vecnet.transports.link import HostInterface
 IPV6_MIN_MTU = 1280  # RFC 8200, section 5
 
 Named = tuple[tuple[Any, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
-Interfaces = dict[str, tuple[HostInterface, ...]]  # by the name of their link
 
 
-def check(doc: Document, draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]) -> None:
+def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> None:
     """Report what clashes, is missing, or cannot work."""
     _once(doc, _link_names(wires))
-    _once(doc, _interface_names(draft, wires, interfaces, bridges))
-    _once(doc, _macs(draft, wires, interfaces, bridges))
+    _once(doc, _interface_names(draft, wires, bridges))
+    _once(doc, _macs(draft, wires, bridges))
     _once(doc, _inner_addresses(draft, wires))
     for wire in wires:
         _bridge_is_there(doc, draft, wire)
@@ -49,13 +48,11 @@ def _link_names(wires: list[Wire]) -> Iterator[Named]:
         yield (wire.draft.name,), f"the link name {wire.draft.name}", wire.draft.at("name")
 
 
-def _interface_names(
-    draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]
-) -> Iterator[Named]:
+def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
         yield (bridge.netns, bridge.ifname), f"the interface {bridge.ifname}", draft.bridges[bridge.ifname].node
     for wire in wires:
-        for interface in interfaces[wire.draft.name]:
+        for interface in wire.interfaces:
             node = wire.draft.ends[1].at("ifname")
             yield (interface.netns, interface.ifname), f"the interface {interface.ifname}", node
             peer = interface.attributes.get("peer")
@@ -64,7 +61,7 @@ def _interface_names(
                 yield (None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
 
 
-def _macs(draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list[HostInterface]) -> Iterator[Named]:
+def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
         text = f"the MAC address {bridge.mac} of bridge {bridge.ifname}"
         yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
@@ -72,7 +69,7 @@ def _macs(draft: Draft, wires: list[Wire], interfaces: Interfaces, bridges: list
         for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
             if not end.is_host:
                 yield (options.mac,), f"the MAC address {options.mac} of {end}", stated.at("mac")
-        for interface in interfaces[wire.draft.name]:
+        for interface in wire.interfaces:
             text = f"the MAC address {interface.mac} of {interface.ifname}"
             yield (interface.mac,), text, wire.draft.ends[1].at("mac" if wire.spec.host else "")
 

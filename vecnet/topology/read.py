@@ -74,8 +74,7 @@ def read(doc: Document) -> Draft:
         links = [link for item in items if (link := _link(doc, item, name)) is not None]
     elif isinstance(root, MappingNode):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
-    _endpoints_once(doc, links)
-    return Draft(name, defaults, bridges, links)
+    return Draft(name, defaults, bridges, _endpoints_once(doc, links))
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -203,12 +202,12 @@ def _known(
             kept[key] = entry
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
+        elif guest is None and key in grammar.INTERFACE:
+            reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
+            doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
         elif key in other:
             whose = "the host's end" if guest is not None else "a guest's end"
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
-        elif guest is None and key in grammar.INTERFACE:
-            reason = "has no interface at the host" if not transport.interface_keys else "cannot be in another one"
-            doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
         else:
             kept[key] = entry
     return kept
@@ -226,9 +225,12 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     return False
 
 
-def _endpoints_once(doc: Document, links: list[LinkDraft]) -> None:
+def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
+    """The links whose ends no earlier link has; what else such a link may clash with follows from that alone."""
     seen: dict[tuple[str, Any], Node] = {}
+    kept = []
     for link in links:
+        before = len(doc.problems)
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
             where = (str(end), end.given.get("netns"))
             if where in seen:
@@ -236,3 +238,6 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> None:
                 message = f"the endpoint {end} is used twice, first in line {line}"
                 doc.wrong(stated.node, message, "give this one another name")
             seen.setdefault(where, stated.node)
+        if len(doc.problems) == before:
+            kept.append(link)
+    return kept

@@ -36,6 +36,7 @@ class Wire:
     options: tuple[Transport, Transport]
     limit: int = MAX_MTU  # the largest MTU that fits, in bytes
     mtu: int = DEFAULT_MTU
+    interfaces: tuple[HostInterface, ...] = ()
 
     @property
     def bridge(self) -> str | None:
@@ -118,7 +119,7 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
 
 
 def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underlay) -> dict[str, int]:
-    """Find the MTU of every link, and return those of the bridges."""
+    """Find the MTU of every link and so its interfaces, and return the MTUs of the bridges."""
     for wire in found:
         path = _path_mtu(draft, wire, underlay)
         if path is not None:
@@ -140,6 +141,10 @@ def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underl
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
             first, second = (dataclasses.replace(options, mtu=wire.mtu) for options in wire.options)
             wire.options = (first, second)
+        wire.interfaces = tuple(
+            dataclasses.replace(interface, link=wire.draft.name)
+            for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
+        )
     return bridges
 
 

@@ -1,0 +1,62 @@
+"""The examples in topologies/: each loads, opens with its wiring drawn, and together they show every transport."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vecnet import parse
+from vecnet.topology import Topology, load
+from vecnet.transports import TRANSPORTS
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
+
+
+def made(path: Path) -> Topology:
+    return load(path, underlay=lambda *way: 65535 if way[0].startswith("127.") else None)  # as any host has it
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example(path: Path) -> None:
+    text = path.read_text()
+    drawing = text.partition("name:")[0]
+    assert text.startswith("#")
+    assert "─" in drawing
+    topology = made(path)
+    assert topology.name == path.stem
+    for guest in topology.guests:
+        assert guest in drawing
+        for device in topology.devices(guest):
+            assert str(parse(str(device))) == str(device)
+    for interface in topology.interfaces:
+        assert interface.ifname in text
+        if interface.kind in ("gretap", "ip6gretap", "l2tp"):
+            assert f"mtu {interface.mtu} " in drawing  # the commands by hand do the same
+
+
+def test_every_transport_and_a_lab() -> None:
+    links = [link for path in EXAMPLES for link in made(path).links]
+    assert {link.transport for link in links} == set(TRANSPORTS)
+    assert {interface.kind for link in links for interface in link.interfaces} == {
+        "tap",
+        "veth",
+        "gretap",
+        "ip6gretap",
+        "l2tp",
+    }
+    lab = made(next(path for path in EXAMPLES if path.name == "lab.yaml"))
+    assert len(lab.guests) >= 3
+    assert lab.bridges
+
+
+def test_names_and_inner_networks_of_the_examples_do_not_meet() -> None:
+    """So all of them can be up at once."""
+    seen: dict[str, str] = {}
+    for path in EXAMPLES:
+        topology = made(path)
+        names = {i.ifname for i in topology.interfaces}
+        names |= {address.rpartition(".")[0] for i in topology.interfaces for address in i.addresses if "." in address}
+        for name in names:
+            assert name not in seen, f"{name} of {path.name} is in {seen[name]} too"
+            seen[name] = path.name
