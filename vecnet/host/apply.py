@@ -107,6 +107,8 @@ def _settle_changed(work: Work, before: Node, after: Node, changed: tuple[str, .
         if not end.prefix:
             mine -= {key for key in changed if key.startswith("peer_")}
         settings: dict[str, Any] = {key: values[key] for key in _KEYS if key in mine}
+        if "mark" in changed:
+            settings["group"] = work.group(end.netns)
         if "link" in changed:
             settings["alias"] = str(work.mark(after, peer=bool(end.prefix)))
         if settings:

@@ -82,7 +82,11 @@ def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node],
 def _changed(there: Node, goal: Node) -> tuple[str, ...]:
     """The names of values that differ; what either does not speak of does not."""
     changed = [] if there.link == goal.link else ["link"]
+    if "mark" in there.values:
+        changed.append("mark")
     for key, value in goal.values.items():
+        if key == "mark":
+            continue
         have = there.values.get(key, value)
         if key == "addresses":
             differs = set(have) != set(value)

@@ -127,7 +127,11 @@ def _described(step: Step) -> Iterable[str]:
         yield from (f"    {key} {_text(value)}" for key, value in node.values.items() if value not in (None, [], ""))
     elif step.before and step.after:
         for key in step.changed:
-            yield f"    {key} {_text(step.before.values.get(key))} → {_text(step.after.values.get(key))}"
+            after = step.after.values.get(key, _AS_MADE.get(key))
+            yield f"    {key} {_text(step.before.values.get(key))} → {_text(after)}"
+
+
+_AS_MADE = {"mark": "whole"}
 
 
 def _text(value: Any) -> str:

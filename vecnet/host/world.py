@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError
 from vecnet.host import mark
 from vecnet.host.model import Key, Node
 from vecnet.host.namespaces import Namespace, Namespaces
 from vecnet.host.observe import Seen, View
+
+if TYPE_CHECKING:
+    from vecnet.host.kinds import End
 
 Place = tuple[str, str]  # a namespace's name ("" at home) and an interface's
 
@@ -108,7 +111,15 @@ class World:
         assert link.mark is not None
         handler = KINDS[kind]
         values = {**self.common(handler.offloads, netns, link, keep), **own}
-        return Node(netns, link.ifname, kind, link.mark.link, values, in_use=handler.in_use(link, netns, self))
+        node = Node(netns, link.ifname, kind, link.mark.link, values, in_use=handler.in_use(link, netns, self))
+        if handler.kernel_name and any(self._ungrouped(link.mark.topology, end) for end in handler.ends(node)):
+            values["mark"] = "its group is not the topology's"
+        return node
+
+    def _ungrouped(self, topology: str, end: End) -> bool:
+        """Whether an interface has lost its group: it was to be deleted when a run ended, or somebody changed it."""
+        link = self.view(end.netns).by_name.get(end.ifname)
+        return link is not None and link.group != self.group(topology, end.netns)
 
     def common(self, offloads: bool, netns: str | None, link: Seen, keep: frozenset[str]) -> dict[str, Any]:
         """The values that interfaces of every kind have."""

@@ -1,0 +1,313 @@
+"""What goes wrong half-way: a refusal or a lost answer at each message, a kill at each, a signal, two runs at once.
+
+Each case is struck at the n-th message that `up` sends (or ioctl that it does), for every n, until `up` gets through.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.host.network import LAB, LAB_CHANGED, host_state, ip, names, topology
+from vecnet import host
+from vecnet.errors import BusyError, HostError
+from vecnet.host import wire
+from vecnet.host.kinds import tap
+from vecnet.host.lock import locked
+from vecnet.host.namespaces import Namespaces
+
+_UNKNOWN = wire.message(0x7F0, wire.NLM_F_REQUEST | wire.NLM_F_ACK, b"\0" * 16)  # a type that no kernel knows
+
+
+class Striker:
+    """Counts what is sent, and strikes once: at the n-th message or ioctl it calls `strike`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, how: str) -> None:
+        self.left, self.how, self.struck = at, how, False
+        self.batch, self.control = wire.Socket.batch, tap.control
+        monkeypatch.setattr(wire.Socket, "batch", lambda sock, messages: self.on_batch(sock, messages))
+        monkeypatch.setattr(tap, "control", lambda *words: self.on_control(*words))
+
+    def at_end(self, work: Callable[[], object]) -> bool:
+        """Whether `work` gets through without a HostError."""
+        try:
+            work()
+        except HostError:
+            return False
+        return True
+
+    def on_batch(self, sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+        if self.struck or self.left >= len(messages):
+            self.left -= len(messages)
+            return self.batch(sock, messages)
+        at, self.struck = self.left, True
+        if self.how == "refused":  # the kernel itself says no to one message, and does the others
+            return self.batch(sock, [*messages[:at], _UNKNOWN, *messages[at + 1 :]])
+        self.batch(sock, messages[:at])
+        if self.how == "lost":  # some of the batch was done, and its answers never came
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        os.kill(os.getpid(), signal.SIGKILL if self.how == "killed" else signal.SIGTERM)
+        return self.batch(sock, messages[at:])
+
+    def on_control(self, fd: int, request: int, argument: int | bytes) -> None:
+        if not self.struck and self.left == 0:
+            self.struck = True
+            if self.how in ("killed", "stopped"):
+                os.kill(os.getpid(), signal.SIGKILL if self.how == "killed" else signal.SIGTERM)
+            else:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.left -= not self.struck
+        self.control(fd, request, argument)
+
+
+def every_strike(strike: Callable[[int], bool]) -> int:
+    """Strike at 0, 1, 2, … until a run gets through unharmed; how many were struck."""
+    for at in range(400):
+        if not strike(at):
+            return at
+    raise AssertionError("up never got through")
+
+
+@pytest.mark.parametrize("how", ["refused", "lost"])
+def test_a_failure_at_each_message_leaves_the_namespace_as_it_was(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    ip("link", "add", "mine", "type", "bridge")
+    lab = topology(LAB)
+    before = host_state()
+
+    def strike(at: int) -> bool:
+        with monkeypatch.context() as patched:
+            striker = Striker(patched, at, how)
+            if not striker_runs(striker, lab):
+                return False
+        assert host_state() == before, at
+        return True
+
+    assert every_strike(strike) > 40
+    assert host.plan(lab).steps == ()
+
+
+def striker_runs(striker: Striker, lab: host.Network) -> bool:
+    """Whether the strike came; then `up` must have failed with one of our errors."""
+    if striker.at_end(lambda: host.up(lab)):
+        return False
+    assert striker.struck
+    return True
+
+
+@pytest.mark.parametrize("how", ["refused", "lost"])
+def test_a_failure_at_each_message_of_a_change_is_undone(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    host.up(topology(LAB))
+    before = host_state(numbers=False)
+
+    def strike(at: int) -> bool:
+        with monkeypatch.context() as patched:
+            if not striker_runs(Striker(patched, at, how), topology(LAB_CHANGED)):
+                return False
+        assert host_state(numbers=False) == before, at
+        assert host.plan(topology(LAB)).steps == (), at
+        return True
+
+    assert every_strike(strike) > 15
+    assert host.plan(topology(LAB_CHANGED)).steps == ()
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run `work` in a process of its own; its wait status."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1]
+
+
+@pytest.mark.parametrize("heal", ["down", "up"])
+def test_a_kill_at_each_message_is_healed(monkeypatch: pytest.MonkeyPatch, heal: str) -> None:
+    lab = topology(LAB)
+    ip("link", "add", "mine", "type", "bridge")
+    before = host_state()
+    host.up(lab)
+    whole = host_state(numbers=False)
+    host.down("lab")
+
+    def strike(at: int) -> bool:
+        def work() -> None:
+            Striker(monkeypatch, at, "killed")
+            host.up(lab)
+
+        status = in_child(work)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        assert killed or status == 0, status
+        if heal == "up":
+            host.up(lab)
+            assert host_state(numbers=False) == whole, at
+        host.down("lab")
+        assert host_state() == before, at
+        return killed
+
+    assert every_strike(strike) > 40
+
+
+def test_a_kill_at_each_message_of_a_change_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strike(at: int) -> bool:
+        host.up(topology(LAB))
+
+        def work() -> None:
+            Striker(monkeypatch, at, "killed")
+            host.up(topology(LAB_CHANGED))
+
+        status = in_child(work)
+        host.up(topology(LAB_CHANGED))
+        assert host.plan(topology(LAB_CHANGED)).steps == (), at
+        assert "web-vec1" not in names()
+        assert "veth-web" not in names(), at
+        return os.WIFSIGNALED(status)
+
+    assert every_strike(strike) > 15
+    host.down("lab")
+    assert names() == set()
+
+
+def test_a_kill_at_each_message_of_down_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ip("link", "add", "mine", "group", str(host_group()), "type", "bridge")
+    ip("link", "set", "mine", "alias", "not vecnet's")  # so that down cannot take the whole group
+
+    def strike(at: int) -> bool:
+        host.up(topology(LAB))
+
+        def work() -> None:
+            Striker(monkeypatch, at, "killed")
+            host.down("lab")
+
+        status = in_child(work)
+        host.down("lab")
+        assert names() == {"mine"}, at
+        return os.WIFSIGNALED(status)
+
+    assert every_strike(strike) > 5
+
+
+def host_group() -> int:
+    from vecnet.host.mark import group
+
+    return group("lab")
+
+
+def test_sigterm_at_each_message_undoes_and_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = topology(LAB)
+    before = host_state()
+
+    def strike(at: int) -> bool:
+        def work() -> None:
+            Striker(monkeypatch, at, "stopped")
+            host.up(lab)
+
+        status = in_child(work)
+        if status == 0:
+            return False
+        assert os.WIFSIGNALED(status)
+        assert os.WTERMSIG(status) == signal.SIGTERM
+        late = host_state() != before  # it came with the last message, when nothing was left to be stopped
+        if late:
+            assert host.plan(lab).steps == ()
+            host.down("lab")
+        return True
+
+    assert every_strike(strike) > 40
+
+
+def test_ctrl_c_undoes_and_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host_state()
+    batch = wire.Socket.batch
+    sent: list[int] = []
+
+    def interrupted(sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+        sent.append(len(messages))
+        if len(sent) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return batch(sock, messages)
+
+    monkeypatch.setattr(wire.Socket, "batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        host.up(topology(LAB))
+    assert host_state() == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_second_of_two_runs_waits_and_says_for_whom() -> None:
+    script = (
+        "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
+        "print(host.up(topology(LAB)).summary())"
+    )
+    with Namespaces() as namespaces:
+        with locked([namespaces.home]):
+            second = subprocess.Popen(
+                [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+            assert second.stderr is not None
+            told = second.stderr.readline()
+            assert names() == set()
+        out, err = second.communicate(timeout=60)
+    assert told == f"waiting for another vecnet (process {os.getpid()}) in this network namespace\n"
+    assert out == "lab: 7 made\n", err
+
+
+def test_a_run_that_waits_too_long_says_why_not() -> None:
+    said: list[str] = []
+    with Namespaces() as namespaces, locked([namespaces.home]):
+        started = time.monotonic()
+        with pytest.raises(BusyError, match=rf"another vecnet \(process {os.getpid()}\) works in this"):
+            host.up(topology(LAB), timeout=0.2, say=said.append)
+        assert time.monotonic() - started < 60
+    assert len(said) == 1
+    assert names() == set()
+
+
+def test_many_runs_at_once_end_in_one_whole_topology() -> None:
+    script = (
+        "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
+        "print(len(host.up(topology(LAB)).steps))"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    steps = [int(run.communicate(timeout=120)[0]) for run in runs]
+    assert sorted(steps) == [0, 0, 0, 7]
+    assert host.plan(topology(LAB)).steps == ()
+
+
+def test_a_killed_holder_holds_no_lock() -> None:
+    def work() -> None:
+        with Namespaces() as namespaces, locked([namespaces.home]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    in_child(work)
+    host.up(topology(LAB), timeout=5)
+    assert host.plan(topology(LAB)).steps == ()
+
+
+def test_a_failed_undo_says_how_to_remove_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = wire.Socket.batch
+    sent: list[int] = []
+
+    def failing(sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+        sent.append(len(messages))
+        if len(sent) > 4:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return batch(sock, messages)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wire.Socket, "batch", failing)
+        with pytest.raises(HostError, match=r"undoing .* failed too.*\nremove the rest with: vecnet down lab"):
+            host.up(topology(LAB))
+    assert names() != set()
+    host.down("lab")
+    assert names() == set()
