@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -23,6 +23,11 @@ _FALSE = {"off", "false", "no", "n", "0"}
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = rf"{_OCTET}(\.{_OCTET}){{3}}"  # for a JSON Schema; the loader asks the ipaddress module
 _V6 = "(?=.*:.*:)[0-9a-fA-F:.]+"
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> Address:
+    return ipaddress.ip_address(text)
 
 
 class Kind:
@@ -40,12 +45,11 @@ class Kind:
         return ValueError(f"{text!r} is not {self.expects}" if text else f"the value is empty, expected {self.expects}")
 
 
-@dataclass(frozen=True)
 class Integer(Kind):
     """A whole number, decimal or 0x…, from `low` to `high`."""
 
-    low: int
-    high: int
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
 
     @property
     def expects(self) -> str:  # type: ignore[override]
@@ -85,11 +89,11 @@ class Flag(Kind):
         return {"enum": [True, False, 0, 1, *sorted(_TRUE | _FALSE)]}
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One word of a few. Where "on" and "off" are among them, their YAML synonyms are too."""
 
-    words: tuple[str, ...]
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
 
     @property
     def expects(self) -> str:  # type: ignore[override]
@@ -111,11 +115,11 @@ class Choice(Kind):
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True)
 class IntegerChoice(Kind):
     """One number of a few, such as the lengths that a cookie may have."""
 
-    numbers: tuple[int, ...]
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self.numbers = numbers
 
     @property
     def expects(self) -> str:  # type: ignore[override]
@@ -230,7 +234,7 @@ class IpAddress(Kind):
         if "%" in text:
             raise ValueError(f"{text!r} has a scope, which a vec string cannot carry: use an address of global scope")
         try:
-            return str(ipaddress.ip_address(text))
+            return str(_address(text))
         except ValueError:
             raise self._refuse(text) from None
 
@@ -246,7 +250,7 @@ class Host(Word):
     def parse(self, text: str) -> str:
         super().parse(text)
         try:
-            return str(ipaddress.ip_address(text))
+            return str(_address(text))
         except ValueError:
             pass
         if not re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_-]+)*\.?", text) or (
@@ -304,6 +308,6 @@ class FreeText(Kind):
 def is_v6(host: str) -> bool | None:
     """Whether `host` is an IPv6 literal; None for a name, of which only the guest will know."""
     try:
-        return ipaddress.ip_address(host).version == 6
+        return _address(host).version == 6
     except ValueError:
         return None

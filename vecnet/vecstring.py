@@ -15,9 +15,8 @@ error.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,6 +177,12 @@ def explain(text: str) -> Explanation:
     return Explanation(text, tuple(tokens), tuple(effects), device)
 
 
+def _near(word: str, known: Iterable[str], count: int) -> list[str]:
+    import difflib  # for mistakes alone
+
+    return difflib.get_close_matches(word, list(known), count)
+
+
 def _pieces(body: str, offset: int) -> list[tuple[str, int]]:
     """The pieces between commas, each with its column. A trailing comma leaves no piece."""
     pieces = []
@@ -201,7 +206,7 @@ def _transport(pieces: list[tuple[str, int]]) -> tuple[type[Transport] | None, E
                 Severity.FALLBACK, f"compared by prefix: the guest opens {name}", f"write transport={name}"
             )
     known = f"the transports are {', '.join(TRANSPORTS)}"
-    near = difflib.get_close_matches(value.lower(), TRANSPORTS, 1)
+    near = _near(value.lower(), TRANSPORTS, 1)
     instead = f"write transport={near[0]}" if near else known
     message = f"there is no transport {value!r}: opening the device fails"
     return TRANSPORTS[near[0]] if near else None, Effect(Severity.REFUSED, message, instead)
@@ -245,9 +250,7 @@ def _read_tokens(
     def unknown(key: str, value: str) -> Effect:
         if transport is None:
             return Effect(Severity.IGNORED, "without a transport nothing reads this option")
-        near = difflib.get_close_matches(key.lower().replace("_", ""), options, 1) or difflib.get_close_matches(
-            key, options, 1
-        )
+        near = _near(key.lower().replace("_", ""), options, 1) or _near(key, options, 1)
         if not near:
             return Effect(Severity.IGNORED, f"{transport.name} knows no such option: it is ignored", "leave it out")
         if not any(piece.startswith(near[0] + "=") for piece, _ in pieces):

@@ -32,6 +32,7 @@ def two_taps(first: str, second: str, rest: str = "") -> str:
 
 SYNTAX = {
     "empty": ("▸", "the file is empty", "write links:"),
+    "nothing said": ("▸~\n", "a topology needs links", "add links:"),
     "only a comment": ("▸# nothing\n", "the file is empty", "write links:"),
     "unclosed": ("links: [\n▸", "this is not YAML", ""),
     "a tab": ("links:\n▸\t- transport: tap\n", "this is not YAML", "indent with spaces"),

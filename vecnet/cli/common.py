@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -52,6 +50,8 @@ def require_guest(topology: Topology, guest: str) -> None:
     """Raise InputError unless the topology has this guest."""
     if guest in topology.guests:
         return
+    import difflib  # for mistakes alone
+
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
     raise InputError(f"{topology.name} has no guest {guest!r}; {instead}its guests are {', '.join(topology.guests)}")
@@ -64,6 +64,8 @@ def strings(topology: Topology, guest: str | None, form: str) -> str:
     guests = [guest] if guest is not None else list(topology.guests)
     by_guest = {name: [str(device) for device in topology.devices(name)] for name in guests}
     if form == "json":
+        import json
+
         return json.dumps(by_guest, indent=2)
     if form == "shell":
         if guest is not None:
@@ -79,4 +81,6 @@ def _variable(guest: str) -> str:
 
 
 def echo_json(value: Any) -> None:
+    import json
+
     click.echo(json.dumps(value, indent=2))

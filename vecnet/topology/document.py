@@ -12,10 +12,8 @@ Source: YAML 1.2.2, sections 3.2 (graph) and 5.1 (characters); yaml.org/type/mer
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -39,7 +37,7 @@ def read_text(path: str) -> str:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
-            with Path(path).open("rb") as file:
+            with open(path, "rb") as file:  # noqa: PTH123 - importing pathlib takes longer than all of this
                 data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -196,6 +194,8 @@ class Document:
 
     def unknown(self, key: Node, name: str, whose: str, known: Iterable[str]) -> None:
         """Say that a key is not known, and which one may have been meant."""
+        import difflib  # for mistakes alone
+
         near = difflib.get_close_matches(name.lower().replace("-", "_"), known, 1)
         instead = f"did you mean {near[0]}?" if near else f"its keys are {', '.join(known)}"
         self.wrong(key, f"{whose} has no key {name!r}", instead)

@@ -1,11 +1,12 @@
-"""From nodes to drafts: what the file states, each value parsed by its kind, each with the node that it came from."""
+"""From nodes to drafts: what the file states, each value parsed by its kind, each with the node that it came from.
+
+Drafts are plain classes, not dataclasses: making those would take a sixth of the time of a short command.
+"""
 
 from __future__ import annotations
 
-import difflib
+import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
@@ -16,39 +17,30 @@ from vecnet.transports import TRANSPORTS, Transport
 from vecnet.transports.link import End, Key, Link, Sides
 
 
-@dataclass(frozen=True)
 class Stated:
     """Values and the nodes they came from; `node` is the whole."""
 
-    node: Node
-    given: dict[str, Any] = field(default_factory=dict)
-    nodes: dict[str, Node] = field(default_factory=dict)
+    def __init__(self, node: Node, given: dict[str, Any] | None = None, nodes: dict[str, Node] | None = None) -> None:
+        self.node, self.given, self.nodes = node, given or {}, nodes or {}
 
     def at(self, key: str) -> Node:
         return self.nodes.get(key, self.node)
 
 
-@dataclass(frozen=True)
 class LinkDraft(Stated):
     """A link as it was written. `ends` are in the order of `spec.ends`."""
 
-    transport: type[Transport] = Transport
-    spec: Link = field(kw_only=True)
-    ends: tuple[Stated, Stated] = field(kw_only=True)
-
-    @property
-    def name(self) -> str:
-        return str(self.given.get("name", self.spec.name))
+    def __init__(self, stated: Stated, transport: type[Transport], spec: Link, ends: tuple[Stated, Stated]) -> None:
+        super().__init__(stated.node, stated.given, stated.nodes)
+        self.transport, self.spec, self.ends = transport, spec, ends
+        self.name = str(stated.given.get("name", spec.name))
 
 
-@dataclass(frozen=True)
 class Draft:
     """A topology as it was written, without the links that cannot be understood."""
 
-    name: str
-    defaults: Stated
-    bridges: dict[str, Stated]
-    links: list[LinkDraft]
+    def __init__(self, name: str, defaults: Stated, bridges: dict[str, Stated], links: list[LinkDraft]) -> None:
+        self.name, self.defaults, self.bridges, self.links = name, defaults, bridges, links
 
 
 def read(doc: Document) -> Draft:
@@ -72,7 +64,7 @@ def read(doc: Document) -> Draft:
         if isinstance(node, SequenceNode) and not items:
             doc.wrong(node, "there are no links", "add one: transport: and endpoints:")
         links = [link for item in items if (link := _link(doc, item, name)) is not None]
-    elif isinstance(root, MappingNode):
+    elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
     return Draft(name, defaults, bridges, _endpoints_once(doc, links))
 
@@ -85,7 +77,7 @@ def _name(doc: Document, entries: Entries) -> str:
     if "name" in entries:
         node = entries["name"][1]
         return str(doc.values("the topology", node, {"name": entries["name"]}, {"name": grammar.NAME}).get("name", ""))
-    stem = Path(doc.file).stem
+    stem = os.path.splitext(os.path.basename(doc.file))[0]  # noqa: PTH119, PTH122 - as in document.py
     try:
         return str(grammar.NAME.kind.parse(stem))
     except ValueError:
@@ -131,7 +123,7 @@ def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
     # the host last, and the rest by name, so that the order in the file means nothing
     (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].is_host, str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
-    return LinkDraft(node, given, _nodes(own), transport, spec=spec, ends=(one, two))
+    return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
 
 
 def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] | None:
@@ -141,9 +133,11 @@ def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] |
         return None
     value = entries["transport"][1]
     name = doc.text(value, "transport")
-    if name in TRANSPORTS:
+    if name is not None and name in TRANSPORTS:
         return TRANSPORTS[name]
     if name is not None:
+        import difflib  # for mistakes alone
+
         near = difflib.get_close_matches(name.lower(), TRANSPORTS, 1)
         doc.wrong(value, f"there is no transport {name!r}", f"did you mean {near[0]}?" if near else known)
     return None

@@ -27,16 +27,14 @@ Underlay = Callable[[str, str], int | None]
 _TRIES = 64  # choices for one value, before a range counts as full
 
 
-@dataclasses.dataclass
 class Wire:
     """A link while it is being resolved."""
 
-    draft: LinkDraft
-    spec: Link
-    options: tuple[Transport, Transport]
-    limit: int = MAX_MTU  # the largest MTU that fits, in bytes
-    mtu: int = DEFAULT_MTU
-    interfaces: tuple[HostInterface, ...] = ()
+    def __init__(self, draft: LinkDraft, spec: Link, options: tuple[Transport, Transport]) -> None:
+        self.draft, self.spec, self.options = draft, spec, options
+        self.limit = MAX_MTU  # the largest MTU that fits, in bytes
+        self.mtu = DEFAULT_MTU
+        self.interfaces: tuple[HostInterface, ...] = ()
 
     @property
     def bridge(self) -> str | None:
