@@ -352,3 +352,10 @@ links:
     assert host.plan(lab).steps == ()
     local = {one["local"] for one in facts("lo")["addr_info"]}  # type: ignore[attr-defined]
     assert {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "127.0.0.1"} <= local
+
+
+def test_a_stated_link_local_address_is_given_once() -> None:
+    lab = topology('links: [{transport: tap, endpoints: {a:vec0: {}, host:t0: {ip: ["fe80::77/64", 10.1.0.1/24]}}}]')
+    host.up(lab)
+    assert "fe80::77" in {one["local"] for one in facts("t0")["addr_info"]}  # type: ignore[attr-defined]
+    assert host.plan(lab).steps == ()

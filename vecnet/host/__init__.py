@@ -112,10 +112,12 @@ def _named(topology: Network) -> set[str]:
 def _plan(topology: Network, world: World) -> Plan:
     from vecnet.host.checks import refuse_impossible
     from vecnet.host.difference import difference, wanted_nodes
+    from vecnet.host.observe import many_objects
 
-    wanted = wanted_nodes(topology.interfaces)
-    keep = frozenset(text for node in wanted for text in node.values["addresses"])
-    found = world.nodes(topology.name, keep)
-    todo = difference(topology.name, wanted, found, world)
-    refuse_impossible(topology, wanted, todo, world)
-    return todo
+    with many_objects():
+        wanted = wanted_nodes(topology.interfaces)
+        keep = frozenset(text for node in wanted for text in node.values["addresses"])
+        found = world.nodes(topology.name, keep)
+        todo = difference(topology.name, wanted, found, world)
+        refuse_impossible(topology, wanted, todo, world)
+        return todo

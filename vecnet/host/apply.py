@@ -152,7 +152,7 @@ def _raise(work: Work, node: Node, end: End, *, up: bool, bridge: Any) -> None:
         return n.set_link(end.ifname, up=up, master=master)  # type: ignore[no-any-return]
 
     what = f"put it into bridge {bridge}" if isinstance(bridge, str) else f"set it {'up' if up else 'down'}"
-    work.route(Stage.RAISE, node, end.netns, what, build)
+    work.route(Stage.PEER if end.prefix else Stage.RAISE, node, end.netns, what, build)
 
 
 def _addresses(work: Work, node: Node, before: Sequence[str], after: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 16, 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
 ETHTOOL_MSG_STRSET_GET, ETHTOOL_MSG_FEATURES_GET = 1, 11
 ETHTOOL_A_HEADER_DEV_INDEX, ETHTOOL_A_HEADER_FLAGS, COMPACT_BITSETS = 1, 3, 1
+ETHTOOL_A_BITSET_VALUE = 4
 ETH_SS_FEATURES = 4
 NESTED = 0x8000
 _GENL = struct.Struct("=BBxx")  # command, version
@@ -60,14 +61,17 @@ def read_checksum_offload(place: Namespace) -> dict[int, bool]:
     ask = request(family, ETHTOOL_MSG_FEATURES_GET, 1, wire.pack(1 | NESTED, header), dump=True)
     bit = _feature_bit(place, family)
     found = {}
+    read: dict[bytes, bool | None] = {}  # interfaces of one kind have the same features, thousands of times
     for _, message in place.generic.dump(ask):
-        got = wire.attributes(message[_GENL.size :])
-        if not {1, 2, 3} <= got.keys():
+        got = wire.attributes(message[_GENL.size :], (1, 2, 3))
+        if len(got) < 3:
             continue
-        index = wire.number(wire.attributes(got[1])[ETHTOOL_A_HEADER_DEV_INDEX])
-        able, wanted = (wire.attributes(got[number])[4] for number in (2, 3))  # ETHTOOL_A_BITSET_VALUE
-        if able[bit // 8] >> bit % 8 & 1:
-            found[index] = bool(wanted[bit // 8] >> bit % 8 & 1)
+        sets = bytes(got[2]) + bytes(got[3])
+        if sets not in read:
+            able, wanted = (wire.attributes(got[number])[ETHTOOL_A_BITSET_VALUE] for number in (2, 3))
+            read[sets] = bool(wanted[bit // 8] >> bit % 8 & 1) if able[bit // 8] >> bit % 8 & 1 else None
+        if read[sets] is not None:
+            found[wire.number(wire.attributes(got[1])[ETHTOOL_A_HEADER_DEV_INDEX])] = bool(read[sets])
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 _MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
@@ -22,6 +23,7 @@ ALIAS_MAX = 255  # IFALIASZ of linux/if.h, without the closing NUL
 _SAFE = ":/@_.-"
 
 
+@lru_cache
 def group(topology: str, home: int | None = None) -> int:
     """The interface group of a topology. `home` is the cookie of the namespace it belongs to, where that is another."""
     text = topology if home is None else f"{topology}\0{home}"
@@ -67,6 +69,8 @@ def read(alias: str) -> Mark | None:
     words = alias.split(" ")
     if len(words) < 3 or words[0] != "vecnet":
         return None
+    if len(words) == 3 and "%" not in alias:
+        return Mark(words[1], words[2])
     notes = dict(word.split("=", 1) for word in words[3:] if "=" in word)
     home = notes.pop("home", "")
     return Mark(unquote(words[1]), unquote(words[2]), "peer" in words[3:], int(home) if home.isdigit() else None, notes)

@@ -1,8 +1,9 @@
 """The messages that change the host, encoded by pyroute2: the one file that imports it.
 
 It is imported only once something is to be changed, since that takes longer than all else a run without changes does.
-Only pyroute2's message classes are used; what is sent when, and how answers are read, is `wire.py`'s. What pyroute2
-encodes differently from what the kernel reads is mended here (ip6gretap's flags, the cookies of l2tp).
+Only pyroute2's message classes are used, and not for what goes out by the thousand (`links.py`); what is sent when, and
+how answers are read, is `wire.py`'s. What pyroute2 encodes differently from what the kernel reads is mended here
+(ip6gretap's flags, the cookies of l2tp).
 
 Source: rtnetlink(7); linux/if_link.h, if_tunnel.h, ethtool_netlink.h, l2tp.h.
 """
@@ -28,12 +29,13 @@ from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEW
 from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
+from vecnet.host.links import new_veth as new_veth
+from vecnet.host.links import set_link as set_link
+
 Attrs = list[tuple[str, Any]]
 
 _ACKED = 0x5  # NLM_F_REQUEST | NLM_F_ACK
 _MAKE = _ACKED | 0x600  # NLM_F_CREATE | NLM_F_EXCL
-IFF_UP = 1
-ADDR_GEN_NONE = 1  # IN6_ADDR_GEN_MODE_NONE
 _ADDRESS_TYPES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -61,40 +63,6 @@ def new_link(ifname: str, kind: str, *, data: Attrs | None = None, **values: Any
     if data:
         info.append(("IFLA_INFO_DATA", {"attrs": data}))
     return _encoded(ifinfmsg(), RTM_NEWLINK, _MAKE, [*_link_attrs(ifname, values), ("IFLA_LINKINFO", {"attrs": info})])
-
-
-def veth_data(ifname: str, netns_fd: int | None, **values: Any) -> Attrs:
-    """A veth pair's other end: its name, mtu, mac, group, and the namespace that it is put into."""
-    attrs = _link_attrs(ifname, values)
-    if netns_fd is not None:
-        attrs.append(("IFLA_NET_NS_FD", netns_fd))
-    return [("VETH_INFO_PEER", {"attrs": attrs})]
-
-
-def set_link(
-    ifname: str,
-    *,
-    alias: str | None = None,
-    up: bool | None = None,
-    master: int | None = None,
-    autoconf: bool = True,
-    **values: Any,
-) -> bytes:
-    """Change an interface that is found by its name. `master` 0 takes it out of its bridge; `autoconf` False keeps
-    IPv6 from giving it an address of its own."""
-    message = ifinfmsg()
-    if up is not None:
-        message["flags"] = IFF_UP if up else 0
-        message["change"] = IFF_UP
-    attrs = _link_attrs(ifname, values)
-    if alias is not None:
-        attrs.append(("IFLA_IFALIAS", alias))
-    if master is not None:
-        attrs.append(("IFLA_MASTER", master))
-    if not autoconf:
-        inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", ADDR_GEN_NONE)]}
-        attrs.append(("IFLA_AF_SPEC", {"attrs": [("AF_INET6", inet6)]}))
-    return _encoded(message, RTM_NEWLINK, _ACKED, attrs)
 
 
 def delete_link(ifname: str) -> bytes:

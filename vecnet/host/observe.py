@@ -5,10 +5,12 @@ Source: rtnetlink(7); linux/if_link.h, if_addr.h, ethtool_netlink.h.
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +27,18 @@ IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_PERMANENT = 0x80
 IFF_UP = 1
+RT_SCOPE_LINK = 253
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, bytes, errors, dropped
+
+
+_USED = frozenset(
+    (
+        *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64),
+        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -61,9 +72,21 @@ def read_links(place: Namespace, counters: bool = False) -> Iterator[Seen]:
             yield _seen(message)
 
 
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """The garbage collector rests: it would walk, over and over, thousands of objects that all stay."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _seen(message: memoryview) -> Seen:
     _, _, index, flags, _ = _IFINFO.unpack_from(message)
-    got = wire.attributes(message[_IFINFO.size :])
+    got = wire.attributes(message[_IFINFO.size :], _USED)
     info = wire.attributes(got[IFLA_LINKINFO]) if IFLA_LINKINFO in got else {}
     alias = wire.text(got[IFLA_IFALIAS]) if IFLA_IFALIAS in got else ""
     number = wire.number
@@ -86,14 +109,16 @@ def _seen(message: memoryview) -> Seen:
     )
 
 
-def read_addresses(place: Namespace) -> dict[int, list[str]]:
-    """The permanent addresses by interface: not those that a router advertised."""
+def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
+    """The permanent addresses by interface: not those that a router advertised, IPv6's link-local ones if asked for."""
     found: dict[int, list[str]] = {}
     request = wire.message(RTM_GETADDR, wire.NLM_F_REQUEST | wire.NLM_F_DUMP, _IFADDR.pack(0, 0, 0, 0, 0))
     for kind, message in place.route.dump(request):
         if kind != RTM_NEWADDR:
             continue
-        family, length, _, _, index = _IFADDR.unpack_from(message)
+        family, length, _, scope, index = _IFADDR.unpack_from(message)
+        if family == socket.AF_INET6 and scope == RT_SCOPE_LINK and not link_local:
+            continue  # one for each interface, given by the kernel itself
         got = wire.attributes(message[_IFADDR.size :])
         raw = got.get(IFA_LOCAL, got.get(IFA_ADDRESS))
         flags = wire.number(got[IFA_FLAGS]) if IFA_FLAGS in got else IFA_F_PERMANENT
@@ -115,10 +140,12 @@ class View:
 
     place: Namespace
     links: list[Seen] = field(default_factory=list)
+    link_local: bool = False  # whether IPv6's link-local addresses count
 
     @classmethod
     def read(cls, place: Namespace, counters: bool = False) -> View:
-        return cls(place, list(read_links(place, counters)))
+        with many_objects():
+            return cls(place, list(read_links(place, counters)))
 
     @cached_property
     def by_name(self) -> dict[str, Seen]:
@@ -130,7 +157,7 @@ class View:
 
     @cached_property
     def _addresses(self) -> dict[int, list[str]]:
-        return read_addresses(self.place)
+        return read_addresses(self.place, self.link_local)
 
     def addresses(self, link: Seen) -> list[str]:
         """An interface's addresses, with their prefix lengths."""

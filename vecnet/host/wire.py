@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from vecnet.errors import HostError
@@ -32,7 +34,8 @@ BATCH = 256  # messages per sendmsg; more gain nothing
 _ACK_SPACE = 2048  # bytes of receive buffer that one answer may take
 _RECEIVE = 1 << 16  # the kernel fills at most 32 KiB at a time
 _TIMEOUT = 60.0  # seconds without any answer
-_DUMP_TRIES = 10
+_UNSTEADY = 20.0  # seconds: IPv6 settles the addresses of thousands of new interfaces for some
+_PAUSE = 0.02  # seconds
 
 Attributes = dict[int, memoryview]
 
@@ -49,8 +52,8 @@ class Refusal:
         return f"{self.words.rstrip('.')} ({text})" if self.words else text
 
 
-def attributes(data: memoryview) -> Attributes:
-    """The attributes in `data` by number; of a repeated one the last."""
+def attributes(data: memoryview, wanted: Collection[int] | None = None) -> Attributes:
+    """The attributes in `data` by number, or those of `wanted` alone; of a repeated one the last."""
     found: Attributes = {}
     offset, end = 0, len(data)
     unpack = _ATTRIBUTE.unpack_from
@@ -58,7 +61,9 @@ def attributes(data: memoryview) -> Attributes:
         length, kind = unpack(data, offset)
         if length < 4:
             break
-        found[kind & _TYPE_MASK] = data[offset + 4 : offset + length]
+        kind &= _TYPE_MASK
+        if wanted is None or kind in wanted:
+            found[kind] = data[offset + 4 : offset + length]
         offset += (length + 3) & ~3
     return found
 
@@ -80,7 +85,7 @@ def text(data: memoryview) -> str:
 
 def number(data: memoryview) -> int:
     """An unsigned number in the machine's byte order."""
-    return int.from_bytes(data, "little" if struct.pack("=H", 1)[0] else "big")
+    return int.from_bytes(data, sys.byteorder)
 
 
 def pack(kind: int, payload: bytes) -> bytes:
@@ -151,11 +156,15 @@ class Socket:
 
         Raises HostError where the kernel refuses, or where what is dumped does not stand still.
         """
-        for _ in range(_DUMP_TRIES):
+        until = time.monotonic() + _UNSTEADY
+        while True:
             found, whole = self._dump(request)
             if whole:
                 yield from found
                 return
+            if time.monotonic() >= until:
+                break
+            time.sleep(_PAUSE)
         raise HostError("the host's interfaces change faster than they can be read; try again when it is quieter")
 
     def _dump(self, request: bytes) -> tuple[list[tuple[int, memoryview]], bool]:

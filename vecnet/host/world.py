@@ -70,6 +70,8 @@ class World:
         """A topology's interfaces. `keep` are the link-local addresses that count, since IPv6 gives others itself."""
         from vecnet.host.kinds import BY_KERNEL_NAME, KINDS
 
+        for _, view in self.views():
+            view.link_local = any(text.startswith("fe80:") for text in keep)
         nodes: dict[Key, Node] = {}
         rest: list[tuple[str | None, Seen]] = []
         owned: set[Place] = set()
@@ -128,7 +130,7 @@ class World:
             "mtu": link.mtu,
             "mac": link.mac,
             "up": link.up,
-            "addresses": [text for text in view.addresses(link) if not text.startswith("fe80:") or text in keep],
+            "addresses": [text for text in view.addresses(link) if text in keep or not text.startswith("fe80:")],
             "bridge": view.master(link),
         }
         if offloads:

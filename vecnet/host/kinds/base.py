@@ -34,7 +34,7 @@ class Kind:
     modules: tuple[str, ...] = ()  # that a kernel without this kind lacks
     fixed: ClassVar[frozenset[str]] = frozenset()  # values that only a new interface can have
     late: ClassVar[tuple[str, ...]] = ()  # values that `make` cannot set and that follow with the alias
-    noted: ClassVar[tuple[str, ...]] = ()  # values that cannot be read back and are noted in the alias
+    noted: ClassVar[tuple[str, ...]] = ()  # values that cannot be read back: noted in the alias, unless True
     turn: ClassVar[int] = 0  # kinds of a later turn are made once those of an earlier one have their addresses
     offloads: ClassVar[bool] = False  # whether checksums left open may reach what is behind it
 

@@ -11,7 +11,7 @@ from typing import Any
 from vecnet.host.kinds.base import End, Kind
 from vecnet.host.model import Node
 from vecnet.host.observe import Seen
-from vecnet.host.work import Work
+from vecnet.host.work import Stage, Work
 from vecnet.host.world import World
 from vecnet.transports.link import HostInterface
 
@@ -67,11 +67,22 @@ class Veth(Kind):
     def make(self, work: Work, node: Node) -> None:
         values = node.values
         home = work.world.place(None).fd if node.netns else None
-        work.new_link(
+        group, peer_group = work.group(node.netns), work.group(None)
+        work.route(
+            Stage.MAKE,
             node,
-            "veth",
-            lambda n: n.veth_data(
-                values["peer"], home, mtu=values["peer_mtu"], mac=values["peer_mac"], group=work.group(None)
+            node.netns,
+            "make it",
+            lambda n: n.new_veth(
+                node.ifname,
+                values["peer"],
+                mtu=values["mtu"],
+                mac=values.get("mac"),
+                group=group,
+                peer_mtu=values["peer_mtu"],
+                peer_mac=values["peer_mac"],
+                peer_group=peer_group,
+                peer_netns=home,
             ),
         )
 
