@@ -109,7 +109,7 @@ def test_down_removes_all_of_it_and_nothing_else() -> None:
     assert len(done.steps) == 7
     assert host_state() == before
     assert host.down("lab").steps == ()
-    assert "nothing to do" in host.down("lab").summary()
+    assert host.down("lab").summary() == "lab: nothing to do"
 
 
 def test_an_interface_in_our_group_that_is_not_ours_stays() -> None:

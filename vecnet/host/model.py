@@ -94,10 +94,14 @@ class Plan:
             "steps": [step.as_json() for step in self.steps],
         }
 
+    def _nothing(self) -> str:
+        as_wanted = f", {_count(self.unchanged)} as wanted" if self.unchanged else ""
+        return f"{self.topology}: nothing to do{as_wanted}"
+
     def describe(self) -> str:
         """The difference, for people."""
         if not self.steps:
-            return f"{self.topology}: nothing to do, {_count(self.unchanged)} as wanted"
+            return self._nothing()
         lines = [line for step in self.steps for line in _described(step)]
         counts = Counter(step.action for step in self.steps)
         total = ", ".join(f"{counts[action]} to {action}" for action in _SIGNS if counts[action])
@@ -108,7 +112,7 @@ class Plan:
         counts = Counter(step.action for step in self.steps)
         done = ", ".join(f"{counts[action]} {word}" for action, word in _DONE.items() if counts[action])
         if not done:
-            return f"{self.topology}: nothing to do, {_count(self.unchanged)} as wanted"
+            return self._nothing()
         unchanged = f", {self.unchanged} unchanged" if self.unchanged else ""
         notes = [f"{step.node}: {step.why}" for step in self.steps if step.why]
         return "\n".join([f"{self.topology}: {done}{unchanged}", *notes])
