@@ -25,8 +25,6 @@ _HOMES = {
     "Fd": "vecnet.transports.fd",
     "Topology": "vecnet.topology",
     "load": "vecnet.topology",
-    "Port": "vecnet.datapath",
-    "open_port": "vecnet.datapath",
     "VecnetError": "vecnet.errors",
     "InputError": "vecnet.errors",
     "VecStringError": "vecnet.errors",
@@ -36,8 +34,6 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from vecnet.datapath import Port as Port
-    from vecnet.datapath import open_port as open_port
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError

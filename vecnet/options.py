@@ -1,7 +1,8 @@
 """One option of a vec string: what it means, and how the guest's driver reads its value.
 
-The driver (arch/um/drivers/vector_kern.c and vector_user.c) reads numbers in four ways. What a person wrote and what the
-guest makes of it differ in places that are easy to miss, so each option states its reading, and what happens when it fails.
+The driver (arch/um/drivers/vector_kern.c and vector_user.c) reads numbers in four ways. What a person wrote and what
+the guest makes of it differ in places that are easy to miss, so each option states its reading, and what happens when
+it fails.
 """
 
 from __future__ import annotations

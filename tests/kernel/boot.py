@@ -124,7 +124,7 @@ def boot(vng: Path, image: Path, run: Path, arguments: Sequence[str]) -> int:
     )
     (run / "output").touch()
     command = [
-        vng, "--run", image, "--force-9p", "--disable-microvm", "--disable-kvm", "--memory", "1G", "--cpus", "1",
+        str(vng), "--run", str(image), "--force-9p", "--disable-microvm", "--disable-kvm", "--memory", "1G", "--cpus", "1",
         "--user", "root", "--verbose", f"--rwdir={run}", "--", f"bash {shlex.quote(str(script))}",
     ]  # fmt: skip
     leader, follower = pty.openpty()  # vng wants a terminal

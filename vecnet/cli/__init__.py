@@ -24,10 +24,8 @@ COMMANDS = {
     "up": "Make the host's end of every link, then print the vec strings.",
     "status": "Show what is there, and whether it is healthy.",
     "down": "Remove what a topology made, and nothing else.",
-    "loopback": "Prove every link with packets.",
     "sandbox": "Run a command in a private network with the topology up in it.",
     "run": "Start guests with their strings and inherited descriptors.",
-    "bench": "Measure every transport.",
     "completion": "Print the code that completes vecnet's words in your shell.",
 }
 

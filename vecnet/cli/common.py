@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORMATS = ("lines", "json", "shell")
 
 
-class GuestName(click.ParamType):
+class GuestName(click.ParamType[str]):
     """A guest of the topology, which completion looks up in the file."""
 
     name = "guest"
@@ -35,7 +35,12 @@ class GuestName(click.ParamType):
 file_argument = click.argument("file", type=click.Path())
 guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
 format_option = click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="lines", show_default=True, help="How the strings are printed."
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="lines",
+    show_default=True,
+    help="How the strings are printed.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 

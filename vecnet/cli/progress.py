@@ -6,6 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Report = Callable[[int, int], None]  # how much is done, of how much
 
@@ -15,27 +19,38 @@ _PATIENCE = 0.5  # seconds before a bar is worth showing
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
     """A function that is told (done, total) and draws a bar, once the work has taken half a second."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    started = time.monotonic()
-    bar = None
+    bar = _Bar(title) if sys.stderr.isatty() else None
+    try:
+        yield bar.report if bar else _silent
+    finally:
+        if bar:
+            bar.close()
 
-    def report(done: int, total: int) -> None:
-        nonlocal bar, task
-        if bar is None and time.monotonic() - started > _PATIENCE:
+
+def _silent(done: int, total: int) -> None:
+    """Nobody is looking."""
+
+
+class _Bar:
+    """rich's bar, which is loaded and drawn only once the work turns out to be long."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._started = time.monotonic()
+        self._bar: Progress | None = None
+
+    def report(self, done: int, total: int) -> None:
+        if self._bar is None:
+            if time.monotonic() - self._started < _PATIENCE:
+                return
             from rich.console import Console
             from rich.progress import Progress
 
-            bar = Progress(console=Console(stderr=True), transient=True)
-            bar.start()
-            task = bar.add_task(title, total=total)
-        if bar is not None and task is not None:
-            bar.update(task, completed=done, total=total)
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.add_task(self._title, total=total)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total)
 
-    task = None
-    try:
-        yield report
-    finally:
-        if bar is not None:
-            bar.stop()
+    def close(self) -> None:
+        if self._bar:
+            self._bar.stop()

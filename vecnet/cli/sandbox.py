@@ -38,6 +38,6 @@ def run(words: list[str]) -> int:
         click.echo(f"{words[0]}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command too
-    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
     status = process.wait()
     return status if status >= 0 else 128 - status

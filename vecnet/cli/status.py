@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from vecnet.cli.common import echo_json, json_option
 from vecnet.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from vecnet.host.health import Report
 
 
 @click.command("status")
@@ -25,17 +30,23 @@ def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
     elif not report:
         click.echo(f"nothing of {name} is up here" if name else "nothing of vecnet is up here", err=True)
     else:
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for title in ("topology", "link", "interface", "kind", "state", "mtu", "rx packets", "tx packets", "drops"):
-            table.add_column(title, justify="right" if title in ("mtu", "rx packets", "tx packets", "drops") else "left")
-        for entry in report:
-            state = "healthy" if entry.healthy else f"[red]{entry.why}[/red]"
-            counters = (entry.rx_packets, entry.tx_packets, entry.drops)
-            table.add_row(entry.topology, entry.link, entry.ifname, entry.kind, state, str(entry.mtu), *map(str, counters))
-        Console(soft_wrap=True).print(table)
+        _print_table(report)
     if (name and not report) or not all(entry.healthy for entry in report):
         ctx.exit(EXIT_FAILED)
+
+
+def _print_table(report: list[Report]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    numbers = ("mtu", "rx", "tx", "drops")
+    for title in ("topology", "link", "interface", "kind", *numbers, "state"):
+        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True)
+    for entry in report:
+        state = "healthy" if entry.healthy else f"[red]{entry.why}[/red]"
+        counters = map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.drops))
+        table.add_row(entry.topology, entry.link, entry.ifname, entry.kind, *counters, state)
+    console = Console()
+    console.print(table, width=max(console.width, 200), soft_wrap=True)
