@@ -124,9 +124,10 @@ def boot(vng: Path, image: Path, run: Path, arguments: Sequence[str]) -> int:
     )
     (run / "output").touch()
     command = [
-        str(vng), "--run", str(image), "--force-9p", "--disable-microvm", "--disable-kvm", "--memory", "1G", "--cpus", "1",
-        "--user", "root", "--verbose", f"--rwdir={run}", "--", f"bash {shlex.quote(str(script))}",
-    ]  # fmt: skip
+        *(str(vng), "--run", str(image), "--force-9p", "--disable-microvm", "--disable-kvm"),
+        *("--memory", "1G", "--cpus", "1", "--user", "root", "--verbose", f"--rwdir={run}"),
+        *("--", f"bash {shlex.quote(str(script))}"),
+    ]
     leader, follower = pty.openpty()  # vng wants a terminal
     with (run / "console").open("wb") as console:
         process = subprocess.Popen(

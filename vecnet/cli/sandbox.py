@@ -11,7 +11,7 @@ import click
 from vecnet.cli.common import file_argument, load_topology
 
 
-@click.command("sandbox", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("sandbox", context_settings={"ignore_unknown_options": True})
 @file_argument
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD…")
 @click.pass_context

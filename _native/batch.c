@@ -1,0 +1,490 @@
+/* The hot path: packets in and out, a batch to a system call.
+ *
+ * Receiving. The port's memory holds `depth` slots. One recvmmsg fills as many as there are packets; they are then
+ * judged and handed out where they lie, and the next call to the kernel comes when all are handed out. A large frame
+ * is cut into segments behind the slots, as many at a time as the caller takes; the rest waits for the next call.
+ *
+ *     slot:  | lead, free | IP header, raw IPv4 only | our header | Ethernet frame | 5 bytes: a tag, and one too many |
+ *
+ * Sending. Each of `depth` headers holds the template from the start; a packet patches its number, no more. Header and
+ * frame go out as two vectors, so that frames are taken from where they lie.
+ *
+ * There is no allocation here, no copy but that of segments, and no log line: what is dropped is counted.
+ */
+#include "internal.h"
+
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPARE (VN_VLAN + 1)      /* a tagged frame may be longer by a tag; one byte more shows that a frame was cut short */
+#define VNET_NEEDS_CHECKSUM 1    /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
+#define VNET_DATA_VALID 2        /* VIRTIO_NET_HDR_F_DATA_VALID */
+#define PAUSE_NS 50000           /* between tries where the kernel is out of buffers, which poll does not tell */
+#define ROUNDS 64                /* batches dropped whole that one call goes through before it gives the caller a turn */
+
+/* ---- the arrays ---- */
+
+int vn_batch_make(struct vn_port *port)
+{
+	const size_t depth = port->depth;
+	const size_t room = port->rx_header + port->most + SPARE;
+	struct vn_batch *rx = &port->rx, *tx = &port->tx;
+
+	port->slot = (port->lead + room + 63) & ~(size_t)63;
+	port->memory_size = depth * port->slot + (port->transport->vnet ? VN_CUT : 0);
+	void *memory = mmap(NULL, port->memory_size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	port->memory = memory;
+	rx->messages = calloc(depth, sizeof(*rx->messages));
+	rx->vectors = calloc(depth, sizeof(*rx->vectors));
+	tx->messages = calloc(depth, sizeof(*tx->messages));
+	tx->vectors = calloc(2 * depth, sizeof(*tx->vectors));
+	tx->headers = calloc(depth, VN_HEADER);
+	if (port->flags & VN_STRICT_SOURCE && port->remote_size)
+		rx->names = calloc(depth, sizeof(*rx->names));
+	if (port->transport->vnet && port->rx_socket)
+		rx->control = calloc(depth, VN_CONTROL);
+	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers)
+		return -ENOMEM;
+
+	for (size_t i = 0; i < depth; i++) {
+		rx->vectors[i].iov_base = port->memory + i * port->slot + port->lead;
+		rx->vectors[i].iov_len = room;
+		rx->messages[i].msg_hdr.msg_iov = &rx->vectors[i];
+		rx->messages[i].msg_hdr.msg_iovlen = 1;
+		memcpy(tx->headers + i * VN_HEADER, port->template, VN_HEADER);
+		tx->vectors[2 * i].iov_base = tx->headers + i * VN_HEADER;
+		tx->vectors[2 * i].iov_len = port->tx_header;
+		if (port->remote_size) {
+			tx->messages[i].msg_hdr.msg_name = &port->remote;
+			tx->messages[i].msg_hdr.msg_namelen = port->remote_size;
+		}
+	}
+	return 0;
+}
+
+void vn_batch_free(struct vn_port *port)
+{
+	if (port->memory)
+		munmap(port->memory, port->memory_size);
+	free(port->rx.messages);
+	free(port->rx.vectors);
+	free(port->rx.names);
+	free(port->rx.control);
+	free(port->tx.messages);
+	free(port->tx.vectors);
+	free(port->tx.headers);
+}
+
+static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_counter max, enum vn_counter average,
+			uint64_t packets)
+{
+	uint64_t seen = __atomic_load_n(&port->counters[average], __ATOMIC_RELAXED);
+	vn_count(port, calls, 1);
+	__atomic_store_n(&port->counters[average], (seen + packets) / 2, __ATOMIC_RELAXED);
+	if (packets > __atomic_load_n(&port->counters[max], __ATOMIC_RELAXED))
+		__atomic_store_n(&port->counters[max], packets, __ATOMIC_RELAXED);
+}
+
+/* ---- receiving ---- */
+
+/* One batch from a socket. Returns how many packets, or -errno. */
+static int fill_from_socket(struct vn_port *port)
+{
+	struct vn_batch *rx = &port->rx;
+	for (uint32_t i = 0; (rx->names || rx->control) && i < port->batch; i++) {
+		struct msghdr *header = &rx->messages[i].msg_hdr;
+		if (rx->names) {
+			header->msg_name = &rx->names[i];
+			header->msg_namelen = sizeof(rx->names[i]);
+		}
+		if (rx->control) {
+			header->msg_control = rx->control + i * VN_CONTROL;
+			header->msg_controllen = VN_CONTROL;
+		}
+	}
+	int got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
+	if (got < 0)
+		return -errno;
+	if (port->hangs_up) /* an empty packet is the other end's farewell, unix(7) */
+		for (int i = 0; i < got; i++)
+			if (rx->messages[i].msg_len == 0)
+				return i ? i : -ECONNRESET;
+	return got;
+}
+
+/* One packet a call, from a descriptor that is no socket. */
+static int fill_from_file(struct vn_port *port)
+{
+	uint32_t got = 0;
+	while (got < port->batch) {
+		ssize_t size = readv(port->rx_fd, &port->rx.vectors[got], 1);
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size <= 0)
+			return got ? (int)got : size ? -errno : -ECONNRESET;
+		port->rx.messages[got++].msg_len = (unsigned)size;
+	}
+	return (int)got;
+}
+
+static int fill(struct vn_port *port)
+{
+	if (port->listen_fd >= 0) {
+		int rc = vn_accept(port);
+		if (rc)
+			return rc;
+	}
+	int got = port->rx_socket ? fill_from_socket(port) : fill_from_file(port);
+	if (got == -ECONNRESET && port->listen_fd >= 0) {
+		vn_hang_up(port);
+		return -EAGAIN;
+	}
+	if (got > 0)
+		count_batch(port, VN_RX_CALLS, VN_RX_BATCH_MAX, VN_RX_BATCH_AVERAGE, (uint64_t)got);
+	return got == -EINTR ? -EAGAIN : got;
+}
+
+static bool from_remote(const struct vn_port *port, const struct sockaddr_storage *name)
+{
+	if (name->ss_family != port->remote.ss_family)
+		return false;
+	if (name->ss_family == AF_INET) {
+		const struct sockaddr_in *here = (const void *)&port->remote, *there = (const void *)name;
+		return here->sin_addr.s_addr == there->sin_addr.s_addr &&
+		       (!here->sin_port || here->sin_port == there->sin_port);
+	}
+	const struct sockaddr_in6 *here = (const void *)&port->remote, *there = (const void *)name;
+	return !memcmp(&here->sin6_addr, &there->sin6_addr, 16) &&
+	       (!here->sin6_port || here->sin6_port == there->sin6_port);
+}
+
+/* Put back a VLAN tag that the kernel took out of the data: the addresses move to the left, packet(7) PACKET_AUXDATA. */
+static uint32_t restore_vlan(struct vn_port *port, struct msghdr *message, uint8_t **frame, uint32_t length)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		struct tpacket_auxdata aux;
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (!(aux.tp_status & TP_STATUS_VLAN_VALID) || length < 12)
+			return 0;
+		*frame -= VN_VLAN;
+		memmove(*frame, *frame + VN_VLAN, 12);
+		vn_put16(*frame + 12, aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : 0x8100);
+		vn_put16(*frame + 14, aux.tp_vlan_tci);
+		vn_count(port, VN_RX_VLAN, 1);
+		return VN_VLAN;
+	}
+	return 0;
+}
+
+static void put_frame(struct vn_port *port, struct vn_frame *out, const uint8_t *frame, uint32_t length)
+{
+	out->offset = (uint32_t)(frame - port->memory);
+	out->length = length;
+}
+
+/* What a virtio-net header asks for. Returns VN_RX_FRAMES and a frame, VN_RX_LARGE with a frame to be cut, or a drop. */
+static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *frame, uint32_t length, bool whole,
+			       struct vn_frame *out)
+{
+	struct vn_offload wants;
+	uint32_t tag = 0;
+	memcpy(&wants, frame - VN_VNET, VN_VNET);
+	if (port->rx.control && !(port->flags & VN_VLAN_AS_GUEST)) {
+		tag = restore_vlan(port, &port->rx.messages[slot].msg_hdr, &frame, length);
+		length += tag;
+		if (tag && wants.flags & VNET_NEEDS_CHECKSUM)
+			wants.start = (uint16_t)(wants.start + tag);
+		if (tag && wants.header)
+			wants.header = (uint16_t)(wants.header + tag);
+	}
+	if (wants.flags & VNET_DATA_VALID)
+		vn_count(port, VN_RX_DATA_VALID, 1);
+	if (whole) {
+		memcpy(frame - VN_VNET, &wants, VN_VNET);
+		put_frame(port, out, frame - VN_VNET, length + VN_VNET);
+		return VN_RX_FRAMES;
+	}
+	if (wants.type) {
+		if (!vn_cut_begin(&port->cutter, &wants, frame, length))
+			return VN_RX_DROP_GSO;
+		vn_count(port, VN_RX_LARGE, 1);
+		return VN_RX_LARGE;
+	}
+	if (wants.flags & VNET_NEEDS_CHECKSUM) {
+		if (!vn_fill_checksum(&wants, frame, length))
+			return VN_RX_DROP_CHECKSUM;
+		vn_count(port, VN_RX_CHECKSUMS, 1);
+	}
+	put_frame(port, out, frame, length);
+	return VN_RX_FRAMES;
+}
+
+static bool is_tagged(const uint8_t *frame)
+{
+	uint32_t type = vn_get16(frame + 12);
+	return type == 0x8100 || type == 0x88a8; /* IEEE 802.1Q, 802.1ad */
+}
+
+/* Judge the packet in a slot. */
+static enum vn_counter judge(struct vn_port *port, uint32_t slot, bool whole, struct vn_frame *out)
+{
+	uint8_t *packet = port->rx.vectors[slot].iov_base;
+	uint32_t length = port->rx.messages[slot].msg_len;
+	if (length <= port->rx_header) /* the one length check before a header is read */
+		return VN_RX_DROP_SHORT;
+	if (port->rx.names && !from_remote(port, &port->rx.names[slot]))
+		return VN_RX_DROP_SOURCE;
+	if (port->verify) {
+		enum vn_counter verdict = port->verify(port, packet + port->rx_skip);
+		if (verdict != VN_RX_FRAMES)
+			return verdict;
+	}
+	packet += port->rx_header;
+	length -= port->rx_header;
+	if (length > port->most && !(length <= port->most + VN_VLAN && is_tagged(packet))) {
+		if (!(port->flags & VN_KEEP_TRUNCATED))
+			return VN_RX_DROP_TRUNCATED;
+		vn_count(port, VN_RX_KEPT_TRUNCATED, 1);
+		uint32_t header = whole && port->transport->vnet ? VN_VNET : 0;
+		put_frame(port, out, packet - header, port->most + header);
+		return VN_RX_FRAMES;
+	}
+	if (port->transport->vnet)
+		return offload(port, slot, packet, length, whole, out);
+	put_frame(port, out, packet, length);
+	return VN_RX_FRAMES;
+}
+
+/* Receive without waiting. Returns how many frames, 0 where all of a batch was dropped, -EAGAIN where nothing came. */
+int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole)
+{
+	uint8_t *cut = port->memory + (size_t)port->depth * port->slot;
+	uint8_t *const end = port->memory + port->memory_size;
+	uint64_t bytes = 0;
+	int count = 0;
+
+	if (port->rx_next == port->rx_filled) {
+		port->rx_next = port->rx_filled = 0;
+		int got = fill(port);
+		if (got <= 0)
+			return got ? got : -EAGAIN;
+		port->rx_filled = (uint32_t)got;
+	}
+	while (count < most && port->rx_next < port->rx_filled) {
+		if (port->cutter.count) {
+			uint32_t length = vn_cut_next(&port->cutter, cut, (uint32_t)(end - cut));
+			if (!length)
+				break; /* no room: the rest comes with the next call */
+			put_frame(port, &frames[count], cut, length);
+			cut += length;
+			bytes += length;
+			count++;
+			port->rx_next += !port->cutter.count;
+			continue;
+		}
+		enum vn_counter verdict = judge(port, port->rx_next, whole, &frames[count]);
+		if (verdict == VN_RX_LARGE)
+			continue;
+		if (verdict == VN_RX_FRAMES)
+			bytes += frames[count++].length;
+		else
+			vn_count(port, verdict, 1);
+		port->rx_next++;
+	}
+	vn_count(port, VN_RX_FRAMES, (uint64_t)count);
+	vn_count(port, VN_RX_BYTES, bytes);
+	return count;
+}
+
+/* ---- sending ---- */
+
+/* Whether an error concerns one packet alone: then its counter, otherwise VN_COUNTERS. */
+static enum vn_counter one_packet(int error)
+{
+	switch (error) {
+	case EMSGSIZE:
+		return VN_TX_DROP_TOO_LONG;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+		return VN_TX_DROP_UNREACHABLE;
+	case EPERM:
+	case EACCES:
+		return VN_TX_DROP_REFUSED;
+	case EINVAL:
+		return VN_TX_DROP_INVALID;
+	case EFAULT:
+	case ENOMEM:
+	case EPROTO:
+		return VN_TX_DROP_OTHER;
+	default:
+		return VN_COUNTERS;
+	}
+}
+
+static int write_files(struct vn_port *port, int count)
+{
+	int sent = 0;
+	while (sent < count) {
+		const struct msghdr *message = &port->tx.messages[sent].msg_hdr;
+		ssize_t size = writev(port->tx_fd, message->msg_iov, (int)message->msg_iovlen);
+		if (size < 0)
+			return sent ? sent : -1;
+		sent++;
+	}
+	return sent;
+}
+
+/* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full. */
+int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole)
+{
+	struct vn_batch *tx = &port->tx;
+	const bool headed = port->tx_header && !whole;
+	int ready = 0;
+
+	if (count > (int)port->batch)
+		count = (int)port->batch;
+	if (port->listen_fd >= 0 && vn_accept(port))
+		return 0;
+	for (; ready < count && frames[ready].length; ready++) {
+		struct iovec *vector = &tx->vectors[2 * ready];
+		struct msghdr *message = &tx->messages[ready].msg_hdr;
+		vector[1].iov_base = (void *)(uintptr_t)(base + frames[ready].offset);
+		vector[1].iov_len = frames[ready].length;
+		message->msg_iov = headed ? vector : vector + 1;
+		message->msg_iovlen = headed ? 2 : 1;
+		if (port->form && headed)
+			port->form(port, vector[0].iov_base, port->number + 1 + (uint32_t)ready);
+	}
+	if (!ready) { /* an empty frame is the first */
+		vn_count(port, VN_TX_DROP_INVALID, count > 0);
+		return count > 0;
+	}
+
+	int sent;
+	do
+		sent = port->tx_socket ? sendmmsg(port->tx_fd, tx->messages, (unsigned)ready, MSG_DONTWAIT | MSG_NOSIGNAL)
+				       : write_files(port, ready);
+	while (sent < 0 && errno == EINTR);
+	if (sent > 0) {
+		uint64_t bytes = 0;
+		for (int i = 0; i < sent; i++)
+			bytes += frames[i].length;
+		if (port->tx_full)
+			vn_count(port, VN_TX_QUEUE_READY, 1);
+		port->tx_full = false;
+		port->number += (uint32_t)sent;
+		vn_count(port, VN_TX_FRAMES, (uint64_t)sent);
+		vn_count(port, VN_TX_BYTES, bytes);
+		count_batch(port, VN_TX_CALLS, VN_TX_BATCH_MAX, VN_TX_BATCH_AVERAGE, (uint64_t)sent);
+		return sent;
+	}
+	int error = errno;
+	if (error == EAGAIN || error == ENOBUFS) {
+		if (!port->tx_full)
+			vn_count(port, VN_TX_QUEUE_FULL, 1);
+		port->tx_full = true;
+		return error == EAGAIN ? 0 : -ENOBUFS;
+	}
+	enum vn_counter cause = one_packet(error);
+	if (cause != VN_COUNTERS) { /* a guest forms a number for it, too */
+		vn_count(port, cause, 1);
+		port->number++;
+		return 1;
+	}
+	return port->listen_fd >= 0 ? 0 : -error; /* a switch goes on with the next guest */
+}
+
+/* ---- waiting ---- */
+
+int64_t vn_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Wait until the port may go on, `other_fd` is readable (-1: there is none) or the time is over.
+ * Returns 1, 0 when the time is over, or -ECANCELED. */
+int vn_wait(struct vn_port *port, short events, int64_t timeout, int other_fd)
+{
+	struct pollfd fds[3] = {
+		{.fd = events & POLLOUT ? port->tx_fd : port->rx_fd, .events = events},
+		{.fd = port->stop_fd, .events = POLLIN},
+		{.fd = other_fd, .events = POLLIN},
+	};
+	struct timespec limit = {timeout / 1000000000, timeout % 1000000000};
+	if (port->listen_fd >= 0 && !__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
+		fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
+	int rc = ppoll(fds, 3, timeout < 0 ? NULL : &limit, NULL);
+	if (rc < 0)
+		return errno == EINTR ? 1 : -errno;
+	return fds[1].revents || fds[2].revents ? -ECANCELED : rc > 0;
+}
+
+int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout)
+{
+	const int64_t deadline = timeout > 0 ? vn_now() + timeout : 0;
+	if (most < 1)
+		return -EINVAL;
+	for (int round = 1;; round++) {
+		if (__atomic_load_n(&port->stopped, __ATOMIC_ACQUIRE))
+			return -ECANCELED;
+		int got = vn_receive(port, frames, most, port->flags & VN_RAW_OFFLOAD);
+		if (got > 0 || (got < 0 && got != -EAGAIN))
+			return got;
+		if (timeout == 0 && (got == -EAGAIN || round == ROUNDS))
+			return 0;
+		int64_t left = timeout > 0 ? deadline - vn_now() : -1;
+		if (timeout > 0 && left <= 0)
+			return 0;
+		if (got == -EAGAIN) {
+			got = vn_wait(port, POLLIN, left, -1);
+			if (got < 0)
+				return got;
+		}
+	}
+}
+
+int vn_send(struct vn_port *port, const uint8_t *data, const uint32_t *lengths, int count, int64_t timeout)
+{
+	const int64_t deadline = timeout > 0 ? vn_now() + timeout : 0;
+	struct vn_frame frames[64];
+	uint32_t offset = 0;
+	int done = 0;
+	while (done < count) {
+		int ready = 0;
+		uint32_t end = offset;
+		if (__atomic_load_n(&port->stopped, __ATOMIC_ACQUIRE))
+			return -ECANCELED;
+		for (; ready < 64 && done + ready < count; end += lengths[done + ready], ready++)
+			frames[ready] = (struct vn_frame){end, lengths[done + ready]};
+		int sent = vn_transmit(port, data, frames, ready, port->flags & VN_RAW_OFFLOAD);
+		if (sent < 0 && sent != -ENOBUFS)
+			return done ? done : sent; /* what is wrong shows again with the next call */
+		if (sent > 0) {
+			for (int i = 0; i < sent; i++)
+				offset += lengths[done + i];
+			done += sent;
+			continue;
+		}
+		int64_t left = timeout > 0 ? deadline - vn_now() : timeout;
+		if (timeout >= 0 && left <= 0)
+			break;
+		if (sent == -ENOBUFS && (left < 0 || left > PAUSE_NS))
+			left = PAUSE_NS;
+		sent = vn_wait(port, sent ? 0 : POLLOUT, left, -1);
+		if (sent < 0)
+			return done ? done : sent;
+	}
+	return done;
+}

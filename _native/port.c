@@ -1,0 +1,281 @@
+/* A port from open to free: options, counters, stopping. No packet passes through this file. */
+#include "internal.h"
+
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <linux/sock_diag.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+extern const struct vn_transport *const vn_transports[];
+
+static const char *const counter_names[VN_COUNTERS] = {
+	[VN_RX_FRAMES] = "rx_frames",
+	[VN_RX_BYTES] = "rx_bytes",
+	[VN_RX_CALLS] = "rx_calls",
+	[VN_RX_DROP_SHORT] = "rx_drop_short",
+	[VN_RX_DROP_FLAGS] = "rx_drop_flags",
+	[VN_RX_DROP_KEY] = "rx_drop_key",
+	[VN_RX_DROP_COOKIE] = "rx_drop_cookie",
+	[VN_RX_DROP_SESSION] = "rx_drop_session",
+	[VN_RX_DROP_SOURCE] = "rx_drop_source",
+	[VN_RX_DROP_TRUNCATED] = "rx_drop_truncated",
+	[VN_RX_DROP_GSO] = "rx_drop_gso",
+	[VN_RX_DROP_CHECKSUM] = "rx_drop_checksum",
+	[VN_RX_DROP_QUEUE_FULL] = "rx_drop_queue_full",
+	[VN_RX_LARGE] = "rx_large",
+	[VN_RX_CHECKSUMS] = "rx_checksums",
+	[VN_RX_DATA_VALID] = "rx_data_valid",
+	[VN_RX_VLAN] = "rx_vlan",
+	[VN_RX_KEPT_TRUNCATED] = "rx_kept_truncated",
+	[VN_RX_BATCH_MAX] = "rx_batch_max",
+	[VN_RX_BATCH_AVERAGE] = "rx_batch_average",
+	[VN_TX_FRAMES] = "tx_frames",
+	[VN_TX_BYTES] = "tx_bytes",
+	[VN_TX_CALLS] = "tx_calls",
+	[VN_TX_DROP_TOO_LONG] = "tx_drop_too_long",
+	[VN_TX_DROP_UNREACHABLE] = "tx_drop_unreachable",
+	[VN_TX_DROP_REFUSED] = "tx_drop_refused",
+	[VN_TX_DROP_INVALID] = "tx_drop_invalid",
+	[VN_TX_DROP_OTHER] = "tx_drop_other",
+	[VN_TX_QUEUE_FULL] = "tx_queue_full",
+	[VN_TX_QUEUE_READY] = "tx_queue_ready",
+	[VN_TX_BATCH_MAX] = "tx_batch_max",
+	[VN_TX_BATCH_AVERAGE] = "tx_batch_average",
+};
+
+const char *vn_counter_name(int counter)
+{
+	return counter >= 0 && counter < VN_COUNTERS ? counter_names[counter] : NULL;
+}
+
+int vn_transport_count(void)
+{
+	int count = 0;
+	while (vn_transports[count])
+		count++;
+	return count;
+}
+
+const char *vn_transport_name(int index)
+{
+	return index >= 0 && index < vn_transport_count() ? vn_transports[index]->name : NULL;
+}
+
+/* ---- options ---- */
+
+int vn_fail(struct vn_failure *failure, enum vn_step step, const char *detail, int error)
+{
+	failure->step = (int)step;
+	snprintf(failure->detail, sizeof(failure->detail), "%s", detail);
+	return -error;
+}
+
+const char *vn_text(const struct vn_options *options, const char *key)
+{
+	for (int i = 0; i < options->count; i++)
+		if (!strcmp(options->list[i].key, key))
+			return options->list[i].value;
+	return NULL;
+}
+
+/* The number of an option, or `otherwise` where it is not given. */
+int vn_number(const struct vn_options *options, const char *key, uint64_t otherwise, uint64_t *value,
+	      struct vn_failure *failure)
+{
+	const char *text = vn_text(options, key);
+	char *end;
+	*value = otherwise;
+	if (!text)
+		return 0;
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || *text == '-')
+		return vn_fail(failure, VN_STEP_OPTION, key, EINVAL);
+	return 0;
+}
+
+static int common_options(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+{
+	uint64_t depth, mtu, gro, vec, headroom;
+	int rc = vn_number(options, "depth", 64, &depth, failure);
+	rc = rc ? rc : vn_number(options, "mtu", 1500, &mtu, failure);
+	rc = rc ? rc : vn_number(options, "gro", 0, &gro, failure);
+	rc = rc ? rc : vn_number(options, "vec", 1, &vec, failure);
+	rc = rc ? rc : vn_number(options, "headroom", 32, &headroom, failure);
+	if (rc)
+		return rc;
+	if (depth < 1 || depth > 1024)
+		return vn_fail(failure, VN_STEP_OPTION, "depth", ERANGE);
+	if (mtu < 1 || mtu > 65535)
+		return vn_fail(failure, VN_STEP_OPTION, "mtu", ERANGE);
+	if (headroom > 65535)
+		return vn_fail(failure, VN_STEP_OPTION, "headroom", ERANGE);
+	port->depth = (uint32_t)depth;
+	port->mtu = (uint32_t)mtu;
+	port->gro = gro != 0;
+	port->vec = vec != 0;
+	port->batch = port->vec ? port->depth : 1;
+	port->most = port->gro && port->transport->vnet ? VN_LARGE : port->mtu + VN_ETHERNET;
+	port->lead = VN_HEADROOM + (size_t)headroom;
+	return 0;
+}
+
+/* ---- open and close ---- */
+
+static int open_port(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+{
+	int rc = common_options(port, options, failure);
+	if (rc)
+		return rc;
+	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (port->stop_fd < 0)
+		return vn_fail(failure, VN_STEP_DESCRIPTOR, "eventfd", errno);
+	if (port->transport->vnet)
+		port->tx_header = port->rx_header = VN_VNET;
+	rc = port->transport->open(port, options, failure);
+	if (rc)
+		return rc;
+	if (vn_batch_make(port))
+		return vn_fail(failure, VN_STEP_MEMORY, "the receive buffers", ENOMEM);
+	return 0;
+}
+
+int vn_port_open(const char *transport, const struct vn_option *list, int count, uint32_t flags, struct vn_port **out,
+		 struct vn_failure *failure)
+{
+	const struct vn_options options = {list, count};
+	const struct vn_transport *found = NULL;
+	memset(failure, 0, sizeof(*failure));
+	*out = NULL;
+	for (int i = 0; vn_transports[i]; i++)
+		if (!strcmp(vn_transports[i]->name, transport))
+			found = vn_transports[i];
+	if (!found || (flags & VN_SWITCH && !found->listens) || (flags & VN_RAW_OFFLOAD && !found->vnet))
+		return vn_fail(failure, VN_STEP_TRANSPORT, transport, EOPNOTSUPP);
+
+	struct vn_port *port = calloc(1, sizeof(*port));
+	if (!port)
+		return vn_fail(failure, VN_STEP_MEMORY, "the port", ENOMEM);
+	port->transport = found;
+	port->form = found->form;
+	port->verify = found->verify;
+	port->flags = flags;
+	port->rx_fd = port->tx_fd = port->listen_fd = port->epoll_fd = port->stop_fd = port->restore_fd = -1;
+	pthread_mutex_init(&port->accepting, NULL);
+	int rc = open_port(port, &options, failure);
+	if (rc) {
+		vn_port_free(port);
+		return rc;
+	}
+	*out = port;
+	return 0;
+}
+
+int vn_port_ready(struct vn_port *port, struct vn_failure *failure)
+{
+	if (!port->ifindex)
+		return 0;
+	struct ifreq request = {0};
+	memcpy(request.ifr_name, port->ifname, sizeof(port->ifname));
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, "UDP", errno);
+	int rc = ioctl(fd, SIOCGIFFLAGS, &request) ? vn_fail(failure, VN_STEP_INTERFACE, port->ifname, errno) : 0;
+	close(fd);
+	if (!rc && !(request.ifr_flags & IFF_UP))
+		rc = vn_fail(failure, VN_STEP_DOWN, port->ifname, ENETDOWN);
+	return rc;
+}
+
+void vn_port_stop(struct vn_port *port)
+{
+	const uint64_t one = 1;
+	__atomic_store_n(&port->stopped, 1, __ATOMIC_RELEASE);
+	ssize_t written = write(port->stop_fd, &one, sizeof(one));
+	(void)written; /* only a full counter fails, and then it is readable already */
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void vn_port_close(struct vn_port *port)
+{
+	(void)vn_port_counter(port, VN_RX_DROP_QUEUE_FULL); /* the kernel's count ends with the socket */
+	if (port->restore_fd >= 0)
+		fcntl(port->restore_fd, F_SETFL, port->restore_flags);
+	port->restore_fd = -1;
+	if (port->tx_fd != port->rx_fd)
+		close_fd(&port->tx_fd);
+	port->tx_fd = -1;
+	close_fd(&port->rx_fd);
+	close_fd(&port->listen_fd);
+	close_fd(&port->epoll_fd);
+	close_fd(&port->stop_fd);
+	if (port->bound_path[0])
+		unlink(port->bound_path);
+	port->bound_path[0] = 0;
+}
+
+void vn_port_free(struct vn_port *port)
+{
+	if (!port)
+		return;
+	vn_port_close(port);
+	vn_batch_free(port);
+	pthread_mutex_destroy(&port->accepting);
+	free(port);
+}
+
+/* ---- questions ---- */
+
+int vn_port_fileno(const struct vn_port *port)
+{
+	return port->epoll_fd >= 0 ? port->epoll_fd : port->rx_fd;
+}
+
+int vn_port_depth(const struct vn_port *port)
+{
+	return (int)port->depth;
+}
+
+int vn_port_vnet(const struct vn_port *port)
+{
+	return port->transport->vnet ? VN_VNET : 0;
+}
+
+uint8_t *vn_port_memory(const struct vn_port *port)
+{
+	return port->memory;
+}
+
+size_t vn_port_memory_size(const struct vn_port *port)
+{
+	return port->memory_size;
+}
+
+/* What the kernel dropped since the socket was opened, net/core/sock_diag.c. */
+static void ask_kernel(struct vn_port *port)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(info);
+	if (port->rx_fd >= 0 && port->rx_socket && !getsockopt(port->rx_fd, SOL_SOCKET, SO_MEMINFO, info, &size))
+		__atomic_store_n(&port->counters[VN_RX_DROP_QUEUE_FULL], info[SK_MEMINFO_DROPS], __ATOMIC_RELAXED);
+}
+
+uint64_t vn_port_counter(const struct vn_port *port, int counter)
+{
+	if (counter < 0 || counter >= VN_COUNTERS)
+		return 0;
+	if (counter == VN_RX_DROP_QUEUE_FULL)
+		ask_kernel((struct vn_port *)(uintptr_t)port);
+	return __atomic_load_n(&port->counters[counter], __ATOMIC_RELAXED);
+}

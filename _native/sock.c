@@ -1,0 +1,300 @@
+/* The openers: each kind of descriptor that a guest opens, with the step and the name that failed.
+ *
+ * Descriptors are left blocking where they can be shared with others; calls say MSG_DONTWAIT instead.
+ */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING 23 /* linux/if_packet.h, since 4.20 */
+#endif
+
+static void widen(int fd)
+{
+	const int size = VN_RECEIVE_BUFFER;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)); /* as much as rmem_max allows */
+}
+
+/* ---- gre, l2tpv3 ---- */
+
+static int resolve(const char *name, int family, uint16_t port, struct sockaddr_storage *out, socklen_t *size,
+		   struct vn_failure *failure)
+{
+	const struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
+	struct addrinfo *found;
+	if (getaddrinfo(name, NULL, &hints, &found))
+		return vn_fail(failure, VN_STEP_RESOLVE, name, EADDRNOTAVAIL);
+	memcpy(out, found->ai_addr, found->ai_addrlen);
+	*size = found->ai_addrlen;
+	freeaddrinfo(found);
+	if (family == AF_INET)
+		((struct sockaddr_in *)out)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)out)->sin6_port = htons(port);
+	return 0;
+}
+
+/* Whether there is a route; connecting a UDP socket asks for one and sends nothing. */
+static int probe_route(const struct vn_port *port, const char *name, struct vn_failure *failure)
+{
+	struct sockaddr_storage probe = port->remote;
+	int fd = socket(probe.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, "UDP", errno);
+	if (probe.ss_family == AF_INET)
+		((struct sockaddr_in *)&probe)->sin_port = htons(9); /* discard, RFC 863: any will do */
+	else
+		((struct sockaddr_in6 *)&probe)->sin6_port = htons(9);
+	int rc = connect(fd, (struct sockaddr *)&probe, port->remote_size) ? vn_fail(failure, VN_STEP_ROUTE, name, errno) : 0;
+	close(fd);
+	return rc;
+}
+
+/* One unconnected socket bound to `src`; every packet goes to `dst`. */
+int vn_open_inet(struct vn_port *port, const struct vn_options *options, int type, int protocol, uint16_t local,
+		 uint16_t remote, struct vn_failure *failure)
+{
+	const char *src = vn_text(options, "src"), *dst = vn_text(options, "dst");
+	struct sockaddr_storage here;
+	socklen_t size;
+	uint64_t v6;
+	int rc = vn_number(options, "v6", 0, &v6, failure);
+	if (rc)
+		return rc;
+	if (!src || !dst)
+		return vn_fail(failure, VN_STEP_OPTION, src ? "dst" : "src", EINVAL);
+	const int family = v6 ? AF_INET6 : AF_INET;
+	rc = resolve(src, family, local, &here, &size, failure);
+	rc = rc ? rc : resolve(dst, family, remote, &port->remote, &port->remote_size, failure);
+	if (rc)
+		return rc;
+	port->rx_fd = port->tx_fd = socket(family, type | SOCK_CLOEXEC, protocol);
+	if (port->rx_fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, type == SOCK_RAW ? "raw IP" : "UDP", errno);
+	port->rx_socket = port->tx_socket = true;
+	widen(port->rx_fd);
+	if (bind(port->rx_fd, (struct sockaddr *)&here, size))
+		return vn_fail(failure, VN_STEP_BIND, src, errno);
+	if (type == SOCK_RAW && family == AF_INET) {
+		port->rx_skip = VN_IPV4;
+		port->rx_header += VN_IPV4;
+	}
+	return probe_route(port, dst, failure);
+}
+
+/* ---- raw, hybrid, tap ---- */
+
+int vn_find_interface(struct vn_port *port, const char *ifname, struct vn_failure *failure)
+{
+	if (!ifname || !*ifname || strlen(ifname) >= sizeof(port->ifname))
+		return vn_fail(failure, VN_STEP_OPTION, "ifname", EINVAL);
+	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
+	port->ifindex = if_nametoindex(ifname);
+	return port->ifindex ? 0 : vn_fail(failure, VN_STEP_INTERFACE, ifname, ENODEV);
+}
+
+/* A packet socket that hears nothing until it is bound. */
+int vn_open_packet(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)
+{
+	const int on = 1;
+	int rc = port->ifindex ? 0 : vn_find_interface(port, ifname, failure);
+	if (rc)
+		return rc;
+	*fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, "packet", errno);
+	if (setsockopt(*fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		return vn_fail(failure, VN_STEP_SOCKET, "packet, with virtio-net headers", errno);
+	return 0;
+}
+
+int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure *failure)
+{
+	const struct sockaddr_ll here = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = receive ? htons(ETH_P_ALL) : 0,
+		.sll_ifindex = (int)port->ifindex,
+	};
+	const int on = 1;
+	if (receive) {
+		widen(fd);
+		setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on));
+	}
+	if (bind(fd, (const struct sockaddr *)&here, sizeof(here)))
+		return vn_fail(failure, VN_STEP_INTERFACE, port->ifname, errno);
+	return 0;
+}
+
+int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int rc = vn_find_interface(port, ifname, failure); /* attaching to none would make one that dies with us */
+	if (rc)
+		return rc;
+	*fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (*fd < 0)
+		return vn_fail(failure, VN_STEP_TUN_OPEN, "/dev/net/tun", errno);
+	memcpy(request.ifr_name, port->ifname, sizeof(port->ifname));
+	if (ioctl(*fd, TUNSETIFF, &request))
+		return vn_fail(failure, VN_STEP_TUN_ATTACH, ifname, errno);
+	ioctl(*fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6); /* without it the host cuts by itself */
+	return 0;
+}
+
+/* ---- fd ---- */
+
+/* A descriptor that somebody else opened. It is doubled, so that closing the port leaves the caller's open. */
+int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure)
+{
+	char number[16];
+	struct stat status;
+	int type = 0;
+	socklen_t size = sizeof(type);
+	snprintf(number, sizeof(number), "%d", fd);
+	port->rx_fd = port->tx_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (port->rx_fd < 0 || fstat(fd, &status))
+		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, errno);
+	port->rx_socket = port->tx_socket = S_ISSOCK(status.st_mode);
+	if (port->rx_socket) {
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+		port->hangs_up = type == SOCK_SEQPACKET || type == SOCK_STREAM;
+		return 0;
+	}
+	int flags = fcntl(port->rx_fd, F_GETFL);
+	if ((flags & O_ACCMODE) != O_RDWR)
+		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, EBADF);
+	if (!(flags & O_NONBLOCK)) {
+		port->restore_fd = port->rx_fd;
+		port->restore_flags = flags;
+		fcntl(port->rx_fd, F_SETFL, flags | O_NONBLOCK);
+	}
+	return 0;
+}
+
+/* ---- bess ---- */
+
+static int unix_address(const char *path, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(out->sun_path))
+		return -1;
+	memcpy(out->sun_path, path, strlen(path));
+	return 0;
+}
+
+/* Bind to a path, in the place of a socket there that nobody listens on any more. */
+static int bind_path(struct vn_port *port, int fd, const char *path, struct vn_failure *failure)
+{
+	struct sockaddr_un here;
+	if (unix_address(path, &here))
+		return vn_fail(failure, VN_STEP_BIND, path, ENAMETOOLONG);
+	int rc = bind(fd, (struct sockaddr *)&here, sizeof(here));
+	if (rc && errno == EADDRINUSE) {
+		int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		struct stat status;
+		bool stale = probe >= 0 && connect(probe, (struct sockaddr *)&here, sizeof(here)) &&
+			     errno == ECONNREFUSED && !lstat(path, &status) && S_ISSOCK(status.st_mode);
+		if (probe >= 0)
+			close(probe);
+		errno = EADDRINUSE;
+		if (stale && !unlink(path))
+			rc = bind(fd, (struct sockaddr *)&here, sizeof(here));
+	}
+	if (rc)
+		return vn_fail(failure, VN_STEP_BIND, path, errno);
+	snprintf(port->bound_path, sizeof(port->bound_path), "%s", path);
+	return 0;
+}
+
+static int listen_at(struct vn_port *port, const char *path, struct vn_failure *failure)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	port->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (port->listen_fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, "Unix", errno);
+	int rc = bind_path(port, port->listen_fd, path, failure);
+	if (rc)
+		return rc;
+	if (listen(port->listen_fd, 1))
+		return vn_fail(failure, VN_STEP_BIND, path, errno);
+	port->rx_fd = port->tx_fd = fcntl(port->listen_fd, F_DUPFD_CLOEXEC, 3);
+	port->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (port->rx_fd < 0 || port->epoll_fd < 0 ||
+	    epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, port->listen_fd, &event))
+		return vn_fail(failure, VN_STEP_DESCRIPTOR, "epoll", errno);
+	return 0;
+}
+
+/* A sequenced-packet socket: bound to `local` where it is given, and connected; or, as the switch, listening. */
+int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure)
+{
+	struct sockaddr_un there;
+	if (!remote)
+		return vn_fail(failure, VN_STEP_OPTION, "dst", EINVAL);
+	port->rx_socket = port->tx_socket = port->hangs_up = true;
+	if (port->flags & VN_SWITCH)
+		return listen_at(port, remote, failure);
+	port->rx_fd = port->tx_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (port->rx_fd < 0)
+		return vn_fail(failure, VN_STEP_SOCKET, "Unix", errno);
+	int rc = local ? bind_path(port, port->rx_fd, local, failure) : 0;
+	if (rc)
+		return rc;
+	fcntl(port->rx_fd, F_SETFL, O_NONBLOCK); /* a listener whose queue is full must not block us */
+	if (unix_address(remote, &there) || connect(port->rx_fd, (struct sockaddr *)&there, sizeof(there)))
+		return vn_fail(failure, VN_STEP_CONNECT, remote, errno);
+	return 0;
+}
+
+/* Take the guest that waits, if none is connected. Returns 0 when one is connected, or -EAGAIN.
+ *
+ * rx_fd keeps its number for ever: another thread may be in a call on it. */
+int vn_accept(struct vn_port *port)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int rc = 0;
+	if (__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
+		return 0;
+	pthread_mutex_lock(&port->accepting);
+	if (!port->connected) {
+		int fd = accept4(port->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		rc = fd < 0 ? -EAGAIN : 0;
+		if (fd >= 0) {
+			epoll_ctl(port->epoll_fd, EPOLL_CTL_DEL, port->listen_fd, &event);
+			epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+			dup3(fd, port->rx_fd, O_CLOEXEC);
+			close(fd);
+			__atomic_store_n(&port->connected, 1, __ATOMIC_RELEASE);
+		}
+	}
+	pthread_mutex_unlock(&port->accepting);
+	return rc;
+}
+
+/* The guest went away: wait for the next one. */
+void vn_hang_up(struct vn_port *port)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	pthread_mutex_lock(&port->accepting);
+	if (port->connected) {
+		__atomic_store_n(&port->connected, 0, __ATOMIC_RELEASE);
+		dup3(port->listen_fd, port->rx_fd, O_CLOEXEC);
+		epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, port->listen_fd, &event);
+	}
+	pthread_mutex_unlock(&port->accepting);
+}

@@ -1,0 +1,108 @@
+/* The whole C interface of vecnet's datapath. cffi reads this file verbatim, so it holds declarations alone.
+ *
+ * A port is an opened vec string. One thread may receive and another send at the same time; vn_port_stop may be called
+ * from any thread. What can fail returns a negative errno. Times are nanoseconds; a negative timeout waits for ever.
+ */
+
+/* One option of a vec string, as text; a number is decimal or 0x…, a flag 0 or 1. */
+struct vn_option { const char *key; const char *value; };
+
+/* A frame in the port's memory. */
+struct vn_frame { uint32_t offset; uint32_t length; };
+
+/* Where opening failed. */
+enum vn_step {
+	VN_STEP_NONE,
+	VN_STEP_TRANSPORT,   /* no such transport, or it has no such role */
+	VN_STEP_OPTION,      /* detail: the option that is missing or cannot be read */
+	VN_STEP_MEMORY,
+	VN_STEP_RESOLVE,     /* detail: the host name or address */
+	VN_STEP_SOCKET,      /* detail: the kind of socket */
+	VN_STEP_BIND,        /* detail: the local address or path */
+	VN_STEP_ROUTE,       /* detail: the remote address */
+	VN_STEP_CONNECT,     /* detail: the path */
+	VN_STEP_INTERFACE,   /* detail: the interface */
+	VN_STEP_DOWN,        /* detail: the interface, which is down */
+	VN_STEP_TUN_OPEN,    /* detail: /dev/net/tun */
+	VN_STEP_TUN_ATTACH,  /* detail: the interface */
+	VN_STEP_FILTER,      /* detail: the filter's file, or what it is for */
+	VN_STEP_DESCRIPTOR   /* detail: the descriptor's number */
+};
+struct vn_failure { int step; char detail[128]; };
+
+enum vn_flag {
+	VN_SWITCH = 1,          /* bess: listen, as the switch does */
+	VN_STRICT_SOURCE = 2,   /* drop what does not come from the remote address */
+	VN_KEEP_TRUNCATED = 4,  /* hand out frames that were cut short, as a guest does */
+	VN_VLAN_AS_GUEST = 8,   /* leave out VLAN tags that the kernel took out of the data */
+	VN_RAW_OFFLOAD = 16     /* frames keep their virtio-net header, large ones stay whole */
+};
+
+/* Counters; vn_counter_name gives each one's name. */
+enum vn_counter {
+	VN_RX_FRAMES,            /* handed out */
+	VN_RX_BYTES,
+	VN_RX_CALLS,             /* system calls that brought packets */
+	VN_RX_DROP_SHORT,        /* no longer than the header */
+	VN_RX_DROP_FLAGS,        /* gre: flags or protocol are not ours */
+	VN_RX_DROP_KEY,
+	VN_RX_DROP_COOKIE,
+	VN_RX_DROP_SESSION,
+	VN_RX_DROP_SOURCE,       /* strict source: from another address */
+	VN_RX_DROP_TRUNCATED,    /* longer than the MTU and the Ethernet header, or than the receive buffer */
+	VN_RX_DROP_GSO,          /* a virtio-net header that does not fit its frame: segmentation */
+	VN_RX_DROP_CHECKSUM,     /* … : checksum */
+	VN_RX_DROP_QUEUE_FULL,   /* the kernel's count: the socket's buffer was full */
+	VN_RX_LARGE,             /* large frames cut into segments */
+	VN_RX_CHECKSUMS,         /* partial checksums filled in */
+	VN_RX_DATA_VALID,        /* frames whose checksum the kernel had verified */
+	VN_RX_VLAN,              /* VLAN tags put back */
+	VN_RX_KEPT_TRUNCATED,    /* handed out though cut short */
+	VN_RX_BATCH_MAX,         /* most packets by one call */
+	VN_RX_BATCH_AVERAGE,     /* running average */
+	VN_TX_FRAMES,            /* taken by the kernel */
+	VN_TX_BYTES,
+	VN_TX_CALLS,
+	VN_TX_DROP_TOO_LONG,     /* larger than the interface or the protocol takes */
+	VN_TX_DROP_UNREACHABLE,  /* no route, or the network is down */
+	VN_TX_DROP_REFUSED,      /* a firewall or a missing permission */
+	VN_TX_DROP_INVALID,      /* empty, or a virtio-net header that the kernel refuses */
+	VN_TX_DROP_OTHER,
+	VN_TX_QUEUE_FULL,        /* times that the kernel took nothing more for now */
+	VN_TX_QUEUE_READY,       /* times that it took more again after that */
+	VN_TX_BATCH_MAX,
+	VN_TX_BATCH_AVERAGE,
+	VN_COUNTERS
+};
+
+struct vn_port;
+
+int vn_transport_count(void);
+const char *vn_transport_name(int index);
+const char *vn_counter_name(int counter);
+
+/* Open a port as a guest opens its device. On failure *failure says at which step and on what. */
+int vn_port_open(const char *transport, const struct vn_option *options, int count, uint32_t flags,
+		 struct vn_port **port, struct vn_failure *failure);
+/* Whether the port's interface, where it has one, is up: 0 or -ENETDOWN. */
+int vn_port_ready(struct vn_port *port, struct vn_failure *failure);
+/* Make every call in progress and all later ones return -ECANCELED. */
+void vn_port_stop(struct vn_port *port);
+/* Close the descriptors; no call may be in progress. The memory stays until vn_port_free. */
+void vn_port_close(struct vn_port *port);
+void vn_port_free(struct vn_port *port);
+
+/* Readable when frames may be waiting. */
+int vn_port_fileno(const struct vn_port *port);
+int vn_port_depth(const struct vn_port *port);
+/* Bytes of virtio-net header before each frame on the descriptor, 0 or 10. */
+int vn_port_vnet(const struct vn_port *port);
+uint64_t vn_port_counter(const struct vn_port *port, int counter);
+/* The memory that vn_frame's offsets point into. */
+uint8_t *vn_port_memory(const struct vn_port *port);
+size_t vn_port_memory_size(const struct vn_port *port);
+
+/* Receive at most `most` frames, which stay where they are until the next call. Returns how many, 0 after the timeout. */
+int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout);
+/* Send frames that lie one after another in `data`. Returns how many were taken. */
+int vn_send(struct vn_port *port, const uint8_t *data, const uint32_t *lengths, int count, int64_t timeout);
