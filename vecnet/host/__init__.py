@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from vecnet.host.world import World
     from vecnet.transports.link import HostInterface
 
-__all__ = ["Network", "Node", "Plan", "Progress", "Step", "down", "plan", "prepare_sandbox", "status", "up"]
+__all__ = [
+    "Network",
+    "Node",
+    "Plan",
+    "Progress",
+    "Step",
+    "attach_tap",
+    "down",
+    "plan",
+    "prepare_sandbox",
+    "status",
+    "up",
+]
 
 
 class Network(Protocol):
@@ -96,6 +108,18 @@ def status(name: str | None = None) -> list[Report]:
     from vecnet.host.health import reports
 
     return reports(name)
+
+
+def attach_tap(interface: HostInterface) -> int:
+    """Open a tap that is up, for a guest to inherit: a descriptor that moves one bare frame a call.
+
+    Raises HostError, and InUseError where another process has it open.
+    """
+    from vecnet.host.kinds.tap import attach
+    from vecnet.host.namespaces import Namespaces
+
+    with Namespaces() as namespaces, namespaces[interface.netns].entered():
+        return attach(interface.ifname)
 
 
 def prepare_sandbox(topology: Network) -> None:

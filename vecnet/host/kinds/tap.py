@@ -14,7 +14,7 @@ import pwd
 import struct
 from typing import Any
 
-from vecnet.errors import HostError
+from vecnet.errors import HostError, InUseError
 from vecnet.host import wire
 from vecnet.host.kinds.base import Kind
 from vecnet.host.model import Node
@@ -92,6 +92,23 @@ def _make(work: Work, node: Node) -> None:
         control(tap, TUNSETPERSIST, 1)
     finally:
         os.close(tap)
+
+
+def attach(ifname: str) -> int:
+    """Open a tap of this namespace: a descriptor that moves one bare frame a call. Raises HostError."""
+    try:
+        tap = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            control(tap, TUNSETIFF, _IFREQ.pack(ifname.encode(), IFF_TAP | IFF_NO_PI))
+        except BaseException:
+            os.close(tap)
+            raise
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise InUseError(f"{ifname} is open already: another guest uses it") from None
+        why = "it belongs to another user" if error.errno == errno.EPERM else error.strerror
+        raise HostError(f"{ifname} cannot be opened: {why}") from None
+    return tap
 
 
 def control(tap: int, request: int, argument: int | bytes) -> None:

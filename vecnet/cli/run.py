@@ -1,0 +1,71 @@
+"""vecnet run: start guests with their strings, and the descriptors that their fd links inherit."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from vecnet.cli.common import GuestName, file_argument, load_topology, require_guest
+from vecnet.errors import HostError
+
+if TYPE_CHECKING:
+    from vecnet.topology import Topology
+
+_COLOURS = ("cyan", "yellow", "green", "magenta", "blue")
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True})
+@file_argument
+@click.option("--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Start this guest; may be repeated.")
+@click.option("--up", is_flag=True, help="First make the host's end of every link, as `vecnet up` does.")
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD…")
+@click.pass_context
+def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, words: tuple[str, ...]) -> None:
+    """Start guests of FILE, all of them unless --guest says which: CMD with the guest's vec strings after it.
+
+    Guests with an fd link between them must start together. One guest has the terminal to itself. Of several, every
+    line comes with the guest's name before it, and {guest} in CMD becomes that name: umid={guest} ubd0={guest}.img
+
+    The exit status is the guest's, of several the first that is not 0.
+    """
+    topology = load_topology(file)
+    guests = tuple(dict.fromkeys(chosen)) or topology.guests
+    for guest in guests:
+        require_guest(topology, guest)
+    _require_up(topology, file, up)
+    from vecnet import launch
+
+    inherited = launch.descriptors(topology, guests)
+    lines = launch.commands(topology, guests, words)
+    if len(guests) == 1:
+        launch.become(lines[guests[0]], inherited[guests[0]])
+    colours = {guest: _COLOURS[index % len(_COLOURS)] for index, guest in enumerate(guests)}
+    colour = sys.stdout.isatty()
+
+    def label(text: str) -> str:
+        return click.style(text, fg=colours[text.rstrip("| ")]) if colour else text
+
+    status = launch.run_together({guest: (lines[guest], inherited[guest]) for guest in guests}, label)
+    ctx.exit(status)
+
+
+def _require_up(topology: Topology, file: str, up: bool) -> None:
+    """Raise HostError unless the host's ends are there, or make them."""
+    if not topology.interfaces:
+        return
+    from vecnet import host
+
+    if up:
+        from vecnet.cli.progress import progress
+
+        with progress("up") as report:
+            click.echo(host.up(topology, progress=report).summary(), err=True)
+        return
+    missing = [str(step.node) for step in host.plan(topology).changes]
+    if missing:
+        raise HostError(
+            f"{topology.name} is not up: {', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''} differ; "
+            f"run `vecnet up {file}` first, or give --up"
+        )

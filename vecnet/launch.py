@@ -1,0 +1,202 @@
+"""Starting guests: the descriptors that their fd links inherit, and their processes.
+
+A guest's string names the number of a descriptor (`fd=100`), so it must have that very number in the guest's process:
+
+    fd link between two guests    a pair of datagram sockets, one for each: the guests start together
+    fd link to the host           the tap's descriptor, which takes one frame a call, without a virtio-net header
+
+One guest takes this process's place, so that the terminal and every signal are its own. Several are children: what they
+print comes line by line with the guest's name before it, signals are passed on to them, and they end when this process
+is killed.
+
+Source: HOWTO, "fd transport"; socketpair(2), unix(7); kernel documentation, networking/tuntap; prctl(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from vecnet.errors import InputError, Problem
+from vecnet.topology.model import ResolvedLink, Topology
+from vecnet.transports.fd import Fd
+
+PLACEHOLDER = "{guest}"  # in a guest's command: its name
+_PR_SET_PDEATHSIG = 1
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
+
+Descriptors = dict[str, dict[int, int]]  # for each guest: the number in the guest, and the descriptor here
+
+
+def descriptors(topology: Topology, guests: Collection[str]) -> Descriptors:
+    """Open what the fd links of these guests inherit. All of it is closed on exec.
+
+    Raises InputError where a link's other guest is not among them, HostError where a tap cannot be opened.
+    """
+    links = [link for link in topology.links if isinstance(link.options[0], Fd)]
+    links = [link for link in links if any(end.node in guests for end in link.spec.ends)]
+    _require_both(links, guests)
+    found: Descriptors = {guest: {} for guest in guests}
+    for link in links:
+        here, there = link.spec.ends
+        for end, options, own in zip((here, there), link.options, _pair(link), strict=True):
+            if end.node is not None and isinstance(options, Fd):
+                found[end.node][options.fd] = own
+    return found
+
+
+def _require_both(links: Iterable[ResolvedLink], guests: Collection[str]) -> None:
+    alone = []
+    for link in links:
+        absent = [end.node for end in link.spec.ends if end.node is not None and end.node not in guests]
+        if absent:
+            message = f"{link.name} is a pair of sockets, which both guests inherit: {absent[0]} must start as well"
+            alone.append(Problem(message, f"add --guest {absent[0]}", link.position))
+    if alone:
+        raise InputError(alone)
+
+
+def _pair(link: ResolvedLink) -> tuple[int, int]:
+    """Both ends' descriptors; the host's is -1."""
+    if link.spec.host is None:
+        # datagrams keep frames whole, and one end's death is no end of file that the other would read for ever
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        return one.detach(), other.detach()
+    from vecnet import host
+
+    return host.attach_tap(link.interfaces[0]), -1
+
+
+def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
+    """Each guest's command line: the words, with {guest} in them its name, and its vec strings."""
+    return {
+        guest: [
+            *(word.replace(PLACEHOLDER, guest) for word in words),
+            *(str(device) for device in topology.devices(guest)),
+        ]
+        for guest in guests
+    }
+
+
+def become(command: Sequence[str], inherited: Mapping[int, int]) -> NoReturn:
+    """Replace this process by a guest's. Ends it with 126 or 127, and a sentence, where that cannot be."""
+    _place(inherited)
+    sys.stdout.flush()
+    try:
+        os.execvp(command[0], list(command))  # noqa: S606 - the user's own command
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+
+
+def _place(inherited: Mapping[int, int]) -> None:
+    """Give each descriptor its number in the guest, without writing over one that is still to be moved."""
+    sources = dict(inherited)
+    for number, fd in inherited.items():
+        while fd in inherited:
+            fd = os.dup(fd)
+        sources[number] = fd
+    for number, fd in sources.items():
+        os.dup2(fd, number, inheritable=True)
+
+
+def run_together(
+    started: Mapping[str, tuple[Sequence[str], Mapping[int, int]]], label: Callable[[str], str] = str
+) -> int:
+    """Run guests side by side to their ends, and return the first exit status that is not 0, or 0.
+
+    `started` has each guest's command and descriptors; these are closed here. `label` styles a guest's name.
+    """
+    width = max(map(len, started))
+    with selectors.DefaultSelector() as outputs, _signals_to([]) as running:
+        names = {}
+        for guest, (command, inherited) in started.items():
+            read, write = os.pipe()
+            pid = _child(command, inherited, write)
+            os.close(write)
+            running.append(pid)
+            names[pid] = guest
+            outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
+        for _, inherited in started.values():
+            for fd in inherited.values():
+                os.close(fd)
+        _print_all(outputs)
+        statuses = [_wait(pid, running) for pid in names]
+    return next((status for status in statuses if status), 0)
+
+
+def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setpgid(0, 0)  # the terminal's signals come by way of the parent, once
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(_NOT_STARTED)  # it died before it could have told us
+        for number in _PASSED_ON:
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        become(command, inherited)
+    finally:
+        os._exit(_NOT_STARTED)
+
+
+@contextmanager
+def _signals_to(running: list[int]) -> Iterator[list[int]]:
+    """Signals to this process go to the running guests while the block lasts."""
+
+    def pass_on(number: int, _frame: object) -> None:
+        for pid in running:
+            os.kill(pid, number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    try:
+        yield running
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(pid: int, running: list[int]) -> int:
+    _, status = os.waitpid(pid, 0)
+    running.remove(pid)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else _BY_SIGNAL - code
+
+
+class _Lines:
+    """What a guest prints, line by line behind its name."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix, self._rest = prefix.encode(), b""
+
+    def print(self, data: bytes) -> None:
+        """Print the lines that `data` completes; no data ends the last one."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if not data and self._rest:
+            lines, self._rest = [self._rest], b""
+        sys.stdout.buffer.write(b"".join(self._prefix + line.rstrip(b"\r") + b"\n" for line in lines))
+        sys.stdout.flush()
+
+
+def _print_all(outputs: selectors.BaseSelector) -> None:
+    while outputs.get_map():
+        for key, _ in outputs.select():
+            assert isinstance(key.fd, int)
+            data = os.read(key.fd, 65536)
+            key.data.print(data)
+            if not data:
+                outputs.unregister(key.fd)
+                os.close(key.fd)
