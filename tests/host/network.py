@@ -47,6 +47,20 @@ def private_network() -> Iterator[None]:
         os.chdir(here)
 
 
+@contextmanager
+def within(name: str | None) -> Iterator[None]:
+    """The calling thread is in the named network namespace within the block; None is where it is."""
+    if name is None:
+        yield
+        return
+    with Path("/proc/thread-self/ns/net").open("rb") as before, Path("/run/netns", name).open("rb") as there:
+        call(_libc.setns(there.fileno(), _CLONE_NEWNET))
+        try:
+            yield
+        finally:
+            call(_libc.setns(before.fileno(), _CLONE_NEWNET))
+
+
 def ip(*words: str) -> str:
     """`ip` in this namespace; what it prints."""
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
