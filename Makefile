@@ -29,7 +29,7 @@ wheel: venv
 
 venv: $(BIN)/.made
 
-$(BIN)/.made: pyproject.toml $(wildcard setup.py) | deps
+$(BIN)/.made: pyproject.toml setup.py $(wildcard _native/*.* _native/transports/*.c) | deps
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable . --group dev

@@ -14,6 +14,7 @@
 #include "internal.h"
 
 #include <linux/if_packet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -46,11 +47,15 @@ int vn_batch_make(struct vn_port *port)
 	tx->messages = calloc(depth, sizeof(*tx->messages));
 	tx->vectors = calloc(2 * depth, sizeof(*tx->vectors));
 	tx->headers = calloc(depth, VN_HEADER);
+	tx->frames = calloc(depth, sizeof(*tx->frames));
 	if (port->flags & VN_STRICT_SOURCE && port->remote_size)
 		rx->names = calloc(depth, sizeof(*rx->names));
 	if (port->transport->vnet && port->rx_socket)
 		rx->control = calloc(depth, VN_CONTROL);
-	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers)
+	if ((port->flags & VN_STRICT_SOURCE && port->remote_size && !rx->names) ||
+	    (port->transport->vnet && port->rx_socket && !rx->control))
+		return -ENOMEM;
+	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers || !tx->frames)
 		return -ENOMEM;
 
 	for (size_t i = 0; i < depth; i++) {
@@ -80,6 +85,7 @@ void vn_batch_free(struct vn_port *port)
 	free(port->tx.messages);
 	free(port->tx.vectors);
 	free(port->tx.headers);
+	free(port->tx.frames);
 }
 
 static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_counter max, enum vn_counter average,
@@ -414,7 +420,7 @@ int64_t vn_now(void)
 }
 
 /* Wait until the port may go on, `other_fd` is readable (-1: there is none) or the time is over.
- * Returns 1, 0 when the time is over, or -ECANCELED. */
+ * Returns 1, 0 when the time is over, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
 int vn_wait(struct vn_port *port, short events, int64_t timeout, int other_fd)
 {
 	struct pollfd fds[3] = {
@@ -427,7 +433,7 @@ int vn_wait(struct vn_port *port, short events, int64_t timeout, int other_fd)
 		fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
 	int rc = ppoll(fds, 3, timeout < 0 ? NULL : &limit, NULL);
 	if (rc < 0)
-		return errno == EINTR ? 1 : -errno;
+		return -errno;
 	return fds[1].revents || fds[2].revents ? -ECANCELED : rc > 0;
 }
 
@@ -458,22 +464,20 @@ int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t tim
 int vn_send(struct vn_port *port, const uint8_t *data, const uint32_t *lengths, int count, int64_t timeout)
 {
 	const int64_t deadline = timeout > 0 ? vn_now() + timeout : 0;
-	struct vn_frame frames[64];
-	uint32_t offset = 0;
+	struct vn_frame *frames = port->tx.frames;
 	int done = 0;
 	while (done < count) {
+		uint32_t end = 0;
 		int ready = 0;
-		uint32_t end = offset;
 		if (__atomic_load_n(&port->stopped, __ATOMIC_ACQUIRE))
 			return -ECANCELED;
-		for (; ready < 64 && done + ready < count; end += lengths[done + ready], ready++)
+		for (; ready < (int)port->batch && done + ready < count; end += lengths[done + ready], ready++)
 			frames[ready] = (struct vn_frame){end, lengths[done + ready]};
 		int sent = vn_transmit(port, data, frames, ready, port->flags & VN_RAW_OFFLOAD);
 		if (sent < 0 && sent != -ENOBUFS)
 			return done ? done : sent; /* what is wrong shows again with the next call */
 		if (sent > 0) {
-			for (int i = 0; i < sent; i++)
-				offset += lengths[done + i];
+			data += frames[sent - 1].offset + frames[sent - 1].length;
 			done += sent;
 			continue;
 		}

@@ -52,6 +52,7 @@ struct vn_batch {
 	struct mmsghdr *messages;
 	struct iovec *vectors;
 	uint8_t *headers;                 /* sending: depth × VN_HEADER, each holding the template */
+	struct vn_frame *frames;          /* sending: where the frames of one batch lie */
 	struct sockaddr_storage *names;   /* receiving, where the source is looked at */
 	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL */
 };

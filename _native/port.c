@@ -120,7 +120,7 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 	port->gro = gro != 0;
 	port->vec = vec != 0;
 	port->batch = port->vec ? port->depth : 1;
-	port->most = port->gro && port->transport->vnet ? VN_LARGE : port->mtu + VN_ETHERNET;
+	port->most = port->gro ? VN_LARGE : port->mtu + VN_ETHERNET;
 	port->lead = VN_HEADROOM + (size_t)headroom;
 	return 0;
 }

@@ -25,6 +25,8 @@ _HOMES = {
     "Fd": "vecnet.transports.fd",
     "Topology": "vecnet.topology",
     "load": "vecnet.topology",
+    "Port": "vecnet.datapath.port",
+    "open_port": "vecnet.datapath.port",
     "VecnetError": "vecnet.errors",
     "InputError": "vecnet.errors",
     "VecStringError": "vecnet.errors",
@@ -34,6 +36,8 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
+    from vecnet.datapath.port import Port as Port
+    from vecnet.datapath.port import open_port as open_port
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError

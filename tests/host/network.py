@@ -8,9 +8,11 @@ The test's own process moves into a fresh network namespace, with a /run/netns o
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +44,7 @@ def private_network() -> Iterator[None]:
         yield
     finally:
         for fd, kind in zip(before, (_CLONE_NEWNET, _CLONE_NEWNS), strict=True):
-            call(_libc.setns(fd, kind))
+            _go_back(fd, kind)
             os.close(fd)
         os.chdir(here)
 
@@ -59,6 +61,16 @@ def within(name: str | None) -> Iterator[None]:
             yield
         finally:
             call(_libc.setns(before.fileno(), _CLONE_NEWNET))
+
+
+def _go_back(namespace: int, kind: int) -> None:
+    """Enter a namespace again; a thread that was joined may be ending still, and with two mounts cannot be changed."""
+    deadline = time.monotonic() + 5
+    while _libc.setns(namespace, kind):
+        number = ctypes.get_errno()
+        if number != errno.EINVAL or time.monotonic() > deadline:
+            raise OSError(number, os.strerror(number))
+        time.sleep(0.001)
 
 
 def ip(*words: str) -> str:

@@ -1,0 +1,188 @@
+"""The one door to the compiled module: what C answers becomes Python values, its -errno becomes our exceptions.
+
+`Handle` is one opened port of C without any locking; `vecnet.datapath.port` is what people use.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Never
+
+from vecnet.errors import AddressMissing, InterfaceMissing, ListenerMissing, PermissionMissing, PortClosed, PortError
+
+try:
+    from vecnet._native import ffi, lib
+except ImportError as error:  # pragma: no cover - a tree that was never built
+    raise PortError(
+        f"vecnet's compiled module cannot be loaded ({error}); build it with: pip install -e . (it needs a C compiler)"
+    ) from error
+
+SWITCH: int = lib.VN_SWITCH
+STRICT_SOURCE: int = lib.VN_STRICT_SOURCE
+KEEP_TRUNCATED: int = lib.VN_KEEP_TRUNCATED
+VLAN_AS_GUEST: int = lib.VN_VLAN_AS_GUEST
+RAW_OFFLOAD: int = lib.VN_RAW_OFFLOAD
+
+COUNTERS: tuple[str, ...] = tuple(ffi.string(lib.vn_counter_name(index)).decode() for index in range(lib.VN_COUNTERS))
+TRANSPORTS: tuple[str, ...] = tuple(
+    ffi.string(lib.vn_transport_name(index)).decode() for index in range(lib.vn_transport_count())
+)
+
+
+class Handle:
+    """A port of C. One thread may receive and another send; `stop` may come from any. Nanoseconds; -1 is for ever.
+
+    Freed with its last reference, memoryviews of `memory` included, so that no view outlives what it shows.
+    """
+
+    def __init__(self, transport: str, options: Mapping[str, str], flags: int) -> None:
+        """Open `transport` as a guest does. Raises PortError."""
+        texts = [(ffi.new("char[]", key.encode()), ffi.new("char[]", value.encode())) for key, value in options.items()]
+        listed = ffi.new("struct vn_option[]", texts)
+        out = ffi.new("struct vn_port **")
+        failure = ffi.new("struct vn_failure *")
+        result = lib.vn_port_open(transport.encode(), listed, len(texts), flags, out, failure)
+        if result < 0:
+            _raise_failure(transport, -result, failure)
+        self.port: Any = ffi.gc(out[0], lib.vn_port_free)
+        if (result := lib.vn_port_ready(self.port, failure)) < 0:
+            self.close()
+            _raise_failure(transport, -result, failure)
+        self.depth: int = lib.vn_port_depth(self.port)
+        size = lib.vn_port_memory_size(self.port)
+        kept = self.port
+        start = ffi.gc(lib.vn_port_memory(self.port), lambda _: kept and None)  # a view keeps the port alive
+        self.memory = memoryview(ffi.buffer(start, size))
+        self._frames = ffi.new("struct vn_frame[]", max(self.depth, 64))
+        self._most = max(self.depth, 64)
+
+    def receive(self, most: int, timeout: int) -> list[memoryview] | None:
+        """Up to `most` frames as views that the next call overwrites; [] after the timeout, None after a signal."""
+        got = lib.vn_recv(self.port, self._frames, min(most, self._most), timeout)
+        if got < 0:
+            if got == -errno.EINTR:
+                return None
+            _raise_moving(-got)
+        frames, memory = self._frames, self.memory
+        return [memory[(at := frames[i].offset) : at + frames[i].length] for i in range(got)]
+
+    def send(self, data: bytes, lengths: Sequence[int], timeout: int) -> int | None:
+        """Send the frames that lie one after another in `data`. How many were taken; None after a signal before any."""
+        sent: int = lib.vn_send(self.port, ffi.from_buffer(data), ffi.new("uint32_t[]", lengths), len(lengths), timeout)
+        if sent < 0:
+            if sent == -errno.EINTR:
+                return None
+            _raise_moving(-sent)
+        return sent
+
+    def fileno(self) -> int:
+        descriptor: int = lib.vn_port_fileno(self.port)
+        return descriptor
+
+    def counters(self) -> dict[str, int]:
+        return {name: lib.vn_port_counter(self.port, index) for index, name in enumerate(COUNTERS)}
+
+    def stop(self) -> None:
+        """Calls in progress, and all later ones, raise PortClosed."""
+        lib.vn_port_stop(self.port)
+
+    def close(self) -> None:
+        """Close the descriptors; no call may be in progress."""
+        lib.vn_port_close(self.port)
+
+
+def _raise_moving(number: int) -> Never:
+    """Frames could not be moved."""
+    if number == errno.ECANCELED:
+        raise PortClosed("the port is closed")
+    if number in (errno.ENETDOWN, errno.ENXIO, errno.EIO, errno.EBADFD):
+        raise InterfaceMissing(
+            f"the interface went down or away while the port was open ({os.strerror(number)}); "
+            "bring it back with: ip link set … up"
+        )
+    if number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNREFUSED, errno.ENOTCONN):
+        raise ListenerMissing(f"the other end closed the connection ({os.strerror(number)})")
+    raise PortError(f"frames could not be moved: {os.strerror(number)}")
+
+
+def _raise_failure(transport: str, number: int, failure: Any) -> Never:
+    """A port could not be opened: which step failed, on what, and what would mend it."""
+    kind, message = _explain(failure.step, ffi.string(failure.detail).decode(errors="replace"), number)
+    raise kind(f"{transport}: {message}") from OSError(number, os.strerror(number))
+
+
+def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]:
+    why = os.strerror(number)
+    denied = number in (errno.EPERM, errno.EACCES)
+    # The kernel's answer when a step fails in a way of its own; anything else falls to the last lines.
+    if step == lib.VN_STEP_TRANSPORT:
+        if detail in TRANSPORTS:
+            return PortError, "this transport has no switch's role; only bess has"
+        return PortError, f"there is no transport {detail!r}; there are {', '.join(TRANSPORTS)}"
+    if step == lib.VN_STEP_OPTION:
+        return PortError, f"the option {detail} is missing or cannot be read ({why})"
+    if step == lib.VN_STEP_RESOLVE:
+        return AddressMissing, f"{detail!r} has no address of this family; give an address, or name it in /etc/hosts"
+    if step == lib.VN_STEP_SOCKET and denied:
+        return PermissionMissing, (
+            f"a {detail} socket needs CAP_NET_RAW; run as root, in `vecnet sandbox`, or give it with: "
+            "setcap cap_net_raw+ep PYTHON"
+        )
+    if step == lib.VN_STEP_BIND:
+        if number == errno.EADDRNOTAVAIL:
+            return AddressMissing, (
+                f"the local address {detail} is on no interface here; add it with: ip addr add {detail} dev …"
+            )
+        if number == errno.EADDRINUSE:
+            return PortError, f"{detail} is in use by another socket; close it, or give another port or path"
+        if denied:
+            return PermissionMissing, (
+                f"{detail} may not be bound ({why}); ports below 1024 need CAP_NET_BIND_SERVICE, a path a folder that "
+                "may be written"
+            )
+    if step == lib.VN_STEP_ROUTE:
+        return AddressMissing, f"no route leads to {detail} ({why}); add one with: ip route add {detail} via …"
+    if step == lib.VN_STEP_CONNECT:
+        if denied:
+            return PermissionMissing, f"the socket {detail} may not be used; make it writable for this user"
+        if number in (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN):
+            return ListenerMissing, (
+                f"nobody listens at {detail} ({why}); start the switch first, or open this port with role='switch'"
+            )
+        if number == errno.EPROTOTYPE:
+            return ListenerMissing, f"{detail} is a socket of another type; the switch's must be a SOCK_SEQPACKET one"
+    if step == lib.VN_STEP_INTERFACE and number in (errno.ENODEV, errno.ENXIO):
+        return InterfaceMissing, f"there is no interface {detail} in this network namespace; make it with: vecnet up"
+    if step == lib.VN_STEP_DOWN:
+        return InterfaceMissing, f"the interface {detail} is down; bring it up with: ip link set {detail} up"
+    if step == lib.VN_STEP_TUN_OPEN:
+        if denied:
+            return PermissionMissing, f"{detail} may not be opened ({why}); make it readable and writable for this user"
+        return InterfaceMissing, f"{detail} cannot be opened ({why}); load the module with: modprobe tun"
+    if step == lib.VN_STEP_TUN_ATTACH:
+        if denied:
+            return PermissionMissing, (
+                f"the tap {detail} belongs to another user, and CAP_NET_ADMIN is missing; "
+                f"make it with: ip tuntap add {detail} mode tap user NAME"
+            )
+        if number == errno.EBUSY:
+            return PortError, f"the tap {detail} is in use by another process, most likely a running guest; stop it"
+        if number == errno.EINVAL:
+            return PortError, (
+                f"{detail} is no tap of one queue; make one with: ip tuntap add {detail} mode tap vnet_hdr"
+            )
+    if step == lib.VN_STEP_DESCRIPTOR and number == errno.EBADF:
+        return (
+            PortError,
+            f"descriptor {detail} is not open for reading and writing; pass it on at this process's start",
+        )
+    if step == lib.VN_STEP_FILTER:
+        return (
+            PortError,
+            f"the filter {detail} cannot be used ({why}); it holds struct sock_filter, 8 bytes each",
+        )
+    if denied:
+        return PermissionMissing, f"{detail}: {why}"
+    return PortError, f"{detail}: {why}"

@@ -1,0 +1,202 @@
+"""A port: an opened vec string, which sends and receives Ethernet frames as the guest's NIC would.
+
+Threads. One thread receives while another sends; a third may close at any moment: calls in progress then raise
+PortClosed, and the descriptors are closed once they have returned. Several receivers, or senders, take turns.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Literal, Self, overload
+
+from vecnet.datapath import native
+from vecnet.errors import PortClosed, PortError
+from vecnet.transports import Transport
+from vecnet.vecstring import VecDevice, parse
+
+Frame = bytes | bytearray | memoryview
+Role = Literal["guest", "switch"]
+Offload = Literal["software", "raw"]
+
+
+def open_port(
+    device: VecDevice | str,
+    *,
+    role: Role = "guest",
+    offload: Offload = "software",
+    strict_source: bool = False,
+    keep_truncated: bool = False,
+    restore_vlan: bool = True,
+) -> Port:
+    """Open a vec string, or the device that was parsed from one, as a guest would.
+
+    - `role`: "switch" plays a bess transport's other end: it listens at `dst` and serves one guest at a time.
+    - `offload`: "software" hands out frames as they would be on a wire: large frames are cut, checksums filled in.
+      "raw" keeps them whole, each with its virtio-net header of 10 bytes before it, on receive and send alike.
+    - `strict_source`: drop what does not come from `dst`; a guest takes packets from anywhere.
+    - `keep_truncated`: hand out frames that were cut short, as a guest does, instead of dropping them.
+    - `restore_vlan`: put VLAN tags back that the kernel took out of a frame; a guest loses them.
+
+    Raises VecStringError where no guest would take the string, and PortError, whose kinds say what is missing.
+    Source: HOWTO, "Network configuration"; arch/um/drivers/vector_user.c.
+    """
+    return Port(
+        parse(device) if isinstance(device, str) else device,
+        role=role,
+        offload=offload,
+        strict_source=strict_source,
+        keep_truncated=keep_truncated,
+        restore_vlan=restore_vlan,
+    )
+
+
+class Port:
+    """An opened vec string; see `open_port`. A context manager, which closes."""
+
+    def __init__(
+        self,
+        device: VecDevice,
+        *,
+        role: Role = "guest",
+        offload: Offload = "software",
+        strict_source: bool = False,
+        keep_truncated: bool = False,
+        restore_vlan: bool = True,
+    ) -> None:
+        if role not in ("guest", "switch"):
+            raise PortError(f"the role {role!r} is neither 'guest' nor 'switch'")
+        if offload not in ("software", "raw"):
+            raise PortError(f"offload={offload!r} is neither 'software' nor 'raw'")
+        flags = native.SWITCH * (role == "switch") | native.RAW_OFFLOAD * (offload == "raw")
+        flags |= native.STRICT_SOURCE * strict_source | native.KEEP_TRUNCATED * keep_truncated
+        flags |= native.VLAN_AS_GUEST * (not restore_vlan)
+        self._receiving = threading.RLock()  # reentrant: a signal's handler may close
+        self._sending = threading.RLock()
+        self._closing = threading.Lock()
+        self._last: dict[str, int] | None = None  # the counters of a closed port
+        self.device = device
+        self._handle = native.Handle(device.transport.name, _texts(device.transport), flags)
+
+    @property
+    def depth(self) -> int:
+        """Packets per system call."""
+        return self._handle.depth
+
+    @property
+    def closed(self) -> bool:
+        return self._last is not None
+
+    @overload
+    def recv(
+        self, timeout: float | None = None, *, most: int | None = None, copy: Literal[True] = True
+    ) -> list[bytes]: ...
+    @overload
+    def recv(
+        self, timeout: float | None = None, *, most: int | None = None, copy: Literal[False]
+    ) -> list[memoryview]: ...
+
+    def recv(
+        self, timeout: float | None = None, *, most: int | None = None, copy: bool = True
+    ) -> list[bytes] | list[memoryview]:
+        """Frames that have arrived, at most `most` (`depth`); waits `timeout` seconds for the first, None for ever.
+
+        [] when none came in time. With `copy=False` frames are views of the port's memory: nothing is copied, and the
+        next `recv` overwrites them. Raises PortClosed, and PortError where the wire is gone.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._receiving:
+            views = None
+            while views is None:
+                views = self._handle.receive(self.depth if most is None else most, _left(timeout, deadline))
+            return list(map(bytes, views)) if copy else views
+
+    def send(self, frames: Frame | Iterable[Frame], timeout: float | None = None) -> int:
+        """Send a frame, or frames; waits up to `timeout` seconds, None for ever, while the queue is full.
+
+        How many were taken from the front. A frame that the kernel refuses (too long, say) counts as taken and is
+        counted under its cause in `stats`. Raises PortClosed, and PortError where the wire is gone.
+        """
+        queue: Sequence[Frame] = [frames] if isinstance(frames, Frame) else list(frames)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        done = 0
+        with self._sending:
+            while done < len(queue):
+                rest = queue[done:]
+                left = _left(timeout, deadline)
+                sent = self._handle.send(b"".join(rest), [memoryview(frame).nbytes for frame in rest], left)
+                done += sent or 0
+                if sent is not None and deadline is not None and time.monotonic() >= deadline:
+                    break
+        return done
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Every counter by its name; `rx_drop_…` and `tx_drop_…` are drops by their cause.
+
+        The names that `ethtool -S` shows in a guest are there too. They stay readable after closing.
+        """
+        with self._closing:
+            counters = self._last or self._handle.counters()
+        return counters | _as_guest(counters)
+
+    def fileno(self) -> int:
+        """Readable when frames may be waiting: for select, and for asyncio's add_reader. Raises PortClosed."""
+        if self.closed:
+            raise PortClosed("the port is closed")
+        return self._handle.fileno()
+
+    def close(self) -> None:
+        """Stop whatever is in progress and close the descriptors. Closing again does nothing."""
+        self._handle.stop()
+        with self._receiving, self._sending, self._closing:
+            if self._last is None:
+                self._last = self._handle.counters()
+                self._handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Port {self.device}{' closed' if self.closed else ''}>"
+
+
+def _left(timeout: float | None, deadline: float | None) -> int:
+    """Nanoseconds until the deadline, -1 for ever."""
+    if timeout is None or deadline is None:
+        return -1
+    return max(0, int((deadline - time.monotonic()) * 1e9))
+
+
+def _texts(transport: Transport) -> dict[str, str]:
+    """The options as C reads them: numbers unsigned, flags 0 or 1, what is not given left out."""
+    values = {key: getattr(transport, key) for key in transport.options()}
+    return {key: str(int(v) if isinstance(v, bool) else v) for key, v in values.items() if v is not None}
+
+
+def _as_guest(counters: dict[str, int]) -> dict[str, int]:
+    """The names of a guest's `ethtool -S`, arch/um/drivers/vector_kern.c, as far as a port has the like."""
+    encaps = ("flags", "key", "cookie", "session")
+    return {
+        "rx_queue_max": counters["rx_batch_max"],
+        "rx_queue_running_average": counters["rx_batch_average"],
+        "tx_queue_max": counters["tx_batch_max"],
+        "tx_queue_running_average": counters["tx_batch_average"],
+        "rx_encaps_errors": sum(counters[f"rx_drop_{cause}"] for cause in encaps),
+        "tx_timeout_count": 0,
+        "tx_restart_queue": counters["tx_queue_ready"],
+        "tx_kicks": counters["tx_calls"],
+        "tx_flow_control_xon": counters["tx_queue_ready"],
+        "tx_flow_control_xoff": counters["tx_queue_full"],
+        "rx_csum_offload_good": counters["rx_data_valid"] + counters["rx_checksums"],
+        "rx_csum_offload_errors": counters["rx_drop_checksum"],
+        "sg_ok": 0,
+        "sg_linearized": 0,
+    }
