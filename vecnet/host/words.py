@@ -10,7 +10,6 @@ from vecnet.host.wire import Refusal
 
 _ADVICE = {
     errno.EPERM: "run this as root, or in `vecnet sandbox`",
-    errno.EACCES: "run this as root, or in `vecnet sandbox`",
     errno.EEXIST: "something of that name or id exists already; see `ip -d link` and `ip l2tp show tunnel`",
     errno.EBUSY: "it is in use; stop what uses it",
     errno.ENODEV: "it went away meanwhile; try again",

@@ -56,7 +56,14 @@ def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None
         clashes.check(doc, draft, wires, bridges)
         doc.finish()
         links = (
-            ResolvedLink(wire.draft.name, wire.spec, wire.options, wire.interfaces, doc.at(wire.draft.node))
+            ResolvedLink(
+                wire.draft.name,
+                wire.spec,
+                wire.options,
+                wire.interfaces,
+                doc.at(wire.draft.node),
+                wire.draft.given.get("impair"),
+            )
             for wire in wires
         )
         return Topology(draft.name, path, tuple(links), tuple(bridges))

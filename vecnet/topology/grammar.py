@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from vecnet.impairment import ImpairmentText
 from vecnet.kinds import IfName, Integer, IpInterface, Mac, Name
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
@@ -39,7 +40,10 @@ INTERFACE = {
     "bridge": Key(IfName(), "the bridge, declared under bridges, that the interface is a member of"),
     "netns": _NETNS,
 }
-_LINK = {"name": Key(Name(), "the link's name; that of its ends if left out")}
+_LINK = {
+    "name": Key(Name(), "the link's name; that of its ends if left out"),
+    "impair": Key(ImpairmentText(), "what `vecnet loopback` does to the link's frames, in tc-netem's words"),
+}
 
 
 @cache

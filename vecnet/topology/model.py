@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vecnet.errors import InputError, Position
+from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Link
 from vecnet.vecstring import VecDevice
@@ -20,6 +21,7 @@ class ResolvedLink:
     options: tuple[Transport, Transport]
     interfaces: tuple[HostInterface, ...]
     position: Position
+    impairment: Impairment | None = None  # what a simulated guest's frames suffer; nothing at the host has it
 
     @property
     def transport(self) -> str:

@@ -73,7 +73,7 @@ def _make(work: Work, node: Node) -> None:
     place = work.world.place(node.netns)
     flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (IFF_VNET_HDR if values.get("vnet_hdr", True) else 0)
     with place.entered():
-        tap = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        tap = _open()
     try:
         control(tap, TUNSETIFF, _IFREQ.pack(node.ifname.encode(), flags))
         message = netlink.set_link(
@@ -94,10 +94,18 @@ def _make(work: Work, node: Node) -> None:
         os.close(tap)
 
 
+def _open() -> int:
+    try:
+        return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError as error:
+        instead = f"{DEVICE} may not be opened by this user; distributions allow it: chmod a+rw {DEVICE}"
+        raise OSError(error.errno, instead) from None
+
+
 def attach(ifname: str) -> int:
     """Open a tap of this namespace: a descriptor that moves one bare frame a call. Raises HostError."""
     try:
-        tap = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+        tap = _open()
         try:
             control(tap, TUNSETIFF, _IFREQ.pack(ifname.encode(), IFF_TAP | IFF_NO_PI))
         except BaseException:
