@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "Show what is there, and whether it is healthy.",
     "down": "Remove what a topology made, and nothing else.",
     "sandbox": "Run a command in a private network with the topology up in it.",
+    "loopback": "Prove every link with packets, before a guest boots.",
     "run": "Start guests with their strings and inherited descriptors.",
     "completion": "Print the code that completes vecnet's words in your shell.",
 }

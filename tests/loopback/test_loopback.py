@@ -1,0 +1,180 @@
+"""vecnet loopback as people use it: over the example topologies, over strings, its reports and exit codes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.need import need_root
+from tests.test_launch import vecnet
+from vecnet.loopback.report import as_junit, as_markdown, as_text
+from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
+from vecnet.topology import load
+
+TOPOLOGIES = sorted(Path("topologies").glob("*.yaml"))
+TUNNELS = {"gretap", "ip6gretap", "l2tpv3-udp", "l2tpv3-ip"}  # need a kernel with tunnels: tests/kernel
+LOOPBACK = (sys.executable, "-m", "vecnet", "loopback")
+
+
+def in_sandbox(topology: Path, *words: str) -> Any:
+    need_root()
+    return vecnet("sandbox", topology, "--", *LOOPBACK, topology, *words)
+
+
+@pytest.mark.parametrize("path", [path for path in TOPOLOGIES if path.stem not in TUNNELS], ids=lambda path: path.stem)
+def test_every_example_passes(path: Path) -> None:
+    done = in_sandbox(path, "--json", "-")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert [link["link"] for link in report["links"]] == [link.name for link in load(path).links]
+    for link in report["links"]:
+        probes = {probe["probe"]: probe for probe in link["probes"]}
+        for name in ("open", "frames", "mtu", "burst", "latency", "throughput"):
+            assert probes[name]["verdict"] == "pass", probes[name]
+        stacks = "pass" if link["transport"] != "bess" else "n/a"
+        assert probes["ping"]["verdict"] == probes["tcp"]["verdict"] == stacks
+
+
+def test_one_link_one_probe_in_words(tmp_path: Path) -> None:
+    done = in_sandbox(Path("topologies/lab.yaml"), "--link", "app:vec2--db:vec1", "-p", "open", "-p", "mtu", "-v")
+    assert done.returncode == 0
+    assert done.stdout.startswith("PASS     app:vec2--db:vec1  gre     ✓ open ✓ mtu\n")
+    assert "mtu: 1500 bytes pass both ways" in done.stdout
+    assert done.stdout.endswith("lab: 1 of 1 links pass\n")
+
+
+def test_a_topology_that_is_not_up_fails_and_says_so(tmp_path: Path) -> None:
+    topology = tmp_path / "down.yaml"
+    topology.write_text("name: d\nlinks: [{transport: tap, endpoints: ['a:vec0', 'host:vecnet-none0']}]")
+    done = vecnet("loopback", topology)
+    assert done.returncode == 1
+    assert "vecnet-none0" in done.stdout
+    assert "vecnet up" in done.stdout
+
+
+def test_what_may_not_be_tested_is_its_own_verdict(tmp_path: Path) -> None:
+    need_root()
+    topology = tmp_path / "gre.yaml"
+    topology.write_text(
+        "name: g\nlinks: [{transport: gre, endpoints: {'a:vec0': {local: 127.0.0.2}, 'b:vec0': {local: 127.0.0.3}}}]"
+    )
+    unprivileged = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", *LOOPBACK, topology)
+    done = vecnet("sandbox", topology, "--", *unprivileged)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "UNTESTED" in done.stdout
+    assert "CAP_NET_RAW" in done.stdout
+
+
+def test_strings_with_a_peer_and_mirrored(tmp_path: Path) -> None:
+    need_root()
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("name: e\nlinks: [{transport: fd, endpoints: ['a:vec0', 'b:vec0']}]")
+    one = "vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3,rx_key=1,tx_key=2"
+    other = "vec0:transport=gre,src=127.0.0.3,dst=127.0.0.2,rx_key=2,tx_key={}"
+    assert vecnet("sandbox", empty, "--", *LOOPBACK, one, "--mirror", "-p", "frames").returncode == 0
+    assert vecnet("sandbox", empty, "--", *LOOPBACK, one, "--peer", other.format(1), "-p", "frames").returncode == 0
+    wrong = vecnet("sandbox", empty, "--", *LOOPBACK, one, "--peer", other.format(3), "-p", "frames")
+    assert wrong.returncode == 1
+    assert "the sender sends key 3, this string expects 1" in wrong.stdout
+    tap = ("sh", "-c", f"ip tuntap add tap0 mode tap vnet_hdr; ip link set tap0 up; {' '.join(LOOPBACK)} -p frames $0")
+    assert vecnet("sandbox", empty, "--", *tap, "vec0:transport=tap,ifname=tap0").returncode == 0
+    assert (
+        vecnet(
+            "sandbox", empty, "--", *LOOPBACK, f"vec0:transport=bess,dst={tmp_path}/switch", "-p", "frames"
+        ).returncode
+        == 0
+    )
+
+
+def test_a_switch_that_someone_else_runs_cannot_be_tested(tmp_path: Path) -> None:
+    path = str(tmp_path / "switch")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
+        switch.bind(path)
+        switch.listen()
+        done = vecnet("loopback", f"vec0:transport=bess,dst={path}")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "another program listens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3"], "give --peer or --mirror"),
+        (["vec0:transport=gre,src=127.0.0.2"], "dst"),
+        (["topologies/tap.yaml", "--mirror"], "--peer and --mirror go with a vec string"),
+        (["topologies/tap.yaml", "--probe", "smell"], "the probes are open, frames, mtu"),
+        (["topologies/tap.yaml", "--link", "none"], "has no link 'none'"),
+        (["no-such-file.yaml"], "no-such-file.yaml"),
+    ],
+)
+def test_wrong_words_are_input_errors(words: list[str], sentence: str) -> None:
+    done = vecnet("loopback", *words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout == ""
+
+
+REPORT = Report(
+    "lab",
+    (
+        LinkReport("a--b", "gre", (Result("open", Verdict.PASS, "both ends open", {"x": 1.0}, 0.25),)),
+        LinkReport(
+            "c--d",
+            "tap",
+            (Result("open", Verdict.PASS, "fine"), Result("frames", Verdict.FAIL, "no <frame> came & more")),
+        ),
+        LinkReport("e--f", "raw", (Result("open", Verdict.UNTESTED, "needs CAP_NET_RAW"),)),
+        LinkReport("g--h", "fd", (Result("open", Verdict.PASS, "fine"), Result("ping", Verdict.ABSENT, "no address"))),
+    ),
+)
+
+
+def test_junit_says_what_failed_and_what_could_not_be_tested() -> None:
+    suites = {suite.get("name"): suite for suite in ElementTree.fromstring(as_junit(REPORT))}
+    assert {
+        name: (s.get("tests"), s.get("failures"), s.get("errors"), s.get("skipped")) for name, s in suites.items()
+    } == {
+        "a--b": ("1", "0", "0", "0"),
+        "c--d": ("2", "1", "0", "0"),
+        "e--f": ("1", "0", "1", "0"),
+        "g--h": ("2", "0", "0", "1"),
+    }
+    failure = suites["c--d"].find("testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "no <frame> came & more"
+
+
+def test_markdown_and_text_name_what_is_wrong() -> None:
+    markdown = as_markdown(REPORT)
+    assert markdown.startswith("## lab: 2 of 4 links pass, 1 fail, 1 could not be tested\n")
+    assert "| c--d | tap | **fail** | ✓ | ✗ |  |" in markdown
+    assert "- **c--d**, frames: no <frame> came & more" in markdown
+    text = as_text(REPORT)
+    assert "         open: needs CAP_NET_RAW" in text
+    assert "fine" not in text
+    assert "fine" in as_text(REPORT, verbose=True)
+
+
+def test_exit_codes() -> None:
+    by_name = {link.link: link for link in REPORT.links}
+    assert Report("r", (by_name["a--b"], by_name["g--h"])).exit_code == 0
+    assert Report("r", (by_name["a--b"], by_name["e--f"])).exit_code == 3
+    assert REPORT.exit_code == 1
+    assert Report("r", ()).exit_code == 3
+    assert Report("r", (LinkReport("x", "gre", ()),)).exit_code == 3
+
+
+def test_reports_are_written_to_files(tmp_path: Path) -> None:
+    files = {form: tmp_path / f"report.{form}" for form in ("json", "junit", "markdown")}
+    words = [word for form, file in files.items() for word in (f"--{form}", str(file))]
+    done = in_sandbox(Path("topologies/fd.yaml"), "-p", "frames", *words)
+    assert done.returncode == 0
+    assert json.loads(files["json"].read_text())["verdict"] == "pass"
+    assert ElementTree.parse(files["junit"]).getroot().tag == "testsuites"
+    assert files["markdown"].read_text().startswith("## fd: 1 of 1 links pass")

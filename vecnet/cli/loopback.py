@@ -1,0 +1,127 @@
+"""vecnet loopback: prove every link of a topology, or a string, with packets."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from vecnet.cli.common import load_topology
+from vecnet.errors import HostError, InputError, VecnetError
+
+if TYPE_CHECKING:
+    from vecnet.loopback import Report
+    from vecnet.loopback.wire import Subject
+    from vecnet.topology import Topology
+
+
+class LinkName(click.ParamType[str]):
+    """A link of the topology, which completion looks up in the file."""
+
+    name = "link"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            links = load_topology(str(ctx.params.get("subject"))).links
+        except VecnetError:
+            return []
+        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
+
+
+@click.command("loopback")
+@click.argument("subject", metavar="FILE|STRING")
+@click.option("--link", "-l", "links", type=LinkName(), multiple=True, help="Only this link; may be repeated.")
+@click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
+@click.option("--peer", metavar="STRING", help="The string of the other end.")
+@click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
+@click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
+@click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the report as JSON; - is stdout.")
+@click.option("--junit", "junit_file", type=click.Path(), metavar="F", help="… as JUnit XML.")
+@click.option("--markdown", "markdown_file", type=click.Path(), metavar="F", help="… as Markdown, for a CI summary.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    subject: str,
+    links: tuple[str, ...],
+    probes: tuple[str, ...],
+    peer: str | None,
+    mirror: bool,
+    verbose: bool,
+    json_file: str | None,
+    junit_file: str | None,
+    markdown_file: str | None,
+) -> None:
+    """Prove with packets that wires carry: of the topology in FILE, which must be up, or of a vec string.
+
+    vecnet opens each guest's own string and plays the guest. The other end is the real one: the host's interface and
+    IP stack, the other guest's string, a switch's socket. `vecnet sandbox FILE -- vecnet loopback FILE` needs no root.
+
+    Exit status: 0 every link was tested and passes, 1 one fails, 2 the input is wrong, 3 one could not be tested.
+    """
+    from vecnet import loopback
+    from vecnet.cli.progress import progress
+    from vecnet.loopback.probes import NAMES
+
+    unknown = [probe for probe in probes if probe not in NAMES]
+    if unknown:
+        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(NAMES)}")
+    name, subjects, topology = _subjects(subject, links, peer, mirror)
+    with progress("loopback") as report_progress:
+        report = loopback.prove(name, subjects, topology=topology, probes=probes, progress=report_progress)
+    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
+    if "-" not in files.values():
+        from vecnet.loopback.report import as_text
+
+        text = as_text(report, verbose=verbose)
+        click.echo(_coloured(text) if sys.stdout.isatty() else text)
+    _write(report, files)
+    ctx.exit(report.exit_code)
+
+
+def _subjects(
+    subject: str, links: tuple[str, ...], peer: str | None, mirror: bool
+) -> tuple[str, list[Subject], Topology | None]:
+    from vecnet.loopback import wire
+    from vecnet.loopback.verdict import Untested
+
+    if not subject.startswith("vec") or ":" not in subject:
+        if peer or mirror:
+            raise InputError("--peer and --mirror go with a vec string; a topology says what each other end is")
+        topology = load_topology(subject)
+        names = [link.name for link in topology.links]
+        for link in links:
+            if link not in names:
+                raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
+        return topology.name, wire.of_topology(topology, links), topology
+    from vecnet.vecstring import parse
+
+    if peer and mirror:
+        raise InputError("give --peer or --mirror, not both")
+    device = parse(subject)
+    other = parse(peer) if peer else device.mirror() if mirror else None
+    try:
+        return device.transport.name, [wire.of_strings(device, other)], None
+    except Untested as error:
+        raise InputError(str(error)) from None
+
+
+def _write(report: Report, files: dict[str, str | None]) -> None:
+    from vecnet.loopback.report import WRITERS
+
+    for form, file in files.items():
+        if file is None:
+            continue
+        try:
+            with click.open_file(file, "w", encoding="utf-8") as out:
+                out.write(WRITERS[form](report) + "\n")
+        except OSError as error:
+            raise HostError(f"the report cannot be written to {file}: {error.strerror}") from None
+
+
+def _coloured(text: str) -> str:
+    colours = {"✓": "green", "✗": "red", "?": "yellow"}
+    for sign, colour in colours.items():
+        text = text.replace(f"{sign} ", click.style(sign, fg=colour) + " ")
+    return text

@@ -1,0 +1,170 @@
+"""A program that acts in a network namespace: it pings, and carries TCP, for the probes.
+
+It is the host's own stack where it is started as `here`, or a simulated guest's as `private`: then it lives in a
+namespace of its own, and a tap there is the guest's NIC, whose descriptor it hands out:
+
+    port under test ── pump ── the tap's descriptor ║ tap, with the guest's addresses: a real stack, in a namespace
+
+Requests and answers are JSON, one a packet, on the socket that it inherits as its standard input.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import random
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from vecnet.errors import VecnetError
+from vecnet.loopback.icmp import ping
+from vecnet.transports.link import HostInterface
+
+NIC = "vec0"
+TIMEOUT = 5.0  # seconds without progress, of a transfer
+
+
+class _Network:
+    """What the host wing makes the guest's tap from."""
+
+    name = "loopback-guest"
+
+    def __init__(self, interface: HostInterface) -> None:
+        self.interfaces = (interface,)
+        self.local_addresses = ()
+
+
+def content(seed: int, size: int) -> bytes:
+    """What a transfer carries: bytes that follow from the seed."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 - to be told apart, not to be secret
+
+
+def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[str, Any]:
+    """Send and receive at the same time; what came, as its length and digest."""
+    connection.settimeout(TIMEOUT)
+    digest, received = hashlib.sha256(), 0
+    failure: list[str] = []
+
+    def send() -> None:
+        try:
+            connection.sendall(outgoing)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            failure.append(f"sending: {error.strerror or error}")
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        while chunk := connection.recv(1 << 16):
+            digest.update(chunk)
+            received += len(chunk)
+    except OSError as error:
+        failure.append(f"after {received} of {expected} bytes: {error.strerror or error}")
+    sender.join(TIMEOUT)
+    return {"received": received, "digest": digest.hexdigest(), "failure": "; ".join(failure)}
+
+
+class Agent:
+    """The requests, one method each."""
+
+    def __init__(self) -> None:
+        self.descriptors: list[int] = []  # to go with the next answer
+        self._listener: socket.socket | None = None
+
+    def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, Any]:
+        """Make the guest's NIC; its descriptor goes with the answer."""
+        from vecnet import host
+
+        interface = HostInterface(
+            ifname=NIC,
+            kind="tap",
+            mtu=mtu,
+            mac=mac,
+            attributes={"vnet_hdr": False},
+            addresses=tuple(addresses),
+            link="loopback",
+        )
+        host.up(_Network(interface))
+        self.descriptors = [host.attach_tap(interface)]
+        return {}
+
+    def detach(self) -> dict[str, Any]:
+        from vecnet import host
+
+        host.down(_Network.name)
+        return {}
+
+    def ping(self, to: str, interface: str, packet: int) -> dict[str, Any]:
+        return {"seconds": ping(to, interface, packet)}
+
+    def listen(self, address: str, interface: str) -> dict[str, Any]:
+        """Listen for one connection; `accept` waits for it."""
+        self._listener = _socket(address, interface)
+        self._listener.bind((address, 0))
+        self._listener.listen(1)
+        return {"port": self._listener.getsockname()[1]}
+
+    def accept(self, size: int, seed: int) -> dict[str, Any]:
+        assert self._listener is not None
+        with self._listener as listener:
+            listener.settimeout(TIMEOUT)
+            connection, _ = listener.accept()
+        with connection:
+            return exchange(connection, content(seed, size), size)
+
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, Any]:
+        with _socket(address, interface) as connection:
+            connection.settimeout(TIMEOUT)
+            connection.connect((address, port))
+            return exchange(connection, content(seed, size), size)
+
+
+def _socket(address: str, interface: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    stream = socket.socket(family, socket.SOCK_STREAM)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    return stream
+
+
+def main(mode: str) -> None:
+    """Answer requests until the other end closes."""
+    with socket.socket(fileno=0) as requests:
+        agent = Agent()
+        greeting: dict[str, Any] = {}
+        if mode == "private":
+            from vecnet import sandbox
+
+            try:
+                sandbox.enter()
+            except VecnetError as error:
+                greeting = {"error": str(error)}
+        requests.send(json.dumps(greeting).encode())
+        while data := requests.recv(1 << 16):
+            request = json.loads(data)
+            answer = _answer(getattr(agent, request.pop("do")), request)
+            socket.send_fds(requests, [json.dumps(answer).encode()], agent.descriptors)
+            for descriptor in agent.descriptors:
+                with suppress(OSError):
+                    os.close(descriptor)
+            agent.descriptors = []
+
+
+def _answer(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return method(**request)
+    except TimeoutError as error:
+        return {"error": str(error) if error.errno is None else "timed out", "timeout": True}
+    except OSError as error:
+        return {"error": error.strerror or str(error), "errno": errno.errorcode.get(error.errno or 0, "")}
+    except VecnetError as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,62 @@
+"""Sending a run of frames at one end of a wire and judging what comes out at the other."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vecnet.loopback.frames import Run
+
+if TYPE_CHECKING:
+    from vecnet.datapath.port import Port
+
+PATIENCE = 0.5  # seconds without a frame, after which what did not come is lost
+_PATIENCE_AFTER_LOSS = 0.05  # … once it is known that the wire loses some
+
+
+def drain(port: Port) -> None:
+    """Take away what is waiting: frames of earlier probes, and what a host's stack says by itself."""
+    while port.recv(timeout=0):
+        pass
+
+
+def send_and_judge(
+    sender: Port,
+    receiver: Port,
+    to: bytes,
+    source: bytes,
+    lengths: Iterable[int],
+    batch: int,
+    *,
+    patience: float = PATIENCE,
+) -> Run:
+    """Send a frame of each length, `batch` at a time, and wait for each batch before the next."""
+    run = Run(to, source)
+    drain(receiver)
+    lengths = iter(lengths)
+    while chunk := list(itertools.islice(lengths, batch)):
+        send_all(sender, [run.build(length) for length in chunk])
+        due = time.monotonic() + patience
+        missing = len(chunk)
+        while missing > 0 and (left := due - time.monotonic()) > 0:
+            got = run.take(receiver.recv(timeout=left))
+            missing -= got
+            if got:
+                due = time.monotonic() + patience
+        if missing == len(chunk) > 0:
+            break  # nothing comes through: more of the same would only take longer
+        if missing > 0:
+            patience = min(patience, _PATIENCE_AFTER_LOSS)
+    run.take(receiver.recv(timeout=0))  # doubles come late
+    return run
+
+
+def send_all(port: Port, frames: list[bytes]) -> int:
+    """Send every frame; a port that is full is waited for. Returns how many were taken."""
+    done = 0
+    end = time.monotonic() + PATIENCE
+    while done < len(frames) and time.monotonic() < end:
+        done += port.send(frames[done:], timeout=0.1)
+    return done

@@ -1,0 +1,32 @@
+"""frames: numbered frames of all sizes and several patterns, both ways: loss, order, doubles, content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vecnet.loopback.exchange import send_and_judge
+from vecnet.loopback.frames import SMALLEST
+from vecnet.loopback.stack import Stacks
+from vecnet.loopback.verdict import Failed
+from vecnet.loopback.wire import Wire
+
+_ETHERNET = 14
+_COUNT = 400  # frames each way: every length class with every pattern
+_BATCH = 16  # sent before they are looked for: less than any queue holds
+
+
+def frames(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
+    """400 frames each way, from the smallest to the largest that the MTU allows."""
+    largest = wire.subject.mtu + _ETHERNET
+    edges = [SMALLEST, 61, 63, 64, 65, 127, 128, 129, 255, 256, 511, 512, 513, 1023, 1024, largest - 1, largest]
+    step = max((largest - SMALLEST) // 37, 1)
+    lengths = sorted({length for length in [*edges, *range(SMALLEST, largest, step)] if length <= largest})
+    faults = []
+    for words, sender, receiver, to, source in wire.directions:
+        run = send_and_judge(
+            sender, receiver, to, source, (lengths[number % len(lengths)] for number in range(_COUNT)), _BATCH
+        )
+        faults += [f"{words}: {fault}" for fault in run.faults()]
+    if faults:
+        raise Failed("; ".join(faults))
+    return f"{_COUNT} each way, {SMALLEST} to {largest} bytes", {"frames": 2 * _COUNT}

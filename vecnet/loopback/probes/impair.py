@@ -1,0 +1,95 @@
+"""impair: the link's declared impairment, applied to what the simulated guest sends, and measured at the other end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+from vecnet.datapath.impaired import Impaired
+from vecnet.loopback.exchange import drain
+from vecnet.loopback.frames import HEADER, Run
+from vecnet.loopback.stack import Stacks
+from vecnet.loopback.verdict import Absent, Failed
+from vecnet.loopback.wire import Wire
+
+_COUNT = 2000  # frames: enough to tell 1 % from 2 %
+_LENGTH = 200  # bytes
+_BATCH = 20
+_PACE = 0.002  # seconds between batches
+_SIGMAS = 5  # of what chance alone may make of a share: 1 run in 1.7 million is taken for a fault
+_LATE = 0.02  # seconds that a busy machine may add
+
+
+def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
+    """Shares of lost, doubled, corrupted and overtaking frames, delays and the rate, next to what was asked for."""
+    plan = wire.subject.impairment
+    if plan is None:
+        raise Absent("no impairment is declared")
+    _, sender, receiver, to, source = wire.directions[0]
+    run = Run(to, source)
+    delays: list[float] = []
+    sent_at: dict[int, float] = {}
+    arrived: list[int] = []
+    changed = 0
+    drain(receiver)
+    started = last = time.monotonic()
+    with Impaired(sender, plan) as impaired:
+
+        def collect(timeout: float) -> None:
+            nonlocal changed, last
+            for frame in receiver.recv(timeout=timeout):
+                whole = len(frame) == _LENGTH and run.is_whole(frame)
+                ours = whole or (len(frame) == _LENGTH and run.resembles(frame))
+                if not ours:
+                    continue
+                last = time.monotonic()
+                changed += not whole
+                if whole:
+                    number = HEADER.unpack_from(frame)[5]
+                    arrived.append(number)
+                    delays.append(last - sent_at[number])
+
+        while len(run.sent) < _COUNT:
+            frames = [run.build(_LENGTH) for _ in range(_BATCH)]
+            now = time.monotonic()
+            sent_at.update(dict.fromkeys(range(len(run.sent) - _BATCH, len(run.sent)), now))
+            impaired.send(frames)
+            while time.monotonic() < now + _PACE:
+                collect(_PACE / 4)
+            # netem's limit is on what waits: stay below it
+            while plan.rate and (len(run.sent) - len(arrived)) * _LENGTH * 8 / plan.rate > 0.1 and _moving(last):
+                collect(_PACE)
+        end = time.monotonic() + plan.delay + plan.jitter + 0.3
+        while time.monotonic() < end:
+            collect(0.05)
+    faults, figures = [], {}
+    doubled = len(arrived) - len(set(arrived))
+    shares = {
+        "loss": (_COUNT - len(set(arrived)) - changed, plan.loss, _COUNT),
+        "duplicate": (doubled, plan.duplicate, _COUNT),
+        "corrupt": (changed, plan.corrupt, _COUNT),
+    }
+    for word, (count, asked, of) in shares.items():
+        share = count / of
+        figures[f"{word}_share"] = share
+        if abs(share - asked) > _SIGMAS * math.sqrt(asked * (1 - asked) / of) + 2 / of:
+            faults.append(f"{word} is {100 * share:.2f} % where {100 * asked:g} % was asked for")
+    delays.sort()
+    if delays and not plan.rate:
+        middle = delays[len(delays) // 2]
+        figures["delay_ms"] = middle * 1e3
+        if not plan.delay - plan.jitter - 0.001 <= middle <= plan.delay + plan.jitter + _LATE:
+            faults.append(f"delay is {middle * 1e3:.1f} ms where {plan.delay * 1e3:g} ms was asked for")
+    if plan.rate:
+        rate = len(arrived) * _LENGTH * 8 / (last - started)
+        figures["mbit_per_s"] = rate / 1e6
+        if rate > plan.rate * 1.05:
+            faults.append(f"{rate / 1e6:.2f} Mbit/s pass where {plan.rate / 1e6:g} was asked for")
+    if faults:
+        raise Failed("; ".join(faults))
+    return f"as asked for: {plan}", figures
+
+
+def _moving(last: float) -> bool:
+    return time.monotonic() - last < 1.0

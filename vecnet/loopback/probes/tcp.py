@@ -1,0 +1,44 @@
+"""tcp: a transfer in both directions at once through the real stacks at both ends, with their offloads, compared."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+
+from vecnet.loopback.agent import content
+from vecnet.loopback.inner import StackEnd, joined_stacks
+from vecnet.loopback.stack import Stacks
+from vecnet.loopback.verdict import Failed
+from vecnet.loopback.wire import Wire
+
+_SIZE = 4 << 20  # bytes each way
+
+
+def tcp(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
+    """4 MiB each way for each pair of inner addresses; what arrives is what was sent."""
+    seconds = 0.0
+    with joined_stacks(wire, stacks) as (ends, pairs):
+        for seed, pair in enumerate(pairs):
+            started = time.monotonic()
+            _transfer(ends[0], ends[1], pair[1], 2 * seed)
+            seconds += time.monotonic() - started
+    megabits = len(pairs) * 2 * _SIZE * 8 / seconds / 1e6
+    return f"{_SIZE >> 20} MiB each way, content equal", {"bytes": len(pairs) * 2 * _SIZE, "mbit_per_s": megabits}
+
+
+def _transfer(client: StackEnd, server: StackEnd, address: str, seed: int) -> None:
+    """Both send and receive. Raises Failed naming the side that did not get what was sent."""
+    listening = server.stack.ask("listen", address=address, interface=server.interface)
+    if "error" in listening:
+        raise Failed(f"{server.name} cannot listen at {address}: {listening['error']}")
+    server.stack.tell("accept", size=_SIZE, seed=seed)
+    reply = client.stack.ask(
+        "connect", address=address, port=listening["port"], interface=client.interface, size=_SIZE, seed=seed + 1
+    )
+    for end, answer, sent in ((client, reply, seed), (server, server.stack.answer(), seed + 1)):
+        fault = answer.get("error") or answer.get("failure")
+        if not fault and answer["digest"] != hashlib.sha256(content(sent, _SIZE)).hexdigest():
+            fault = f"{answer['received']} of {_SIZE} bytes came, and they are not those that were sent"
+        if fault:
+            raise Failed(f"{end.name}, TCP with {address}: {fault}")

@@ -1,0 +1,103 @@
+"""A report as text: a table for people, JSON, JUnit XML for CI servers, Markdown for a CI summary."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
+
+_SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
+
+
+def as_json(report: Report) -> str:
+    return json.dumps(report.as_json(), indent=2)
+
+
+def as_text(report: Report, *, verbose: bool = False) -> str:
+    """One line a link with a sign for each probe; below it what is wrong or was not tested, or all of it."""
+    if not report.links:
+        return f"{report.name}: no links"
+    width = max(len(link.link) for link in report.links)
+    lines = []
+    for link in report.links:
+        signs = " ".join(f"{_SIGNS[result.verdict]} {result.probe}" for result in link.results)
+        lines.append(f"{link.verdict.upper():8} {link.link:{width}}  {link.transport:6}  {signs}")
+        lines += [
+            f"         {result.probe}: {result.reason}"
+            for result in link.results
+            if verbose or _worth_saying(link, result)
+        ]
+    lines.append(summary(report))
+    return "\n".join(lines)
+
+
+def _worth_saying(link: LinkReport, result: Result) -> bool:
+    if result.verdict is Verdict.UNTESTED:
+        return link.verdict is not Verdict.FAIL
+    return result.verdict is Verdict.FAIL
+
+
+def summary(report: Report) -> str:
+    """One line: how many passed, failed, could not be tested."""
+    count = {verdict: sum(link.verdict is verdict for link in report.links) for verdict in Verdict}
+    parts = [f"{count[Verdict.PASS]} of {len(report.links)} links pass"]
+    if count[Verdict.FAIL]:
+        parts.append(f"{count[Verdict.FAIL]} fail")
+    if count[Verdict.UNTESTED]:
+        parts.append(f"{count[Verdict.UNTESTED]} could not be tested")
+    return f"{report.name}: {', '.join(parts)}"
+
+
+def as_junit(report: Report) -> str:
+    """JUnit XML: a suite a link, a case a probe. What could not be tested is an error, never a skip."""
+    suites = ElementTree.Element("testsuites", name=f"vecnet loopback {report.name}")
+    for link in report.links:
+        verdicts = [result.verdict for result in link.results]
+        suite = ElementTree.SubElement(
+            suites,
+            "testsuite",
+            name=link.link,
+            tests=str(len(verdicts)),
+            failures=str(verdicts.count(Verdict.FAIL)),
+            errors=str(verdicts.count(Verdict.UNTESTED)),
+            skipped=str(verdicts.count(Verdict.ABSENT)),
+            time=f"{sum(result.seconds for result in link.results):.3f}",
+        )
+        for result in link.results:
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                classname=f"{report.name}.{link.link}",
+                name=result.probe,
+                time=f"{result.seconds:.3f}",
+            )
+            kind = {Verdict.FAIL: "failure", Verdict.UNTESTED: "error", Verdict.ABSENT: "skipped"}.get(result.verdict)
+            if kind:
+                ElementTree.SubElement(case, kind, message=result.reason).text = result.reason
+            else:
+                ElementTree.SubElement(case, "system-out").text = result.reason
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
+
+
+def as_markdown(report: Report) -> str:
+    """A table with a row a link and a column a probe, and the reasons below it."""
+    probes = list(dict.fromkeys(result.probe for link in report.links for result in link.results))
+    rows = [["link", "transport", "verdict", *probes]]
+    for link in report.links:
+        by_probe = {result.probe: result for result in link.results}
+        signs = [_SIGNS[by_probe[probe].verdict] if probe in by_probe else "" for probe in probes]
+        rows.append([link.link, link.transport, f"**{link.verdict}**", *signs])
+    lines = [f"## {summary(report)}", ""]
+    lines += ["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
+    reasons = [
+        f"- **{link.link}**, {result.probe}: {result.reason}"
+        for link in report.links
+        for result in link.results
+        if _worth_saying(link, result)
+    ]
+    return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
+
+
+WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}

@@ -1,0 +1,122 @@
+"""What the probes found: plain data, which the reports print.
+
+Report ── one LinkReport a link ── one Result a probe
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
+
+
+class Verdict(StrEnum):
+    """Of a probe, of a link, of a whole report."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNTESTED = "untested"  # it should have been tested and could not be
+    ABSENT = "n/a"  # this wire has no such thing: no inner addresses, say
+
+
+@dataclass(frozen=True)
+class Result:
+    """One probe on one link. `reason` is a sentence; `figures` are what it measured, each unit in its name."""
+
+    probe: str
+    verdict: Verdict
+    reason: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "probe": self.probe,
+            "verdict": str(self.verdict),
+            "reason": self.reason,
+            "figures": dict(self.figures),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """One failure fails all; nothing that was tested is no pass."""
+    for verdict in (Verdict.FAIL, Verdict.UNTESTED, Verdict.PASS):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.UNTESTED
+
+
+@dataclass(frozen=True)
+class LinkReport:
+    """One link, with the results in the order of the probes."""
+
+    link: str
+    transport: str
+    results: tuple[Result, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst([result.verdict for result in self.results])
+
+    @property
+    def reason(self) -> str:
+        """The first sentence that says why the verdict is what it is."""
+        return next((result.reason for result in self.results if result.verdict is self.verdict), "nothing was tested")
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "link": self.link,
+            "transport": self.transport,
+            "verdict": str(self.verdict),
+            "probes": [result.as_json() for result in self.results],
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """All links under the name of their topology."""
+
+    name: str
+    links: tuple[LinkReport, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return worst([link.verdict for link in self.links])
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if every link was tested and passed."""
+        return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(self.verdict, EXIT_UNTESTED)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "verdict": str(self.verdict),
+            "links": [link.as_json() for link in self.links],
+        }
+
+
+class Outcome(Exception):
+    """What ends a probe before its end: a verdict and the sentence for it."""
+
+    verdict = Verdict.FAIL
+
+
+class Failed(Outcome):
+    """The wire does not do what it should."""
+
+
+class Untested(Outcome):
+    """It could not be found out."""
+
+    verdict = Verdict.UNTESTED
+
+
+class Absent(Outcome):
+    """This wire has no such thing."""
+
+    verdict = Verdict.ABSENT
