@@ -38,6 +38,18 @@ class Kind:
     def parse(self, text: str) -> Any:
         raise ValueError(text)
 
+    def accepts(self, text: str) -> bool:
+        """Whether `parse` takes a text."""
+        try:
+            self.parse(text)
+        except ValueError:
+            return False
+        return True
+
+    def misread(self, text: str) -> str | None:
+        """Another value that a guest takes a text for that `parse` refuses; None where it makes nothing of it."""
+        return None
+
     def schema(self) -> Schema:
         return {"type": "string"}
 
@@ -56,7 +68,7 @@ class Integer(Kind):
         return f"a whole number from {self.low} to {_round(self.high)}"
 
     def parse(self, text: str) -> int:
-        if not re.fullmatch(r"[+-]?(0|[1-9][0-9]*|0[xX][0-9a-fA-F]+)", text):
+        if not re.fullmatch(r"[+-]?(0|[1-9][0-9]{0,20}|0[xX][0-9a-fA-F]+)", text):
             raise self._refuse(text)
         value = int(text, 0)
         if not self.low <= value <= self.high:
@@ -142,17 +154,30 @@ class Word(Kind):
     def parse(self, text: str) -> str:
         if not text:
             raise self._refuse(text)
-        for char in ",=":
-            if char in text:
-                raise ValueError(
-                    f"{text!r} holds a {char!r}, which a vec string cannot carry: choose a name without it"
-                )
-        if any(c.isspace() or not c.isprintable() for c in text):
-            raise ValueError(f"{text!r} holds white space, at which a kernel's command line ends the string")
+        for char in text:
+            why = _unfit(char)
+            if why:
+                raise ValueError(f"{text!r} holds a {char!r}, {why}: choose a name without it")
         return text
 
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "pattern": r"^[^,=\s]+$"}
+        return {"type": "string", "minLength": 1, "pattern": r'^[^,="\s]+$'}
+
+
+def _unfit(char: str) -> str:
+    """Why a vec string cannot carry a character; empty where it can."""
+    if char in ",=":
+        return "which a vec string cannot carry"
+    if char == '"':
+        return "which joins words on a kernel's command line"
+    if ends_word(char):
+        return "at which a kernel's command line ends the string"
+    return "" if char.isprintable() else "which cannot be printed"
+
+
+def ends_word(char: str) -> bool:
+    """Whether a kernel's command line ends a word at `char`: at white space, to which lib/ctype.c counts byte 0xa0."""
+    return char in " \t\n\v\f\r" or b"\xa0" in char.encode(errors="surrogatepass")
 
 
 class IfName(Word):
@@ -167,10 +192,16 @@ class IfName(Word):
             raise ValueError(f"{text!r} has {size} bytes, and an interface name has at most {IFNAMSIZ - 1}: shorten it")
         if text in (".", "..") or set(text) & set("/:"):
             raise ValueError(f"{text!r} is not {self.expects} without '/' and ':'")
+        if "%" in text:
+            raise ValueError(f"{text!r} holds a '%', for which the kernel puts a number: choose a name without it")
         return text
 
+    def misread(self, text: str) -> str | None:
+        cut = text.encode(errors="replace")[: IFNAMSIZ - 1].decode(errors="replace")
+        return cut if cut != text and self.accepts(cut) else None
+
     def schema(self) -> Schema:
-        return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r"^[^,=\s/:]+$"}
+        return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r'^[^,="\s/:%]+$'}
 
 
 class Name(Kind):
@@ -221,6 +252,15 @@ class Mac(Kind):
             raise self._refuse(text)
         return text.lower()
 
+    def misread(self, text: str) -> str | None:
+        """The driver takes six numbers in base 16, short or long, and looks at nothing behind them."""
+        numbers = re.match(r"((0[xX])?[0-9a-fA-F]+(:|$)){6}", text)
+        if not numbers:
+            return None
+        octets = [int(number, 16) & 255 for number in numbers.group().removesuffix(":").split(":")]
+        address = ":".join(f"{octet:02x}" for octet in octets)
+        return address if self.accepts(address) else None
+
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"}
 
@@ -232,7 +272,7 @@ class IpAddress(Kind):
 
     def parse(self, text: str) -> str:
         if "%" in text:
-            raise ValueError(f"{text!r} has a scope, which a vec string cannot carry: use an address of global scope")
+            raise ValueError(f"{text!r} has a scope, which names an interface: use an address of global scope")
         try:
             return str(_address(text))
         except ValueError:
@@ -258,6 +298,15 @@ class Host(Word):
         ):
             raise self._refuse(text)
         return text
+
+    def misread(self, text: str) -> str | None:
+        """The short and the octal forms of inet(3), which getaddrinfo(3) takes."""
+        import socket  # for mistakes alone
+
+        try:
+            return socket.inet_ntoa(socket.inet_aton(text))
+        except (OSError, ValueError):
+            return None
 
 
 class IpInterface(Kind):

@@ -2,10 +2,13 @@
 
 How a guest reads one (arch/um/drivers/vector_kern.c and vector_user.c; measured on 6.1):
 
-1. The text up to the first ":" names the device. The rest is cut at commas, each piece at its "=".
-2. A second "=" inside a piece refuses the whole device. A piece without "=" or without a value is as good as absent.
-3. At most 20 pieces: more overwrite memory.
-4. Options compare whole, the first of two wins, unknown ones are passed over. The transport's value compares by
+1. White space ends the string on the kernel's command line.
+2. The text up to the first ":" names the device, by a number in any base. The rest is cut at commas, each piece at
+   its "=".
+3. A second "=" inside a piece refuses the whole device. A piece without "=", or last and without a value, is as good
+   as absent.
+4. At most 20 pieces: more overwrite memory.
+5. Options compare whole, the first of two wins, unknown ones are passed over. The transport's value compares by
    prefix.
 
 `explain` says this token by token, beside what was most likely meant. `parse` is `explain`, where every deviation is an
@@ -15,18 +18,19 @@ error.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from vecnet.errors import Problem, VecStringError
-from vecnet.options import Effect, Severity, meant, read_by_guest, write
+from vecnet.kinds import ends_word
+from vecnet.options import FINE, Effect, Judgement, Severity, kstrtox
 from vecnet.transports import TRANSPORTS, Transport
 
 MAX_TOKENS = 20  # MAXVARGS in the driver
 MAX_UNIT = 9999
-_FINE = Effect(Severity.OK, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,8 @@ def _tokens(transport: Transport) -> Iterator[tuple[str, str]]:
     common = Transport.options()
     for key in [*(key for key in declared if key not in common), *common]:
         value = getattr(transport, key)
-        default = transport.__dataclass_fields__[key].default
-        if value != default:
-            yield key, write(declared[key], value)
+        if value != declared[key].default:
+            yield key, declared[key].write(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Token:
 
     text: str
     column: int
-    effect: Effect = _FINE
+    effect: Effect = FINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,12 @@ class Explanation:
     tokens: tuple[Token, ...]
     effects: tuple[Effect, ...]
     device: VecDevice | None
-    all_effects: tuple[Effect, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        own = (token.effect for token in self.tokens)
-        object.__setattr__(self, "all_effects", tuple(e for e in (*own, *self.effects) if e.severity > Severity.OK))
 
     @property
     def severity(self) -> Severity:
         """The worst of all effects."""
-        return max((effect.severity for effect in self.all_effects), default=Severity.OK)
+        own = (token.effect for token in self.tokens)
+        return max((effect.severity for effect in (*own, *self.effects)), default=Severity.OK)
 
     @property
     def as_meant(self) -> bool:
@@ -133,61 +132,76 @@ def parse(text: str) -> VecDevice:
 
 def explain(text: str) -> Explanation:
     """What a guest does with `text`, token by token. Never raises: any text has an explanation."""
-    head, colon, body = text.partition(":")
-    unit = re.fullmatch(r"vec(0|[1-9][0-9]{0,3})", head)
-    effects: list[Effect] = []
-    if not colon or not unit:
-        effects.append(
-            Effect(
-                Severity.REFUSED,
-                f"{head!r} names no vector device, so the guest has none",
-                "begin with vec0: and count up",
-            )
-        )
-        if not colon:
-            return Explanation(text, (), tuple(effects), None)
-    space = re.search(r"\s", text)
-    if space:
-        message = f"white space at column {space.start() + 1} ends the string on a kernel's command line"
-        effects.append(Effect(Severity.REFUSED, message, "leave it out"))
-
-    pieces = _pieces(body, offset=len(head) + 1)
-    transport, transport_effects = _transport(pieces)
-    tokens, values = _read_tokens(pieces, transport, transport_effects)
-    if len(pieces) > MAX_TOKENS:
-        message = (
-            f"{len(pieces)} tokens: beyond {MAX_TOKENS} the guest overwrites memory and cannot bring the device up"
-        )
-        effects.append(Effect(Severity.REFUSED, message, f"leave out what is default; {MAX_TOKENS} is the limit"))
-    if "transport" not in (piece.partition("=")[0] for piece, _ in pieces):
+    string, effects = _trim(text)
+    unit, begin, effect = _head(string)
+    effects.append(effect)
+    pieces = _pieces(string, begin, first_column=text.find(string) + begin + 1)
+    reader = _Reader(pieces)
+    if _overflows(pieces):
+        message = f"the guest has room for {MAX_TOKENS} tokens: it overwrites memory and cannot bring the device up"
+        effects.append(Effect(Severity.REFUSED, message, "leave out what is default"))
+    if "transport" not in reader.found:
         message = "no transport is named, so opening the device fails: Invalid argument"
         effects.append(Effect(Severity.REFUSED, message, f"add transport= with one of {', '.join(TRANSPORTS)}"))
-
     device = None
-    if transport is not None:
-        effects += _whole(transport, values, tokens)
-        try:
-            device = VecDevice(int(unit.group(1)) if unit else 0, transport(**values))
-        except (VecStringError, TypeError):
-            device = None  # the effects say what is wrong
-    if device is not None and device.transport.mac is None and not any(p.startswith("mac=") for p, _ in pieces):
-        effects.append(
-            Effect(Severity.NOTE, "no mac: the guest has a random Ethernet address on every boot", "add mac=02:…")
-        )
-    return Explanation(text, tuple(tokens), tuple(effects), device)
+    if reader.transport is not None:
+        effects += _together(reader.transport, reader.found, reader.values)
+        if not reader.untold:
+            with contextlib.suppress(VecStringError, TypeError):  # the effects say what is wrong
+                device = VecDevice(unit, reader.transport(**reader.meant))
+    if device is not None and device.transport.mac is None:
+        message = "no mac: the guest has a random Ethernet address on every boot"
+        effects.append(Effect(Severity.NOTE, message, "add mac=02:…"))
+    return Explanation(text, tuple(reader.tokens), tuple(e for e in effects if e.severity > Severity.OK), device)
 
 
-def _near(word: str, known: Iterable[str], count: int) -> list[str]:
-    import difflib  # for mistakes alone
+def _trim(text: str) -> tuple[str, list[Effect]]:
+    """The string without what a kernel's command line takes off, and what it does about the rest."""
+    effects = []
+    string = text.strip(" \t\n\v\f\r")
+    if len(string) > 1 and string[0] == string[-1] == '"':
+        string = string[1:-1]
+    if string != text:
+        effects.append(Effect(Severity.NOTE, "the guest does not see the white space and quotes around the string"))
+    if '"' in string:
+        message = "a '\"' joins what follows up to the next one, white space included, to the string"
+        effects.append(Effect(Severity.REFUSED, message, "leave it out"))
+    space = next((place for place, char in enumerate(string) if ends_word(char)), None)
+    if space is not None:
+        severity = max(Severity.IGNORED, explain(string[:space]).severity)
+        message = f"{string[space]!r} ends the string on a kernel's command line: the guest reads {string[:space]!r}"
+        effects.append(Effect(severity, message, "leave it out"))
+    return string, effects
 
-    return difflib.get_close_matches(word, list(known), count)
+
+def _head(string: str) -> tuple[int, int, Effect]:
+    """The device's number, where its options begin, and what the guest does with the text before them."""
+    name, colon = re.match(r"([^:=,]*)([:=,]?)", string).groups()  # type: ignore[union-attr]
+    begin = len(name) + len(colon)
+    number = kstrtox(name.removeprefix("vec"), 0, 2**32 - 1) if name.startswith("vec") else None
+    if number is None and colon == ":":
+        message = f"{name!r} names no vector device, so the guest has none"
+        return 0, begin, Effect(Severity.REFUSED, message, "begin with vec0: and count up")
+    if number is None:
+        return 0, 0, Effect(Severity.REFUSED, "no device is named, so the guest has none", "begin with vec0:")
+    if number > MAX_UNIT:
+        message = f"the guest takes {name}, and vecnet's numbers end at {MAX_UNIT}"
+        return 0, begin, Effect(Severity.FALLBACK, message, "begin with vec0: and count up")
+    if colon != ":":
+        message = f"without a ':' behind {name} the guest has no such device"
+        return number, begin, Effect(Severity.REFUSED, message, f"write vec{number}:")
+    if name == f"vec{number}":
+        return number, begin, FINE
+    meant = int(name[3:]) if re.fullmatch("vec[0-9]+", name) else number
+    severity = Severity.NOTE if meant == number else Severity.FALLBACK
+    return meant, begin, Effect(severity, f"the guest reads any base, and names it vec{number}", f"write vec{meant}:")
 
 
-def _pieces(body: str, offset: int) -> list[tuple[str, int]]:
+def _pieces(string: str, begin: int, first_column: int) -> list[tuple[str, int]]:
     """The pieces between commas, each with its column. A trailing comma leaves no piece."""
     pieces = []
-    column = offset + 1
-    for piece in body.split(","):
+    column = first_column
+    for piece in string[begin:].split(","):
         pieces.append((piece, column))
         column += len(piece) + 1
     if pieces[-1][0] == "":
@@ -195,101 +209,131 @@ def _pieces(body: str, offset: int) -> list[tuple[str, int]]:
     return pieces
 
 
-def _transport(pieces: list[tuple[str, int]]) -> tuple[type[Transport] | None, Effect]:
-    """The transport that was meant, and what the guest does with the value that names it."""
-    value = next((piece.partition("=")[2] for piece, _ in pieces if piece.startswith("transport=")), "")
-    if value in TRANSPORTS:
-        return TRANSPORTS[value], _FINE
-    for name, transport in TRANSPORTS.items():
-        if value.startswith(name):
-            return transport, Effect(
-                Severity.FALLBACK, f"compared by prefix: the guest opens {name}", f"write transport={name}"
-            )
-    known = f"the transports are {', '.join(TRANSPORTS)}"
-    near = _near(value.lower(), TRANSPORTS, 1)
-    instead = f"write transport={near[0]}" if near else known
-    message = f"there is no transport {value!r}: opening the device fails"
-    return TRANSPORTS[near[0]] if near else None, Effect(Severity.REFUSED, message, instead)
+def _overflows(pieces: list[tuple[str, int]]) -> bool:
+    """Whether a piece begins behind the last of the driver's slots; one without "=" leaves its slot to the next."""
+    slot = 0
+    for piece, _ in pieces:
+        if slot == MAX_TOKENS:
+            return True
+        slot += "=" in piece
+    return False
 
 
-def _read_tokens(
-    pieces: list[tuple[str, int]], transport: type[Transport] | None, transport_effect: Effect
-) -> tuple[list[Token], dict[str, Any]]:
-    """Judge every piece, and gather the values that were meant."""
-    options = transport.options() if transport else Transport.options()
-    seen: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    tokens = []
+class _Reader:
+    """Reads the pieces of a string as a guest does."""
 
-    def judge(piece: str) -> Effect:
-        key, equals, value = piece.partition("=")
+    def __init__(self, pieces: list[tuple[str, int]]) -> None:
+        self.found: dict[str, str] = {}  # the text of each option that the guest finds: the first one's
+        self.transport: type[Transport] | None  # the one that was meant
+        self.values: dict[str, Any] = {}  # the values of the transport's options
+        self.meant: dict[str, Any] = {}  # the same, and those of misspelt options
+        self.untold = False  # whether the meaning of anything cannot be told
+        self.tokens: list[Token] = []
+
+        tokens = [(piece.strip(), column) for piece, column in pieces]
+        owners = {}  # the place of the token that the guest finds for each option
+        for place, (token, _) in enumerate(tokens):
+            key, equals, value = token.partition("=")
+            if equals and (value or place < len(tokens) - 1) and key not in self.found:
+                self.found[key] = value
+                owners[key] = place
+        self.transport, self._transport_effect = _transport(self.found.get("transport", ""))
+        self._options = (self.transport or Transport).options()
+        self._judged = self._judge()
+        for place, (token, column) in enumerate(tokens):
+            is_found = owners.get(token.partition("=")[0]) == place
+            self.tokens.append(Token(token, column, self._effect(token, is_found)))
+
+    def _judge(self) -> dict[str, Judgement]:
+        """The transport's options; what a guest does with one that it cannot read may depend on the others."""
+        judged = {key: self._options[key].judge(text) for key, text in self.found.items() if key in self._options}
+        unread = {key for key, judgement in judged.items() if judgement.unread}
+        for key in unread:
+            if self.transport is not None:
+                failure = self.transport.unread(key, unread)
+                judged[key] = dataclasses.replace(self._options[key], failure=failure).judge(self.found[key])
+        for key, judgement in judged.items():
+            if judgement.value is None:
+                self.untold = True
+            else:
+                self.values[key] = self.meant[key] = judgement.value
+        return judged
+
+    def _effect(self, token: str, is_found: bool) -> Effect:
+        """What the guest does with a token; `is_found` tells whether it is the one that it takes for its option."""
+        key, equals, value = token.partition("=")
         if "=" in value:
+            self.untold = True
             message = "a second '=' in one value: the guest refuses the whole device"
             return Effect(Severity.REFUSED, message, "a value cannot hold '='")
-        if not piece:
+        if not token:
             return Effect(Severity.NOTE, "an empty token is passed over", "leave the second comma out")
-        if not equals or not value:
-            return Effect(
-                Severity.IGNORED, "a token without a value is as good as absent", f"write {key}=…, or leave it out"
-            )
-        if key in seen:
-            severity = Severity.NOTE if seen[key] == value else Severity.FALLBACK
-            return Effect(severity, f"given twice, and the first one, {key}={seen[key]}, wins", "leave one out")
-        seen[key] = value
+        if not equals or not (is_found or value):
+            message = "a token without a value is as good as absent"
+            return Effect(Severity.IGNORED, message, f"write {key}=…, or leave it out")
+        if not is_found:
+            first = self.found[key]
+            severity = Severity.NOTE if value == first else Severity.FALLBACK
+            return Effect(severity, f"given twice, and the first one, {key}={first}, wins", "leave one out")
         if key == "transport":
-            return transport_effect
-        if key not in options:
-            return unknown(key, value)
-        try:
-            values[key] = meant(options[key], value)
-        except ValueError as error:
-            failure = options[key].failure
-            return Effect(failure.severity, f"{error}: {failure.message}", f"{key} is {options[key].kind.expects}")
-        return read_by_guest(options[key], value, values[key])
+            return self._transport_effect
+        return self._judged[key].effect if key in self._judged else self._unknown(key, value)
 
-    def unknown(key: str, value: str) -> Effect:
-        if transport is None:
+    def _unknown(self, key: str, value: str) -> Effect:
+        """An option that the transport does not have: most likely misspelt, or another transport's."""
+        if self.transport is None:
             return Effect(Severity.IGNORED, "without a transport nothing reads this option")
-        near = _near(key.lower().replace("_", ""), options, 1) or _near(key, options, 1)
-        if not near:
-            return Effect(Severity.IGNORED, f"{transport.name} knows no such option: it is ignored", "leave it out")
-        if not any(piece.startswith(near[0] + "=") for piece, _ in pieces):
-            with contextlib.suppress(ValueError):  # the mended name will show what is wrong with the value
-                values[near[0]] = meant(options[near[0]], value)
-        return Effect(
-            Severity.IGNORED, f"{transport.name} knows no such option: it is ignored", f"write {near[0]}={value}"
-        )
-
-    for piece, column in pieces:
-        tokens.append(Token(piece, column, judge(piece)))
-    return tokens, values
+        message = f"{self.transport.name} knows no such option: it is ignored"
+        others = [name for name in TRANSPORTS if key in TRANSPORTS[name].options()]
+        if others:
+            return Effect(Severity.IGNORED, f"{message}, being one of {' and '.join(others)}", "leave it out")
+        near = _near(key.lower().replace("_", ""), self._options) or _near(key.lower(), self._options)
+        if near is None:
+            return Effect(Severity.IGNORED, message, "leave it out")
+        if near not in self.found:
+            self.meant[near] = self._options[near].judge(value).value
+            self.untold |= self.meant[near] is None
+        return Effect(Severity.IGNORED, message, f"write {near}={value}")
 
 
-def _whole(transport: type[Transport], values: dict[str, Any], tokens: list[Token]) -> Iterator[Effect]:
+def _transport(value: str) -> tuple[type[Transport] | None, Effect]:
+    """The transport that was meant, and what the guest does with the value that names it."""
+    if value in TRANSPORTS:
+        return TRANSPORTS[value], FINE
+    for name, transport in TRANSPORTS.items():
+        if value.startswith(name):
+            message = f"compared by prefix: the guest opens {name}"
+            return transport, Effect(Severity.FALLBACK, message, f"write transport={name}")
+    message = f"there is no transport {value!r}: opening the device fails: Invalid argument"
+    near = _near(value.lower(), TRANSPORTS)
+    if near is None:
+        return None, Effect(Severity.REFUSED, message, f"the transports are {', '.join(TRANSPORTS)}")
+    return TRANSPORTS[near], Effect(Severity.REFUSED, message, f"write transport={near}")
+
+
+def _near(word: str, known: Iterable[str]) -> str | None:
+    import difflib  # for mistakes alone
+
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
+
+
+def _together(transport: type[Transport], found: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[Effect]:
     """What concerns several options at once: those that are missing, and those that do not go together."""
-    refused = {token.text.partition("=")[0] for token in tokens}
-    complete = {key: field.default for key, field in transport.__dataclass_fields__.items()} | values
-    missing = [key for key, declared in transport.options().items() if declared.required and key not in values]
+    options = transport.options()
+    missing = [key for key, declared in options.items() if declared.required and key not in found]
     for key in missing:
-        if key not in refused:
-            failure = transport.options()[key].failure
-            message = f"{transport.name} needs {key}: {failure.message.removeprefix('the parse fails, ')}"
-            yield Effect(failure.severity, message, f"add {key}=, {transport.options()[key].doc}", (key,))
-    if missing:
+        effect = options[key].missing
+        instead = f"add {key}=, {options[key].doc}"
+        yield Effect(effect.severity, f"{transport.name} needs {key}: {effect.message}", instead, (key,))
+    complete = {key: values.get(key, declared.default) for key, declared in options.items()}
+    if dataclasses.MISSING in complete.values():
         return
     derived = transport.derived(complete)
     for key, value in derived.items():
-        if key not in values:
-            failure = transport.options()[key].failure
-            instead = f"add {key}={write(transport.options()[key], value)}"
-            yield Effect(
-                failure.severity, f"without {key} {failure.message.removeprefix('read as 0: ')}", instead, (key,)
-            )
-        elif values[key] != value:
-            yield Effect(
-                Severity.DROPS,
-                f"{key}={write(transport.options()[key], values[key])} does not fit the addresses",
-                "",
-                (key,),
-            )
+        token, effect = f"{key}={options[key].write(value)}", options[key].missing
+        if key not in found:
+            yield Effect(effect.severity, f"without {key} {effect.message}", f"add {token}", (key,))
+        elif key in values and values[key] != value:
+            message = f"{key}={found[key]} does not fit the addresses: {effect.message}"
+            yield Effect(effect.severity, message, f"write {token}", (key,))
     yield from transport.effects(complete | derived)

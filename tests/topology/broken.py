@@ -125,8 +125,8 @@ ENDPOINTS = {
     ),
     "a template": (
         "links:\n  - transport: tap\n    endpoints: [web:vec0, ▸host:tap%d]\n",
-        "keeps the interface",
-        "another",
+        "for which the kernel puts a number",
+        "without it",
     ),
     "two hosts": (
         "links:\n  - transport: raw\n    endpoints: [host:a, ▸host:b]\n",
@@ -204,7 +204,7 @@ VALUES = {
     "local": (gre(one="{local: ▸here}"), "local: 'here' is not an IPv4 or IPv6 address", ""),
     "local scoped": (
         gre(one='{local: ▸"fe80::1%eth0"}'),
-        "has a scope, which a vec string cannot carry",
+        "has a scope, which names an interface",
         "global scope",
     ),
     "cookie bits": (l2tp("cookie: ▸48"), "cookie: '48' is not one of 0, 32, 64", ""),
@@ -238,7 +238,7 @@ TOGETHER = {
     "local multicast": (gre(two="{local: ▸224.0.0.1}"), "is not the address of one machine", "own address"),
     "local link-local": (
         gre(one='{local: "fd00::1"}', two='{local: ▸"fe80::1"}'),
-        "is link-local and needs a scope",
+        "is link-local, and says nothing",
         "global scope",
     ),
     "a tunnel in itself": (

@@ -78,7 +78,7 @@ def parse_endpoint(text: str) -> tuple[str | None, str]:
         raise ValueError(f"{text!r} names no endpoint: write guest:vecN or host:ifname")
     if node == HOST:
         IfName().parse(ifname)
-        if ifname in RESERVED_IFNAMES or "%" in ifname:
+        if ifname in RESERVED_IFNAMES:
             raise ValueError(f"the kernel keeps the interface name {ifname!r} for itself: choose another one")
         return None, ifname
     Name().parse(node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.errors import Problem, VecStringError
@@ -20,7 +20,8 @@ UDP_HEADER = 8
 
 DEFAULT_DEPTH = 64
 DEFAULT_MTU = 1500
-MIN_MTU, MAX_MTU = 576, 65521  # what a guest takes; outside it stays at 1500 (measured on 6.1)
+MIN_MTU = 576  # what a guest takes (measured on 6.1)
+MAX_MTU = 65521  # drivers/net/tun.c: what a tap takes; a guest itself takes 13 bytes more
 MAX_DEPTH = 1024  # UIO_MAXIOV: the host kernel moves no more in one call
 
 
@@ -41,7 +42,17 @@ class Transport:
     instead_of_guests: ClassVar[str] = ""  # what to write where two guests cannot be joined
     topology_gro: ClassVar[bool] = False  # whether a topology's link has gro on unless told otherwise
 
-    depth: int = option(Integer(1, MAX_DEPTH), Reading.DECIMAL, "packets per system call", default=DEFAULT_DEPTH)
+    depth: int = option(
+        Integer(1, MAX_DEPTH),
+        Reading.DECIMAL,
+        "packets per system call",
+        outside=Effect(
+            Severity.DROPS,
+            f"the guest takes it: with 0 no packet moves, more than {MAX_DEPTH} never move at once, and a queue too "
+            "large for its memory panics it",
+        ),
+        default=DEFAULT_DEPTH,
+    )
     mac: str | None = option(
         Mac(),
         Reading.TEXT,
@@ -55,6 +66,7 @@ class Transport:
         Reading.DECIMAL,
         "the largest packet inside an Ethernet frame, in bytes",
         Effect(Severity.FALLBACK, f"the guest stays at {DEFAULT_MTU}"),
+        outside=Effect(Severity.FALLBACK, f"below {MIN_MTU} and from 65535 on the guest stays at {DEFAULT_MTU}"),
         default=DEFAULT_MTU,
     )
     headroom: int | None = option(
@@ -106,6 +118,11 @@ class Transport:
         """What a guest does where options do not go together. `values` holds every option, by token."""
         return iter(())
 
+    @classmethod
+    def unread(cls, key: str, others: Collection[str]) -> Effect:
+        """What a guest does that can make nothing of an option's value, nor of those of `others`."""
+        return cls.options()[key].failure
+
     @property
     def header_size(self) -> int:
         """Bytes before the Ethernet frame on the descriptor or in the outer packet's payload."""
@@ -146,5 +163,7 @@ class Transport:
 
 
 def other_mac(mac: str | None) -> str | None:
-    """The address of a wire's other end: `mac` with its lowest bit flipped."""
-    return mac and f"{mac[:-2]}{int(mac[-2:], 16) ^ 1:02x}"
+    """The address of a wire's other end: `mac` with its lowest bit flipped, where that is an address."""
+    if mac in (None, "00:00:00:00:00:01"):
+        return mac
+    return f"{mac[:-2]}{int(mac[-2:], 16) ^ 1:02x}"

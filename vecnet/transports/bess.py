@@ -31,7 +31,13 @@ class Bess(Transport):
         "the switch's socket",
         Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
     )
-    src: str | None = option(UnixPath(), Reading.TEXT, "the path that the guest's socket is bound to", default=None)
+    src: str | None = option(
+        UnixPath(),
+        Reading.TEXT,
+        "the path that the guest's socket is bound to",
+        Effect(Severity.IGNORED, "the guest's socket is bound to no path"),
+        default=None,
+    )
 
     @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:

@@ -27,7 +27,10 @@ class Fd(Transport):
     host_keys = TAP_KEYS
 
     fd: int = option(
-        _FD, Reading.SIGNED32, "the descriptor's number", Effect(Severity.REFUSED, "opening the device fails")
+        _FD,
+        Reading.DECIMAL,
+        "the descriptor's number",
+        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
     )
 
     @classmethod

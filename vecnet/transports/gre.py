@@ -6,7 +6,7 @@ Source: RFC 2784, RFC 2890 (key, sequence); HOWTO, "GRE socket transport".
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.kinds import Choice, Flag, Integer
@@ -16,9 +16,10 @@ from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Tr
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
 
 _KEY = Integer(0, 0xFFFFFFFF)
-_KEY_FAILS = Effect(
+_KEYLESS = Effect(
     Severity.DROPS, "the parse fails and both keys are dropped in silence: every packet of the peer is refused"
 )
+_PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class Gre(Transport):
     src: str = outer.src_option()
     dst: str = outer.dst_option()
     v6: bool = outer.v6_option()
-    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", _KEY_FAILS, default=None)
-    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", _KEY_FAILS, default=None)
+    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", _KEYLESS, default=None)
+    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", _PANICS, default=None)
     sequence: bool = option(Flag(), Reading.SIGNED32, "send sequence numbers", default=False)
     pin_sequence: bool = option(Flag(), Reading.SIGNED32, "send 0 in every sequence number", default=False)
 
@@ -47,9 +48,7 @@ class Gre(Transport):
     @classmethod
     def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
         yield from outer.family_effects(values)
-        yield from outer.pair_effects(
-            values, "rx_key", "tx_key", Severity.PANIC, "opening the device fails and the guest kernel panics"
-        )
+        yield from outer.pair_effects(values, "rx_key", "tx_key")
         if values["pin_sequence"] and not values["sequence"]:
             yield Effect(
                 Severity.IGNORED,
@@ -57,6 +56,11 @@ class Gre(Transport):
                 "give sequence=1 too, or leave it out",
                 ("pin_sequence",),
             )
+
+    @classmethod
+    def unread(cls, key: str, others: Collection[str]) -> Effect:
+        """Without an rx_key that it can read, the driver does not look at tx_key."""
+        return _KEYLESS if key == "tx_key" and "rx_key" in others else super().unread(key, others)
 
     @property
     def header_size(self) -> int:

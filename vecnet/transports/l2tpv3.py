@@ -18,7 +18,10 @@ from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
 _COOKIE = Integer(0, 2**64 - 1)
 _PORT = Integer(1, 65535)
-_PANICS = Effect(Severity.PANIC, "the parse fails, opening the device fails, and the guest kernel panics")
+_PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
+_LACKING = Effect(Severity.PANIC, outer.PANICS)
+_CONTROL = Effect(Severity.DROPS, "the guest takes it; a kernel's or router's end takes 0 for the control channel")
+_LOOPBACK = Effect(Severity.REFUSED, "opening the device fails, or over UDP takes the loopback address")
 _GARBAGE = Effect(Severity.DROPS, "the parse fails and leaves garbage for a cookie: packets are refused")
 
 _END = {
@@ -27,6 +30,15 @@ _END = {
     "session": Key(_SESSION, "the session that this end receives"),
     "cookie": Key(_COOKIE, "the cookie that this end receives"),
 }
+
+
+def _port_option(doc: str) -> Any:
+    outside = Effect(Severity.DROPS, "the guest takes the rest of its division by 65536, and for 0 a port by chance")
+    return option(_PORT, Reading.DECIMAL, doc, outer.CANNOT_OPEN, outside=outside, default=None)
+
+
+def _session_option(doc: str) -> Any:
+    return option(_SESSION, Reading.SIGNED32, doc, _PANICS, missing=_LACKING, outside=_CONTROL)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,20 +53,20 @@ class L2tpv3(Transport):
     }
     guest_keys = host_keys = _END
 
-    src: str = outer.src_option()
-    dst: str = outer.dst_option()
+    src: str = outer.src_option(_LOOPBACK)
+    dst: str = outer.dst_option(_LOOPBACK)
     v6: bool = outer.v6_option()
     udp: bool = option(
         Flag(),
         Reading.TWICE,
         "over UDP; otherwise straight on IP",
-        Effect(Severity.DROPS, "read as 0: the tunnel runs straight on IP"),
+        Effect(Severity.REFUSED, "read as 0: straight on IP, where a port makes opening the device fail"),
         default=False,
     )
-    srcport: int | None = option(_PORT, Reading.DECIMAL, "the local UDP port", outer.CANNOT_OPEN, default=None)
-    dstport: int | None = option(_PORT, Reading.DECIMAL, "the remote UDP port", outer.CANNOT_OPEN, default=None)
-    rx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end receives", _PANICS)
-    tx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end sends", _PANICS)
+    srcport: int | None = _port_option("the local UDP port")
+    dstport: int | None = _port_option("the remote UDP port")
+    rx_session: int = _session_option("the session that this end receives")
+    tx_session: int = _session_option("the session that this end sends")
     rx_cookie: int | None = option(
         _COOKIE, Reading.UNSIGNED64, "the cookie that this end receives", _GARBAGE, default=None
     )
@@ -72,19 +84,8 @@ class L2tpv3(Transport):
     @classmethod
     def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
         yield from outer.family_effects(values)
-        yield from outer.pair_effects(values, "rx_cookie", "tx_cookie", Severity.DROPS, "the two ends cannot agree")
-        for port in ("srcport", "dstport"):
-            if values["udp"] and values[port] is None:
-                yield Effect(
-                    Severity.REFUSED, f"udp=1 without {port}: the device cannot be opened", f"give {port} too", ("udp",)
-                )
-            if not values["udp"] and values[port] is not None:
-                yield Effect(
-                    Severity.DROPS,
-                    f"{port} without udp=1: the tunnel runs straight on IP, without ports",
-                    f"give udp=1 too, or leave {port} out",
-                    (port,),
-                )
+        yield from outer.pair_effects(values, "rx_cookie", "tx_cookie")
+        yield from _port_effects(values)
         if values["pin_counter"] and not values["counter"]:
             yield Effect(
                 Severity.IGNORED,
@@ -220,6 +221,20 @@ class L2tpv3(Transport):
             tunnel = _tunnel(link, end)
             claims.append(Claim("l2tp tunnel", (tunnel,), f"the L2TP tunnel {tunnel}", "tunnel"))
         return tuple(claims)
+
+
+def _port_effects(values: Mapping[str, Any]) -> Iterator[Effect]:
+    """Ports and udp=1 need each other."""
+    ports = [port for port in ("srcport", "dstport") if values[port] is not None]
+    if not values["udp"] and ports:
+        message = f"{' and '.join(ports)} without udp=1: opening the device fails: Invalid argument"
+        yield Effect(Severity.REFUSED, message, f"give udp=1 too, or leave {' and '.join(ports)} out", tuple(ports))
+    if values["udp"] and values["srcport"] is None:
+        message = "udp=1 without srcport: the guest takes a port by chance, which no peer can know"
+        yield Effect(Severity.DROPS, message, "give srcport too", ("udp",))
+    if values["udp"] and values["dstport"] is None:
+        message = "udp=1 without dstport: no packet can be sent"
+        yield Effect(Severity.DROPS, message, "give dstport too", ("udp",))
 
 
 def _port(link: Link, end: int) -> int:

@@ -14,15 +14,17 @@ from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.link import Key, Link, Mistake
 
 LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
-CANNOT_OPEN = Effect(Severity.REFUSED, "opening the device fails")
+CANNOT_OPEN = Effect(Severity.REFUSED, "opening the device fails: Invalid argument")
+PANICS = "opening the device fails and the guest kernel panics"
+_LOOKS_FOR_V4 = "the guest looks for IPv4 addresses, and opening the device fails: Invalid argument"
 
 
-def src_option() -> Any:
-    return option(Host(), Reading.TEXT, "the local outer address", CANNOT_OPEN)
+def src_option(missing: Effect = CANNOT_OPEN) -> Any:
+    return option(Host(), Reading.TEXT, "the local outer address", CANNOT_OPEN, missing=missing)
 
 
-def dst_option() -> Any:
-    return option(Host(), Reading.TEXT, "the remote outer address", CANNOT_OPEN)
+def dst_option(missing: Effect = CANNOT_OPEN) -> Any:
+    return option(Host(), Reading.TEXT, "the remote outer address", CANNOT_OPEN, missing=missing)
 
 
 def v6_option() -> Any:
@@ -30,7 +32,8 @@ def v6_option() -> Any:
         Flag(),
         Reading.TWICE,
         "IPv6 outside; follows from the addresses unless they are names",
-        Effect(Severity.DROPS, "read as 0: an IPv4 header is expected before every packet"),
+        Effect(Severity.REFUSED, f"read as 0: {_LOOKS_FOR_V4}"),
+        missing=Effect(Severity.REFUSED, _LOOKS_FOR_V4),
         default=False,
     )
 
@@ -45,21 +48,21 @@ def family_effects(values: Mapping[str, Any]) -> Iterator[Effect]:
     """Both addresses and `v6` speak of one family."""
     src, dst = is_v6(values["src"]), is_v6(values["dst"])
     if src is not None and dst is not None and src != dst:
-        message = (
-            f"src {values['src']} and dst {values['dst']} are of different families, so the device cannot be opened"
-        )
+        message = f"src {values['src']} and dst {values['dst']} are of different families, so opening the device fails"
         yield Effect(Severity.REFUSED, message, "give two IPv4 or two IPv6 addresses", ("src", "dst"))
     elif values["v6"] and False in (src, dst):
         address = values["src"] if src is False else values["dst"]
-        message = f"v6=1 with the IPv4 address {address}: the device cannot be opened"
+        message = f"v6=1 with the IPv4 address {address}: opening the device fails"
         yield Effect(Severity.REFUSED, message, "leave v6 out, or give IPv6 addresses", ("v6",))
 
 
-def pair_effects(values: Mapping[str, Any], first: str, second: str, severity: Severity, why: str) -> Iterator[Effect]:
-    """Two options that need each other."""
-    if (values[first] is None) != (values[second] is None):
-        has, lacks = (first, second) if values[second] is None else (second, first)
-        yield Effect(severity, f"{has} without {lacks}: {why}", f"give {lacks} too, or leave both out", (has,))
+def pair_effects(values: Mapping[str, Any], rx: str, tx: str) -> Iterator[Effect]:
+    """Two options that need each other: the driver looks for `tx` only once it has found `rx`."""
+    if values[rx] is not None and values[tx] is None:
+        yield Effect(Severity.PANIC, f"{rx} without {tx}: {PANICS}", f"give {tx} too, or leave both out", (rx,))
+    elif values[rx] is None and values[tx] is not None:
+        message = f"{tx} without {rx}: the guest sends none and expects none"
+        yield Effect(Severity.DROPS, message, f"give {rx} too, or leave both out", (tx,))
 
 
 def mistakes(link: Link) -> Iterator[Mistake]:
@@ -72,7 +75,7 @@ def mistakes(link: Link) -> Iterator[Mistake]:
         if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
             yield Mistake(f"{address} is not the address of one machine", "give this end's own address", "local", end)
         elif address.version == 6 and address.is_link_local:
-            message = f"{address} is link-local and needs a scope, which a vec string cannot carry"
+            message = f"{address} is link-local, and says nothing without the interface"
             yield Mistake(message, "use an address of global scope", "local", end)
     for end in (0, 1):
         for inner in link.ends[end].given.get("ip", ()):

@@ -33,6 +33,7 @@ class Raw(Transport):
         Reading.TEXT,
         "the interface",
         Effect(Severity.REFUSED, "opening the device fails: Network is unreachable"),
+        missing=Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
     )
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
     bpffile: str | None = option(

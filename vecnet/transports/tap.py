@@ -37,6 +37,7 @@ class Tap(Transport):
         Reading.TEXT,
         "the tap interface",
         Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
+        missing=Effect(Severity.FALLBACK, "the guest makes a tap with a random name, or refuses where it may not"),
     )
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
 

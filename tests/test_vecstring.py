@@ -1,0 +1,122 @@
+"""The vec string's laws over generated devices, and explanations of any text whatever."""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import vecnet
+from tests.devices import DEVICES, OPTIONS, transports
+from vecnet.errors import VecStringError
+from vecnet.options import Severity
+from vecnet.transports import TRANSPORTS, Transport
+from vecnet.vecstring import MAX_TOKENS, explain, parse
+
+laws = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+UNITS = st.integers(0, 9999)
+
+
+def test_the_strategies_know_every_option() -> None:
+    assert set(OPTIONS) == {TRANSPORTS[name] for name in TRANSPORTS}
+
+
+@pytest.mark.parametrize("kind", OPTIONS, ids=lambda kind: kind.name)
+def test_the_laws_of_the_string(kind: type[Transport]) -> None:
+    seen: set[str] = set()  # options that some example gave another value than the default
+
+    @laws
+    @given(UNITS, transports(kind))
+    def law(unit: int, transport: Transport) -> None:
+        device = vecnet.VecDevice(unit, transport)
+        text = str(device)
+        assert parse(text) == device
+        assert str(parse(text)) == text
+        assert text.count(",") < MAX_TOKENS
+        explanation = explain(text)
+        assert explanation.severity <= Severity.NOTE, explanation
+        assert explanation.mended == text
+        assert all(token.effect.severity is Severity.OK for token in explanation.tokens)
+        assert device.mirror().mirror() == device
+        assert device.mirror().overhead == device.overhead
+        for token in text.partition(":")[2].split(","):
+            name, _, value = token.partition("=")
+            seen.add(name)
+            if name in ("rx_key", "tx_key", "rx_session", "tx_session"):
+                assert -(2**31) <= int(value) < 2**31
+            if isinstance(getattr(transport, name, None), bool):
+                assert value in "01"
+
+    law()
+    assert seen == {"transport", *kind.options()}
+
+
+@laws
+@given(st.text())
+@example("vec0:")
+@example(":")
+@example('"')
+@example("vec0:\ud800=\udcff,ifname=\udcff,transport=tap")
+@example("vec0:transport=fd,fd=" + "9" * 5000)
+@example("vec" + "7" * 5000 + ":transport=fd,fd=1")
+@example("vec0:transport=gre,src=" + "1" * 5000 + ",dst=" + "." * 300)
+def test_any_text_has_an_explanation(text: str) -> None:
+    check_explanation(text)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A device's string after a few cuts, insertions and repetitions."""
+    text = str(draw(DEVICES))
+    for _ in range(draw(st.integers(1, 4))):
+        begin = draw(st.integers(0, len(text)))
+        end = draw(st.integers(begin, min(len(text), begin + 12)))
+        put = draw(
+            st.sampled_from([*",=:-+\"' 0x%", "", "0x", ",,", "\t", "transport=", "vec1:", "v6=1", "udp=0x1", "é", "à"])
+            | st.sampled_from(sorted({key for kind in OPTIONS for key in kind.options()}))
+            | st.text(string.printable, max_size=3)
+            | st.just(text[begin:end] * 2)
+        )
+        text = text[:begin] + put + text[end:]
+    return text
+
+
+@settings(laws, max_examples=3000)
+@given(damaged())
+def test_a_damaged_string_has_an_explanation(text: str) -> None:
+    check_explanation(text)
+
+
+def check_explanation(text: str) -> None:
+    """What holds for the explanation of any text."""
+    explanation = explain(text)
+    assert explanation.text == text
+    for token in explanation.tokens:
+        assert text[token.column - 1 :].lstrip().startswith(token.text)
+    for effect in (*(token.effect for token in explanation.tokens), *explanation.effects):
+        assert effect.message or effect.severity is Severity.OK
+    if explanation.mended is not None:
+        again = explain(explanation.mended)
+        assert again.severity <= Severity.NOTE
+        assert again.mended == explanation.mended
+        assert again.device == explanation.device
+    if explanation.as_meant:
+        assert parse(text) == explanation.device
+    else:
+        with pytest.raises(VecStringError) as caught:
+            parse(text)
+        assert caught.value.problems
+        assert caught.value.exit_code == 2
+
+
+@laws
+@given(DEVICES)
+def test_a_device_is_a_value(device: vecnet.VecDevice) -> None:
+    again = dataclasses.replace(device)
+    assert again == device
+    assert hash(again) == hash(device)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        device.unit = 1  # type: ignore[misc]
