@@ -40,7 +40,7 @@ class Effect:
     severity: Severity
     message: str
     instead: str = ""
-    tokens: tuple[str, ...] = ()  # the options that it is about
+    options: tuple[str, ...] = ()  # those that it follows from, where they are several
 
 
 FINE = Effect(Severity.OK, "")

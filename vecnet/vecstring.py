@@ -145,7 +145,9 @@ def explain(text: str) -> Explanation:
         effects.append(Effect(Severity.REFUSED, message, f"add transport= with one of {', '.join(TRANSPORTS)}"))
     device = None
     if reader.transport is not None:
-        effects += _together(reader.transport, reader.found, reader.values)
+        if reader.is_opened:
+            together = _together(reader.transport, reader.found, reader.values)
+            effects += (effect for effect in together if reader.untold.isdisjoint(effect.options))
         if not reader.untold:
             with contextlib.suppress(VecStringError, TypeError):  # the effects say what is wrong
                 device = VecDevice(unit, reader.transport(**reader.meant))
@@ -227,7 +229,7 @@ class _Reader:
         self.transport: type[Transport] | None  # the one that was meant
         self.values: dict[str, Any] = {}  # the values of the transport's options
         self.meant: dict[str, Any] = {}  # the same, and those of misspelt options
-        self.untold = False  # whether the meaning of anything cannot be told
+        self.untold: set[str] = set()  # the keys of tokens of which nobody can tell what was meant
         self.tokens: list[Token] = []
 
         tokens = [(piece.strip(), column) for piece, column in pieces]
@@ -238,6 +240,7 @@ class _Reader:
                 self.found[key] = value
                 owners[key] = place
         self.transport, self._transport_effect = _transport(self.found.get("transport", ""))
+        self.is_opened = self._transport_effect.severity < Severity.REFUSED
         self._options = (self.transport or Transport).options()
         self._judged = self._judge()
         for place, (token, column) in enumerate(tokens):
@@ -254,7 +257,7 @@ class _Reader:
                 judged[key] = dataclasses.replace(self._options[key], failure=failure).judge(self.found[key])
         for key, judgement in judged.items():
             if judgement.value is None:
-                self.untold = True
+                self.untold.add(key)
             else:
                 self.values[key] = self.meant[key] = judgement.value
         return judged
@@ -263,7 +266,7 @@ class _Reader:
         """What the guest does with a token; `is_found` tells whether it is the one that it takes for its option."""
         key, equals, value = token.partition("=")
         if "=" in value:
-            self.untold = True
+            self.untold.add(key)
             message = "a second '=' in one value: the guest refuses the whole device"
             return Effect(Severity.REFUSED, message, "a value cannot hold '='")
         if not token:
@@ -292,7 +295,8 @@ class _Reader:
             return Effect(Severity.IGNORED, message, "leave it out")
         if near not in self.found:
             self.meant[near] = self._options[near].judge(value).value
-            self.untold |= self.meant[near] is None
+            if self.meant[near] is None:
+                self.untold.add(key)
         return Effect(Severity.IGNORED, message, f"write {near}={value}")
 
 
@@ -324,7 +328,7 @@ def _together(transport: type[Transport], found: Mapping[str, str], values: Mapp
     for key in missing:
         effect = options[key].missing
         instead = f"add {key}=, {options[key].doc}"
-        yield Effect(effect.severity, f"{transport.name} needs {key}: {effect.message}", instead, (key,))
+        yield Effect(effect.severity, f"{transport.name} needs {key}: {effect.message}", instead)
     complete = {key: values.get(key, declared.default) for key, declared in options.items()}
     if dataclasses.MISSING in complete.values():
         return
@@ -332,8 +336,8 @@ def _together(transport: type[Transport], found: Mapping[str, str], values: Mapp
     for key, value in derived.items():
         token, effect = f"{key}={options[key].write(value)}", options[key].missing
         if key not in found:
-            yield Effect(effect.severity, f"without {key} {effect.message}", f"add {token}", (key,))
+            yield Effect(effect.severity, f"without {key} {effect.message}", f"add {token}")
         elif key in values and values[key] != value:
             message = f"{key}={found[key]} does not fit the addresses: {effect.message}"
-            yield Effect(effect.severity, message, f"write {token}", (key,))
+            yield Effect(effect.severity, message, f"write {token}")
     yield from transport.effects(complete | derived)

@@ -54,7 +54,7 @@ class Gre(Transport):
                 Severity.IGNORED,
                 "pin_sequence without sequence has no effect",
                 "give sequence=1 too, or leave it out",
-                ("pin_sequence",),
+                ("sequence", "pin_sequence"),
             )
 
     @classmethod

@@ -91,7 +91,7 @@ class L2tpv3(Transport):
                 Severity.IGNORED,
                 "pin_counter without counter has no effect",
                 "give counter=1 too, or leave it out",
-                ("pin_counter",),
+                ("counter", "pin_counter"),
             )
         cookies = [name for name in ("rx_cookie", "tx_cookie") if values[name] is not None]
         if values["cookie64"] and not cookies:
@@ -99,7 +99,7 @@ class L2tpv3(Transport):
                 Severity.IGNORED,
                 "cookie64 without cookies has no effect",
                 "give rx_cookie and tx_cookie, or leave it out",
-                ("cookie64",),
+                ("cookie64", "rx_cookie", "tx_cookie"),
             )
         for name in cookies:
             if values[name] > 0xFFFFFFFF and not values["cookie64"]:
@@ -107,7 +107,7 @@ class L2tpv3(Transport):
                     Severity.DROPS,
                     f"{name} {values[name]:#x} has more than 32 bits, and only 32 are sent and compared",
                     "give cookie64=1 too, or a smaller cookie",
-                    (name,),
+                    ("cookie64", name),
                 )
 
     @property
@@ -228,13 +228,13 @@ def _port_effects(values: Mapping[str, Any]) -> Iterator[Effect]:
     ports = [port for port in ("srcport", "dstport") if values[port] is not None]
     if not values["udp"] and ports:
         message = f"{' and '.join(ports)} without udp=1: opening the device fails: Invalid argument"
-        yield Effect(Severity.REFUSED, message, f"give udp=1 too, or leave {' and '.join(ports)} out", tuple(ports))
+        yield Effect(Severity.REFUSED, message, f"give udp=1 too, or leave {' and '.join(ports)} out", ("udp", *ports))
     if values["udp"] and values["srcport"] is None:
         message = "udp=1 without srcport: the guest takes a port by chance, which no peer can know"
-        yield Effect(Severity.DROPS, message, "give srcport too", ("udp",))
+        yield Effect(Severity.DROPS, message, "give srcport too", ("udp", "srcport"))
     if values["udp"] and values["dstport"] is None:
         message = "udp=1 without dstport: no packet can be sent"
-        yield Effect(Severity.DROPS, message, "give dstport too", ("udp",))
+        yield Effect(Severity.DROPS, message, "give dstport too", ("udp", "dstport"))
 
 
 def _port(link: Link, end: int) -> int:

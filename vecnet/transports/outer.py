@@ -53,16 +53,16 @@ def family_effects(values: Mapping[str, Any]) -> Iterator[Effect]:
     elif values["v6"] and False in (src, dst):
         address = values["src"] if src is False else values["dst"]
         message = f"v6=1 with the IPv4 address {address}: opening the device fails"
-        yield Effect(Severity.REFUSED, message, "leave v6 out, or give IPv6 addresses", ("v6",))
+        yield Effect(Severity.REFUSED, message, "leave v6 out, or give IPv6 addresses", ("v6", "src", "dst"))
 
 
 def pair_effects(values: Mapping[str, Any], rx: str, tx: str) -> Iterator[Effect]:
     """Two options that need each other: the driver looks for `tx` only once it has found `rx`."""
     if values[rx] is not None and values[tx] is None:
-        yield Effect(Severity.PANIC, f"{rx} without {tx}: {PANICS}", f"give {tx} too, or leave both out", (rx,))
+        yield Effect(Severity.PANIC, f"{rx} without {tx}: {PANICS}", f"give {tx} too, or leave both out", (rx, tx))
     elif values[rx] is None and values[tx] is not None:
         message = f"{tx} without {rx}: the guest sends none and expects none"
-        yield Effect(Severity.DROPS, message, f"give {rx} too, or leave both out", (tx,))
+        yield Effect(Severity.DROPS, message, f"give {rx} too, or leave both out", (rx, tx))
 
 
 def mistakes(link: Link) -> Iterator[Mistake]:

@@ -21,6 +21,12 @@ TAP_KEYS = {
 }
 
 
+def ifname_option(missing: Effect | None = None) -> Any:
+    """The tap's name, which tap and hybrid both need."""
+    failure = Effect(Severity.REFUSED, "opening the device fails: Invalid argument")
+    return option(IfName(), Reading.TEXT, "the tap interface", failure, missing=missing)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tap(Transport):
     """A tap interface of the host. Privilege: its owner, or CAP_NET_ADMIN."""
@@ -32,12 +38,8 @@ class Tap(Transport):
     instead_of_guests = "use two links, each with its own host end, and the same bridge at both of these"
     topology_gro = True
 
-    ifname: str = option(
-        IfName(),
-        Reading.TEXT,
-        "the tap interface",
-        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-        missing=Effect(Severity.FALLBACK, "the guest makes a tap with a random name, or refuses where it may not"),
+    ifname: str = ifname_option(
+        missing=Effect(Severity.FALLBACK, "the guest makes a tap with a random name, or refuses where it may not")
     )
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
 

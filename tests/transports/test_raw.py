@@ -1,0 +1,81 @@
+"""raw: packet sockets on an interface, with a virtio-net header and filters of classic BPF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.transports.tables import (
+    COMMON_SAME,
+    COMMON_WRONG,
+    FALLBACK,
+    IGNORED,
+    REFUSED,
+    Misread,
+    Wrong,
+    check_mirror,
+    check_misread,
+    check_same,
+    check_wrong,
+)
+from vecnet import Raw
+from vecnet.options import Severity
+
+SAME: dict[str, dict[str, Any]] = {
+    "ifname=p-veth0,ifup=/bin/true": {"ifname": "p-veth0", "ifup": "/bin/true"},
+    "ifname=p-veth0,bpffile=/etc/uml/filter.bpf": {"ifname": "p-veth0", "bpffile": "/etc/uml/filter.bpf"},
+    "ifname=p-veth0,bpfflash=1": {"ifname": "p-veth0", "bpfflash": True},
+    "ifname=p-veth0,ifup=up,bpffile=f,bpfflash=1,depth=128,gro=1": {
+        "ifname": "p-veth0",
+        "ifup": "up",
+        "bpffile": "f",
+        "bpfflash": "yes",
+        "depth": 128,
+        "gro": True,
+    },
+}
+SAME |= {f"ifname=p-veth0{text}": {"ifname": "p-veth0", **options} for text, options in COMMON_SAME.items()}
+
+MISREAD: Misread = [
+    ("", REFUSED, "raw needs ifname: opening the device fails: Invalid argument; add ifname=", None),
+    ("ifname=sixteen-bytes-xy", FALLBACK, "the guest takes it for sixteen-bytes-x", "ifname=sixteen-bytes-x"),
+    ("ifname=a:b", REFUSED, "without '/' and ':'; opening the device fails: Network is unreachable", None),
+    ("ifname=v0,bpfflash=0x1", FALLBACK, "falls back to its default; write 1", "ifname=v0,bpfflash=1"),
+    ("ifname=v0,bpf_flash=1", IGNORED, "no such option: it is ignored", "ifname=v0,bpfflash=1"),
+    ("ifname=v0,bpf=f", IGNORED, "write bpffile=f", "ifname=v0,bpffile=f"),
+    ("ifname=v0,rx_key=1", IGNORED, "it is ignored, being one of gre; leave it out", "ifname=v0"),
+    ("ifname=v0,src=a", IGNORED, "being one of bess and gre and l2tpv3", "ifname=v0"),
+]
+WRONG: Wrong = [
+    *(({"ifname": "v0", **options}, message) for options, message in COMMON_WRONG),
+    ({"ifname": "v" * 16}, "has 16 bytes, and an interface name has at most 15: shorten it"),
+    ({"ifname": "v0", "bpffile": "/a,b"}, "bpffile: '/a,b' holds a ',', which a vec string cannot carry"),
+    ({"ifname": "v0", "bpffile": ""}, "bpffile: the value is empty"),
+    ({"ifname": "v0", "bpfflash": 3}, "bpfflash: '3' is not on or off"),
+]
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_the_string_and_the_object(text: str) -> None:
+    check_same(f"vec0:transport=raw,{text}", Raw(**SAME[text]))
+
+
+@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
+def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
+    check_misread("vec0:transport=raw,", *case)
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_what_is_refused(options: dict[str, Any], message: str) -> None:
+    check_wrong(Raw, options, message)
+
+
+def test_the_other_end_has_the_same_interface() -> None:
+    text = "vec0:transport=raw,ifname=v0,bpffile=f,bpfflash=1,mac=02:00:00:00:00:ff"
+    check_mirror(text, text.replace(":ff", ":fe"))
+
+
+def test_nothing_is_around_the_packet() -> None:
+    assert Raw(ifname="v0").overhead == 0
+    assert Raw(ifname="v0").header_size == 10  # struct virtio_net_hdr
