@@ -12,6 +12,8 @@ from vecnet.errors import EXIT_FAILED
 if TYPE_CHECKING:
     from vecnet.host.health import Report
 
+_WIDE = 1000  # columns, so that nothing is cut short; the table takes what it needs
+
 
 @click.command("status")
 @click.argument("name", required=False)
@@ -41,12 +43,11 @@ def _print_table(report: list[Report]) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    numbers = ("mtu", "rx", "tx", "drops")
+    numbers = ("mtu", "rx", "tx", "errors", "drops")
     for title in ("topology", "link", "interface", "kind", *numbers, "state"):
         table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True)
     for entry in report:
         state = "healthy" if entry.healthy else f"[red]{entry.why}[/red]"
-        counters = map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.drops))
+        counters = map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops))
         table.add_row(entry.topology, entry.link, entry.ifname, entry.kind, *counters, state)
-    console = Console()
-    console.print(table, width=max(console.width, 200), soft_wrap=True)
+    Console(width=_WIDE).print(table)
