@@ -13,7 +13,6 @@ from tests.host.network import host_state, ip, names, topology
 from tests.host.test_failures import Striker, every_strike, in_child, striker_runs
 from tests.need import need
 from vecnet import host
-from vecnet.errors import HostError
 
 pytestmark = pytest.mark.kernel
 
@@ -158,33 +157,3 @@ def test_a_kill_at_each_message_is_healed(monkeypatch: pytest.MonkeyPatch) -> No
         return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
     assert every_strike(strike) > 30
-
-
-def refused(text: str, sentence: str) -> None:
-    before = host_state()
-    with pytest.raises(HostError, match=sentence):
-        host.up(topology(text))
-    assert host_state() == before
-
-
-def test_the_kernels_rules_are_checked_before_it_is_touched() -> None:
-    ip("link", "add", "under", "type", "dummy")
-    ip("link", "set", "under", "up")
-    ip("addr", "add", "192.0.2.1/24", "dev", "under")
-    gre = "links: [{transport: gre, endpoints: {a:vec0: {local: 192.0.2.2}, host:g0: {local: %s}}}]"
-    far = "links: [{transport: gre, endpoints: {a:vec0: {local: 203.0.113.9}, host:g0: {local: 192.0.2.1}}}]"
-    udp = (
-        "links: [{transport: l2tpv3, endpoints: {a:vec0: {local: 192.0.2.2}, "
-        "host:l0: {local: 192.0.2.1, port: 5000, session: 7}}}]"
-    )
-    refused(gre % "192.0.2.77", r"the address 192\.0\.2\.77 is on no interface of this host")
-    refused(far, r"no route leads to 203\.0\.113\.9")
-    ip("link", "add", "theirs", "type", "gretap", "local", "192.0.2.1", "remote", "192.0.2.2")
-    refused(gre % "192.0.2.1", r"g0: theirs is a GRE device from 192\.0\.2\.1 to 192\.0\.2\.2 with no key already")
-    tunnel = "ip l2tp add tunnel tunnel_id 3 peer_tunnel_id 4 encap %s local 192.0.2.1 remote 192.0.2.2 %s"
-    subprocess.run((tunnel % ("udp", "udp_sport 5000 udp_dport 5001")).split(), check=True)
-    refused(udp, r"another socket has the UDP port 5000 on 192\.0\.2\.1")
-    ip("l2tp", "del", "tunnel", "tunnel_id", "3")
-    subprocess.run((tunnel % ("ip", "")).replace("tunnel_id 3", "tunnel_id 9").split(), check=True)
-    ip("l2tp", "add", "session", "tunnel_id", "9", "session_id", "7", "peer_session_id", "8")
-    refused(udp, r"the session 7 exists in the tunnel 9, which is not this topology's")

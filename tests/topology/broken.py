@@ -353,6 +353,18 @@ CLASHES = {
         "GRE to 192.0.2.1 with key 7 is used twice",
         "choose another key",
     ),
+    "gre of a guest and the kernel": (
+        gre(one="{local: 192.0.2.2}", two="{local: 192.0.2.1, key: 7}").replace("db:vec0", "host:g0")
+        + "  - transport: gre\n    endpoints: {a:vec0: {local: 192.0.2.1, key: ▸7}, b:vec0: {local: 192.0.2.3}}\n",
+        "GRE to 192.0.2.1 with key 7 is used twice, first by host:g0 in line 6",
+        "choose another key",
+    ),
+    "gre of the kernel, twice": (
+        gre(one="{local: 192.0.2.2}", two="{local: 192.0.2.1, key: 7}").replace("db:vec0", "host:g0")
+        + "  - transport: gre\n    endpoints: {web:vec1: {local: 192.0.2.2}, host:g1: {local: 192.0.2.1, key: ▸7}}\n",
+        "the GRE tunnel from 192.0.2.2 to 192.0.2.1 with key 7 is used twice, first by host:g0 in line 6",
+        "choose another key",
+    ),
     "udp port": (
         l2tp(
             one="{local: 192.0.2.1, port: 1701}",

@@ -1,10 +1,12 @@
 """What the kernel would refuse, found before it is touched.
 
-1. The kind: its module is there, or can be loaded.
+1. The kind: its modules are there, or can be loaded.
 2. gretap, ip6gretap: (local, remote, ikey) is unique in a namespace.
 3. l2tp: tunnel ids are unique; a local address and UDP port has one socket; session ids are unique as soon as a tunnel
    runs straight on IP, in UDP tunnels too.
-4. A tunnel's local address is on the host (or will be, on this topology's own interfaces), and a route leads to its
+4. A guest's raw socket and the kernel do not receive each other's packets. A guest takes GRE by its local address and
+   key, whoever sent it; the kernel takes L2TPv3 on IP by the session, whatever the addresses.
+5. A tunnel's local address is on the host (or will be, on this topology's own interfaces), and a route leads to its
    remote one. Between two guests of this host both addresses are local.
 """
 
@@ -13,14 +15,14 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError, KernelLacksError
 from vecnet.host.difference import together
 from vecnet.host.kinds import KINDS
 from vecnet.host.kinds.gretap import read as read_gre
-from vecnet.host.model import Node, Plan
+from vecnet.host.model import Key, Node, Plan
 from vecnet.host.world import World
 
 if TYPE_CHECKING:
@@ -35,42 +37,47 @@ def refuse_impossible(topology: Network, wanted: Sequence[Node], plan: Plan, wor
     errors = [*lacking(new, world)]
     tunnels = [node for node in new if node.kind in _TUNNELS]
     if tunnels:
-        going = {step.before.key for step in plan.steps if step.before and step.action in ("delete", "replace")}
-        errors += gre_pairs(tunnels, world, going)
+        errors += gre_pairs(tunnels, world, _going(plan))
         errors += l2tp_ids(topology.name, tunnels, world, wanted)
+    errors += strays(topology, wanted, plan, world)
     errors += addresses(topology, tunnels, wanted, world)
     if errors:
         raise together(errors)
 
 
 def lacking(new: Sequence[Node], world: World) -> Iterator[HostError]:
-    """Kinds that are to be made and that this kernel does not have."""
+    """Kinds that are to be made and for which this kernel lacks a module."""
     for name, netns in sorted({(node.kind, node.netns or "") for node in new}):
         kind = KINDS[name]
-        if kind.lacking(netns or None, world):
-            users = ", ".join(str(node) for node in new if node.kind == name)
+        users = [node for node in new if node.kind == name and (node.netns or "") == netns]
+        modules = kind.lacking(netns or None, world, users)
+        if modules:
             yield KernelLacksError(
-                f"this kernel has no {name} interfaces, which {users} would be; load its module with: "
-                f"modprobe -a {' '.join(kind.modules)} (or boot a kernel that has {' and '.join(kind.modules)})"
+                f"this kernel has no {name} interfaces, which {', '.join(map(str, users))} would be; load what is "
+                f"missing with: modprobe -a {' '.join(modules)} (or boot a kernel that has {' and '.join(modules)})"
             )
 
 
-def gre_pairs(new: Sequence[Node], world: World, going: set[tuple[str, str]]) -> Iterator[HostError]:
+def gre_pairs(new: Sequence[Node], world: World, going: set[Key]) -> Iterator[HostError]:
     """GRE devices that exist already with the addresses and key of one that is to be made."""
+    there = {
+        (netns, link.kind, *_pair(read_gre(link))): link.ifname
+        for netns in {node.netns for node in new}
+        for link in world.view(netns).links
+        if link.kind in ("gretap", "ip6gretap") and (netns or "", link.ifname) not in going
+    }
     for node in new:
-        if node.kind == "l2tp":
-            continue
-        values = node.values
-        for link in world.view(node.netns).links:
-            if link.kind not in (node.kind, node.kind.removesuffix("tap")) or (node.netns or "", link.ifname) in going:
-                continue
-            there = read_gre(link)
-            if all(there[key] == values[key] for key in ("local", "remote", "ikey")):
-                key = "no key" if values["ikey"] is None else f"key {values['ikey']}"
-                yield HostError(
-                    f"{node}: {link.ifname} is a GRE device from {values['local']} to {values['remote']} with {key} "
-                    f"already; give the link other addresses or a key"
-                )
+        other = there.get((node.netns, node.kind, *_pair(node.values)))
+        if other:
+            values = node.values
+            yield HostError(
+                f"{node}: {other} is a GRE device from {values['local']} to {values['remote']} with "
+                f"{_keyed(values['ikey'])} already; give the link other addresses or a key"
+            )
+
+
+def _pair(values: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return values["local"], values["remote"], values.get("ikey")
 
 
 def l2tp_ids(topology: str, new: Sequence[Node], world: World, wanted: Sequence[Node]) -> Iterator[HostError]:
@@ -117,9 +124,68 @@ def _port_taken(node: Node, world: World) -> Iterator[HostError]:
         yield HostError(f"{node}: another socket has the UDP port {port} on {local}; give the link another `port`")
 
 
+def strays(topology: Network, wanted: Sequence[Node], plan: Plan, world: World) -> Iterator[HostError]:
+    """Guests' ends on this host whose packets a tunnel of the kernel would receive too, or they its."""
+    soon = {str(one.ip) for one in _coming(wanted)}
+    ends = [
+        (end, options)
+        for link in getattr(topology, "links", ())
+        for end, options in zip(link.spec.ends, link.options, strict=True)
+        if not end.is_host and options.name in ("gre", "l2tpv3") and _is_local(options.src, soon, None, world)
+    ]
+    devices = _gre_devices(plan, world) if any(options.name == "gre" for _, options in ends) else {}
+    sessions = _sessions(topology.name, wanted, world) if any(o.name == "l2tpv3" for _, o in ends) else {}
+    for end, options in ends:
+        if options.name == "gre" and (options.src, options.rx_key) in devices:
+            yield HostError(
+                f"{end}: {devices[options.src, options.rx_key]} receives GRE to {options.src} with "
+                f"{_keyed(options.rx_key)} already, and the guest would be handed its packets too; give the link other "
+                "addresses or a key"
+            )
+        elif options.name == "l2tpv3" and not options.udp and options.rx_session in sessions:
+            yield HostError(
+                f"{end}: {sessions[options.rx_session]} has the session {options.rx_session} too, and the kernel would "
+                "take the guest's packets for it, whatever their address; give one of them another `session`"
+            )
+
+
+def _gre_devices(plan: Plan, world: World) -> dict[tuple[str, int | None], str]:
+    """The GRE devices that are at home and stay, by their local address and key."""
+    going = _going(plan)
+    found = {}
+    for link in world.view(None).links:
+        if link.kind in ("gretap", "ip6gretap") and ("", link.ifname) not in going:
+            values = read_gre(link)
+            found[values["local"], values["ikey"]] = link.ifname
+    return found
+
+
+def _sessions(topology: str, wanted: Sequence[Node], world: World) -> dict[int, str]:
+    """The L2TPv3 sessions that the kernel will have at home, with what has them."""
+    ours = world.group(topology, None)
+    foreign = [tunnel for tunnel in world.view(None).tunnels if tunnel.peer_tunnel_id != ours]
+    there = {session.session_id: session.ifname for tunnel in foreign for session in tunnel.sessions}
+    own = {node.values["session_id"]: str(node) for node in wanted if node.kind == "l2tp" and node.netns is None}
+    return there | own
+
+
+def _keyed(key: int | None) -> str:
+    return "no key" if key is None else f"key {key}"
+
+
+def _going(plan: Plan) -> set[Key]:
+    """The interfaces that the plan removes, also to make them again."""
+    return {step.before.key for step in plan.steps if step.before and step.action in ("delete", "replace")}
+
+
+def _coming(wanted: Sequence[Node]) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+    """The addresses that the topology's own interfaces have, or will have."""
+    return [ipaddress.ip_interface(text) for node in wanted for text in node.values["addresses"]]
+
+
 def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node], world: World) -> Iterator[HostError]:
     """Local addresses that are missing, and remote ones that no route leads to."""
-    coming = [ipaddress.ip_interface(text) for node in wanted for text in node.values["addresses"]]
+    coming = _coming(wanted)
     soon = {str(one.ip) for one in coming}
     for node in tunnels:
         local, remote = node.values["local"], node.values["remote"]
@@ -150,7 +216,7 @@ def _missing(who: str, local: str) -> str:
 def _is_local(address: str, soon: set[str], netns: str | None, world: World) -> bool:
     if address in soon or ipaddress.ip_address(address).is_loopback:
         return True
-    return address in world.view(netns).every_address()
+    return address in world.view(netns).every_address
 
 
 def _try(netns: str | None, world: World, address: str, call: Any) -> int:

@@ -22,7 +22,7 @@ def prepare(topology: Network) -> None:
     node = Node(None, "lo", "loopback", "")
     with Namespaces() as namespaces:
         view = View.read(namespaces.home)
-        have = view.every_address()
+        have = view.every_address
         wanted = sorted(set(outer_addresses(topology)) - own - have)
         lo = view.by_name["lo"].index
         messages = [netlink.set_link("lo", up=True)]

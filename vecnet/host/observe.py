@@ -163,6 +163,7 @@ class View:
         """An interface's addresses, with their prefix lengths."""
         return self._addresses.get(link.index, [])
 
+    @cached_property
     def every_address(self) -> set[str]:
         """All local addresses, without prefix lengths."""
         return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}

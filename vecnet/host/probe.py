@@ -1,13 +1,16 @@
-"""Whether this kernel has a kind of interface, without making one.
+"""Whether this kernel has a kind of interface, or a protocol, without making anything that stays.
 
-The request to make one carries an Ethernet address of 3 bytes. A kernel that knows the kind (or can load its module)
-refuses the address, EINVAL; one that does not says EOPNOTSUPP. Nothing is ever made. rtnetlink(7).
+The request to make an interface carries an Ethernet address of 3 bytes. A kernel that knows the kind (or can load its
+module) refuses the address, EINVAL; one that does not says EOPNOTSUPP. rtnetlink(7).
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import socket
 import struct
+from pathlib import Path
 
 from vecnet.errors import HostError
 from vecnet.host import wire
@@ -32,3 +35,25 @@ def lacks_kind(place: Namespace, kind: str) -> bool | None:
     if answer is not None and answer.errno == errno.EPERM:
         return None
     return answer is not None and answer.errno == errno.EOPNOTSUPP
+
+
+def lacks_protocol(place: Namespace, family: int, protocol: int) -> bool:
+    """Whether the kernel lacks a datagram protocol, asked by opening a socket, which loads its module. socket(2)."""
+    try:
+        with place.entered():
+            socket.socket(family, socket.SOCK_DGRAM, protocol).close()
+    except OSError as error:
+        return error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT)
+    return False
+
+
+def lacks_module(name: str) -> bool:
+    """Whether a module is neither loaded nor where modprobe(8) would find it. False where that cannot be seen."""
+    if Path("/sys/module", name).exists():
+        return False
+    lists = Path("/lib/modules", os.uname().release)
+    try:
+        known = (lists / "modules.dep").read_text() + (lists / "modules.builtin").read_text()
+    except OSError:
+        return False
+    return f"/{name}.ko" not in known

@@ -21,6 +21,7 @@ _ADVICE = {
     errno.ENOBUFS: "the kernel is short of memory for messages; try again",
     errno.ENOMEM: "the kernel is short of memory",
     errno.ENOSPC: "the kernel is out of that resource",
+    errno.EPROTONOSUPPORT: "a module is missing; load it with: modprobe -a l2tp_eth l2tp_ip l2tp_ip6",
     errno.EOPNOTSUPP: "this kernel cannot do it",
     errno.ELOOP: "that would make a loop of bridges",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",

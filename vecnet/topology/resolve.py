@@ -93,27 +93,32 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
     every = [(wire, end, index, claim) for wire, end in both for index, claim in enumerate(claims(wire, end))]
     stated = [entry for entry in every if entry[3].key in entry[0].spec.ends[entry[1]].given]
     stated.sort(key=lambda entry: doc.at(stated_at(entry[0], entry[1], entry[3])))
-    taken: dict[tuple[Any, ...], tuple[Wire, int]] = {}
+    taken: dict[tuple[Any, ...], tuple[Wire, int, bool]] = {}
+
+    def clashes(claim: Claim) -> bool:
+        identity = (claim.what, *claim.value)
+        return identity in taken and not (claim.shared and taken[identity][2])
+
     for wire, end, _, claim in stated:
         identity = (claim.what, *claim.value)
-        if identity in taken:
-            other, at = taken[identity]
+        if clashes(claim):
+            other, at, _ = taken[identity]
             line = stated_at(other, at, claim).start_mark.line + 1
             message = f"{claim.text} is used twice, first by {other.spec.ends[at]} in line {line}"
             doc.wrong(stated_at(wire, end, claim), message, f"choose another {claim.key}")
-        taken.setdefault(identity, (wire, end))
+        taken.setdefault(identity, (wire, end, claim.shared))
     rest = [entry for entry in every if entry[3].key not in entry[0].spec.ends[entry[1]].given]
     for wire, end, index, _ in sorted(rest, key=lambda entry: (entry[0].spec.name, entry[1], entry[2])):
         claim = claims(wire, end)[index]
         for again in range(1, _TRIES):
-            if (claim.what, *claim.value) not in taken:
+            if not clashes(claim):
                 break
             wire.spec = dataclasses.replace(wire.spec, again={**wire.spec.again, (claim.key, end): again})
             wire.options = _options(draft, wire.draft, wire.spec)
             claim = claims(wire, end)[index]
         else:
             doc.wrong(stated_at(wire, end, claim), f"{claim.text} is taken, and no other is free", f"state {claim.key}")
-        taken.setdefault((claim.what, *claim.value), (wire, end))
+        taken.setdefault((claim.what, *claim.value), (wire, end, claim.shared))
 
 
 def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underlay) -> dict[str, int]:

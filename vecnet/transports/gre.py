@@ -125,14 +125,18 @@ class Gre(Transport):
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         """The kernel tells tunnels apart by both addresses and the key.
 
-        A guest looks at the key alone: its raw socket receives every GRE packet of its address, whoever sent it.
+        A guest looks at the key alone: its raw socket receives every GRE packet of its address, whoever sent it, and
+        those that are meant for a tunnel of the kernel's too.
         """
         keyed = "no key" if options.rx_key is None else f"key {options.rx_key}"
         key = "local" if options.rx_key is None else "key"
-        if link.ends[end].is_host:
+        host = link.ends[end].is_host
+        text = f"GRE to {options.src} with {keyed}"
+        claims = [Claim("gre", (options.src, options.rx_key), text, key, shared=host)]
+        if host:
             text = f"the GRE tunnel from {options.dst} to {options.src} with {keyed}"
-            return (Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key),)
-        return (Claim("gre", (options.src, options.rx_key), f"GRE to {options.src} with {keyed}", key),)
+            claims.append(Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key))
+        return tuple(claims)
 
 
 def _key(link: Link, end: int) -> int:

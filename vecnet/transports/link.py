@@ -104,6 +104,7 @@ class HostInterface:
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.
 
+    `shared` ends do not disturb each other, only an end that must have it for itself alone.
     `key` is the endpoint's key that it comes from: an error points at it, and where it was not stated but chosen
     (`Link.choose`, by the same word), another value is chosen.
     """
@@ -112,6 +113,7 @@ class Claim:
     value: tuple[Any, ...]
     text: str
     key: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,11 +61,11 @@ class Kind:
         """Who uses the interface and would be cut off; empty if nobody is known to."""
         return ""
 
-    def lacking(self, netns: str | None, world: World) -> bool | None:
-        """Whether this kernel lacks the kind; None where that cannot be found out without privilege."""
+    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+        """The modules that this kernel lacks and that `nodes` need; none where it may not be asked."""
         from vecnet.host.probe import lacks_kind
 
-        return lacks_kind(world.place(netns), self.kernel_name)
+        return self.modules if lacks_kind(world.place(netns), self.kernel_name) else ()
 
     def make(self, work: Work, node: Node) -> None:
         """Plan the messages that make the interface, marked from the first moment."""

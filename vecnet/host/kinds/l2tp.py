@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,13 +40,13 @@ _VALUES = (
     "cookie_size",
     "l2spec_type",
 )
+IPPROTO_L2TP = 115  # RFC 3931 section 4.1.1
 _PASSES = frozenset({errno.EEXIST, errno.EADDRINUSE, errno.ENODEV})  # while an older tunnel is going
 _GONE = frozenset({errno.ENODEV, errno.ENOENT})
 
 
 class L2tp(Kind):
     name = "l2tp"
-    modules = ("l2tp_eth", "l2tp_ip", "l2tp_ip6", "l2tp_netlink")
     fixed = frozenset({*_VALUES, "mac"})
     late = ("mtu", "mac")
     noted = ("l2spec_type",)
@@ -73,8 +74,18 @@ class L2tp(Kind):
         sessions = [session.session_id for session in tunnel.sessions]
         return Node(netns, ifname, self.name, "", {"tunnel_id": tunnel.tunnel_id, "sessions": sessions}, whole=False)
 
-    def lacking(self, netns: str | None, world: World) -> bool | None:
-        return genl.load_family(world.place(netns), "l2tp") is None
+    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+        from vecnet.host.probe import lacks_module, lacks_protocol
+
+        place = world.place(netns)
+        straight = {":" in node.values["local"] for node in nodes if node.values["encap"] == "ip"}
+        lacks = {
+            "l2tp_netlink": genl.load_family(place, "l2tp") is None,
+            "l2tp_eth": lacks_module("l2tp_eth"),
+            "l2tp_ip": False in straight and lacks_protocol(place, socket.AF_INET, IPPROTO_L2TP),
+            "l2tp_ip6": True in straight and lacks_protocol(place, socket.AF_INET6, IPPROTO_L2TP),
+        }
+        return [module for module, lacking in lacks.items() if lacking]
 
     def make(self, work: Work, node: Node) -> None:
         values = node.values

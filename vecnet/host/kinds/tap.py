@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from vecnet.errors import HostError, InUseError
@@ -58,8 +59,8 @@ class Tap(Kind):
     def in_use(self, link: Seen, netns: str | None, world: World) -> str:
         return f"a guest has {link.ifname} open" if link.carrier else ""
 
-    def lacking(self, netns: str | None, world: World) -> bool | None:
-        return not os.path.exists(DEVICE)  # noqa: PTH110
+    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+        return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
 
     def make(self, work: Work, node: Node) -> None:
         work.call(Stage.MAKE, node, node.netns, "make it", lambda _: _make(work, node))
