@@ -9,7 +9,7 @@ demo: venv ## a real guest pings the host through a wire that vecnet made
 	./topologies/demo/run
 
 test: venv ## the tests here, then those that need a kernel with tunnels
-	$(BIN)/pytest -m "not kernel" $(TESTS)
+	$(BIN)/pytest -m "not kernel and not soak" $(TESTS)
 	$(BIN)/python -m tests.kernel.boot
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU

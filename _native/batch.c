@@ -15,17 +15,11 @@
 
 #include <linux/if_packet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SPARE (VN_VLAN + 1)      /* a tagged frame may be longer by a tag; one byte more shows that a frame was cut short */
-#define VNET_NEEDS_CHECKSUM 1    /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
-#define VNET_DATA_VALID 2        /* VIRTIO_NET_HDR_F_DATA_VALID */
-#define PAUSE_NS 50000           /* between tries where the kernel is out of buffers, which poll does not tell */
-#define ROUNDS 64                /* batches dropped whole that one call goes through before it gives the caller a turn */
 
 /* ---- the arrays ---- */
 
@@ -55,6 +49,12 @@ int vn_batch_make(struct vn_port *port)
 	if ((port->flags & VN_STRICT_SOURCE && port->remote_size && !rx->names) ||
 	    (port->transport->vnet && port->rx_socket && !rx->control))
 		return -ENOMEM;
+	if (port->flags & VN_RAW_OFFLOAD && !port->transport->vnet) {
+		tx->cut = malloc(VN_CUT);
+		tx->cut_frames = calloc(VN_CUT_FRAMES, sizeof(*tx->cut_frames));
+		if (!tx->cut || !tx->cut_frames)
+			return -ENOMEM;
+	}
 	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers || !tx->frames)
 		return -ENOMEM;
 
@@ -86,6 +86,8 @@ void vn_batch_free(struct vn_port *port)
 	free(port->tx.vectors);
 	free(port->tx.headers);
 	free(port->tx.frames);
+	free(port->tx.cut);
+	free(port->tx.cut_frames);
 }
 
 static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_counter max, enum vn_counter average,
@@ -207,12 +209,12 @@ static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *fra
 	if (port->rx.control && !(port->flags & VN_VLAN_AS_GUEST)) {
 		tag = restore_vlan(port, &port->rx.messages[slot].msg_hdr, &frame, length);
 		length += tag;
-		if (tag && wants.flags & VNET_NEEDS_CHECKSUM)
+		if (tag && wants.flags & VN_NEEDS_CHECKSUM)
 			wants.start = (uint16_t)(wants.start + tag);
 		if (tag && wants.header)
 			wants.header = (uint16_t)(wants.header + tag);
 	}
-	if (wants.flags & VNET_DATA_VALID)
+	if (wants.flags & VN_DATA_VALID)
 		vn_count(port, VN_RX_DATA_VALID, 1);
 	if (whole) {
 		memcpy(frame - VN_VNET, &wants, VN_VNET);
@@ -225,7 +227,7 @@ static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *fra
 		vn_count(port, VN_RX_LARGE, 1);
 		return VN_RX_LARGE;
 	}
-	if (wants.flags & VNET_NEEDS_CHECKSUM) {
+	if (wants.flags & VN_NEEDS_CHECKSUM) {
 		if (!vn_fill_checksum(&wants, frame, length))
 			return VN_RX_DROP_CHECKSUM;
 		vn_count(port, VN_RX_CHECKSUMS, 1);
@@ -260,12 +262,17 @@ static enum vn_counter judge(struct vn_port *port, uint32_t slot, bool whole, st
 		if (!(port->flags & VN_KEEP_TRUNCATED))
 			return VN_RX_DROP_TRUNCATED;
 		vn_count(port, VN_RX_KEPT_TRUNCATED, 1);
-		uint32_t header = whole && port->transport->vnet ? VN_VNET : 0;
-		put_frame(port, out, packet - header, port->most + header);
-		return VN_RX_FRAMES;
+		if (port->transport->vnet) /* what its header asks for cannot be done to half a frame */
+			memset(packet - VN_VNET, 0, VN_VNET);
+		length = port->most;
 	}
 	if (port->transport->vnet)
 		return offload(port, slot, packet, length, whole, out);
+	if (whole) { /* a frame that is complete; there is headroom, and our header was read */
+		packet -= VN_VNET;
+		length += VN_VNET;
+		memset(packet, 0, VN_VNET);
+	}
 	put_frame(port, out, packet, length);
 	return VN_RX_FRAMES;
 }
@@ -408,87 +415,4 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		return 1;
 	}
 	return port->listen_fd >= 0 ? 0 : -error; /* a switch goes on with the next guest */
-}
-
-/* ---- waiting ---- */
-
-int64_t vn_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-/* Wait until the port may go on, `other_fd` is readable (-1: there is none) or the time is over.
- * Returns 1, 0 when the time is over, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
-int vn_wait(struct vn_port *port, short events, int64_t timeout, int other_fd)
-{
-	struct pollfd fds[3] = {
-		{.fd = events & POLLOUT ? port->tx_fd : port->rx_fd, .events = events},
-		{.fd = port->stop_fd, .events = POLLIN},
-		{.fd = other_fd, .events = POLLIN},
-	};
-	struct timespec limit = {timeout / 1000000000, timeout % 1000000000};
-	if (port->listen_fd >= 0 && !__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
-		fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
-	int rc = ppoll(fds, 3, timeout < 0 ? NULL : &limit, NULL);
-	if (rc < 0)
-		return -errno;
-	return fds[1].revents || fds[2].revents ? -ECANCELED : rc > 0;
-}
-
-int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout)
-{
-	const int64_t deadline = timeout > 0 ? vn_now() + timeout : 0;
-	if (most < 1)
-		return -EINVAL;
-	for (int round = 1;; round++) {
-		if (__atomic_load_n(&port->stopped, __ATOMIC_ACQUIRE))
-			return -ECANCELED;
-		int got = vn_receive(port, frames, most, port->flags & VN_RAW_OFFLOAD);
-		if (got > 0 || (got < 0 && got != -EAGAIN))
-			return got;
-		if (timeout == 0 && (got == -EAGAIN || round == ROUNDS))
-			return 0;
-		int64_t left = timeout > 0 ? deadline - vn_now() : -1;
-		if (timeout > 0 && left <= 0)
-			return 0;
-		if (got == -EAGAIN) {
-			got = vn_wait(port, POLLIN, left, -1);
-			if (got < 0)
-				return got;
-		}
-	}
-}
-
-int vn_send(struct vn_port *port, const uint8_t *data, const uint32_t *lengths, int count, int64_t timeout)
-{
-	const int64_t deadline = timeout > 0 ? vn_now() + timeout : 0;
-	struct vn_frame *frames = port->tx.frames;
-	int done = 0;
-	while (done < count) {
-		uint32_t end = 0;
-		int ready = 0;
-		if (__atomic_load_n(&port->stopped, __ATOMIC_ACQUIRE))
-			return -ECANCELED;
-		for (; ready < (int)port->batch && done + ready < count; end += lengths[done + ready], ready++)
-			frames[ready] = (struct vn_frame){end, lengths[done + ready]};
-		int sent = vn_transmit(port, data, frames, ready, port->flags & VN_RAW_OFFLOAD);
-		if (sent < 0 && sent != -ENOBUFS)
-			return done ? done : sent; /* what is wrong shows again with the next call */
-		if (sent > 0) {
-			data += frames[sent - 1].offset + frames[sent - 1].length;
-			done += sent;
-			continue;
-		}
-		int64_t left = timeout > 0 ? deadline - vn_now() : timeout;
-		if (timeout >= 0 && left <= 0)
-			break;
-		if (sent == -ENOBUFS && (left < 0 || left > PAUSE_NS))
-			left = PAUSE_NS;
-		sent = vn_wait(port, sent ? 0 : POLLOUT, left, -1);
-		if (sent < 0)
-			return done ? done : sent;
-	}
-	return done;
 }

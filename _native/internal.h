@@ -21,7 +21,10 @@
 #define VN_HEADROOM 64        /* bytes free before each received packet, for a VLAN tag put back */
 #define VN_HEADER 32          /* most bytes of a header that we form */
 #define VN_STATE 64           /* bytes that a transport has for itself in a port */
-#define VN_CUT (256 * 1024)   /* bytes for the segments of large frames handed out by one call */
+#define VN_CUT (256 * 1024)   /* bytes for the segments of large frames that are cut at once */
+#define VN_CUT_FRAMES 64      /* … and on sending, how many */
+#define VN_NEEDS_CHECKSUM 1   /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
+#define VN_DATA_VALID 2       /* VIRTIO_NET_HDR_F_DATA_VALID */
 #define VN_RECEIVE_BUFFER (4 << 20) /* bytes asked of the kernel for a socket's queue */
 
 struct vn_options { const struct vn_option *list; int count; };
@@ -42,7 +45,7 @@ struct vn_transport {
 
 /* Cuts a large frame into segments; see segment.c. */
 struct vn_cutter {
-	const uint8_t *frame;
+	uint8_t *frame;
 	uint32_t length, l3, l4, header, size, done, count;
 	uint8_t version, kind;
 };
@@ -53,6 +56,8 @@ struct vn_batch {
 	struct iovec *vectors;
 	uint8_t *headers;                 /* sending: depth × VN_HEADER, each holding the template */
 	struct vn_frame *frames;          /* sending: where the frames of one batch lie */
+	uint8_t *cut;                     /* sending frames with a virtio-net header on a wire without: VN_CUT bytes */
+	struct vn_frame *cut_frames;      /* … : the segments there */
 	struct sockaddr_storage *names;   /* receiving, where the source is looked at */
 	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL */
 };
@@ -92,6 +97,13 @@ struct vn_port {
 
 	uint64_t counters[VN_COUNTERS];
 	int stopped;
+};
+
+/* A loop's counters, and how to stop it. */
+struct vn_loop {
+	int stop_fd;  /* an eventfd, readable once the loop is stopped */
+	int stopped;
+	uint64_t counters[VN_LOOP_COUNTERS];
 };
 
 /* Counters have one writer each and readers in other threads. */
@@ -149,16 +161,26 @@ void vn_hang_up(struct vn_port *port);
 #define VN_CONTROL 64 /* bytes of auxiliary data of one packet */
 int vn_batch_make(struct vn_port *port);
 void vn_batch_free(struct vn_port *port);
-int vn_wait(struct vn_port *port, short events, int64_t timeout, int other_fd);
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole);
+
+/* calls.c */
+int vn_wait(const struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop,
+	    const struct vn_port *other);
+int vn_transmit_all(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole,
+		    int64_t deadline, const struct vn_loop *loop, const struct vn_port *other);
 int64_t vn_now(void);
+
+static inline bool vn_is_stopped(const int *stopped)
+{
+	return __atomic_load_n(stopped, __ATOMIC_ACQUIRE);
+}
 
 /* segment.c */
 struct vn_offload { uint8_t flags, type; uint16_t header, size, start, offset; }; /* struct virtio_net_hdr */
 _Static_assert(sizeof(struct vn_offload) == VN_VNET, "the virtio-net header has no gaps");
 bool vn_fill_checksum(const struct vn_offload *offload, uint8_t *frame, uint32_t length);
-bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, const uint8_t *frame, uint32_t length);
+bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length);
 uint32_t vn_cut_next(struct vn_cutter *cutter, uint8_t *out, uint32_t room);
 
 #endif

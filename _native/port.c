@@ -41,6 +41,7 @@ static const char *const counter_names[VN_COUNTERS] = {
 	[VN_TX_DROP_UNREACHABLE] = "tx_drop_unreachable",
 	[VN_TX_DROP_REFUSED] = "tx_drop_refused",
 	[VN_TX_DROP_INVALID] = "tx_drop_invalid",
+	[VN_TX_DROP_QUEUE_FULL] = "tx_drop_queue_full",
 	[VN_TX_DROP_OTHER] = "tx_drop_other",
 	[VN_TX_QUEUE_FULL] = "tx_queue_full",
 	[VN_TX_QUEUE_READY] = "tx_queue_ready",
@@ -155,7 +156,7 @@ int vn_port_open(const char *transport, const struct vn_option *list, int count,
 	for (int i = 0; vn_transports[i]; i++)
 		if (!strcmp(vn_transports[i]->name, transport))
 			found = vn_transports[i];
-	if (!found || (flags & VN_SWITCH && !found->listens) || (flags & VN_RAW_OFFLOAD && !found->vnet))
+	if (!found || (flags & VN_SWITCH && !found->listens))
 		return vn_fail(failure, VN_STEP_TRANSPORT, transport, EOPNOTSUPP);
 
 	struct vn_port *port = calloc(1, sizeof(*port));

@@ -6,7 +6,6 @@
  */
 #include "internal.h"
 
-#define NEEDS_CHECKSUM 1   /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
 #define GSO_TCPV4 1        /* VIRTIO_NET_HDR_GSO_… */
 #define GSO_UDP 3          /* one datagram, to be cut into IP fragments */
 #define GSO_TCPV6 4
@@ -71,7 +70,7 @@ static uint32_t skip_options(const uint8_t *frame, uint32_t length, uint32_t l3,
 	return at <= length ? at : 0;
 }
 
-bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, const uint8_t *frame, uint32_t length)
+bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length)
 {
 	const uint8_t type = offload->type & (uint8_t)~GSO_ECN;
 	const bool tcp = type == GSO_TCPV4 || type == GSO_TCPV6;
@@ -105,7 +104,7 @@ bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, co
 	}
 	if (!l4 || protocol != (tcp ? TCP : UDP) || l4 + (tcp ? 20u : 8u) > length)
 		return false;
-	if (offload->flags & NEEDS_CHECKSUM && (offload->start != l4 || offload->offset != (tcp ? 16 : 6)))
+	if (offload->flags & VN_NEEDS_CHECKSUM && (offload->start != l4 || offload->offset != (tcp ? 16 : 6)))
 		return false;
 	cutter->header = l4 + 8;
 	if (tcp) {
@@ -156,7 +155,7 @@ static uint32_t next_fragment(struct vn_cutter *cutter, uint8_t *out, uint32_t c
 	const uint32_t l3 = cutter->l3;
 	uint32_t at = cutter->l4;
 	if (!cutter->done) { /* the whole datagram's checksum, in its first fragment */
-		uint8_t *udp = (uint8_t *)(uintptr_t)cutter->frame + cutter->l4;
+		uint8_t *udp = cutter->frame + cutter->l4;
 		uint32_t size = cutter->length - cutter->l4;
 		vn_put16(udp + 4, size);
 		vn_put16(udp + 6, 0);

@@ -1,7 +1,7 @@
 /* The whole C interface of vecnet's datapath. cffi reads this file verbatim, so it holds declarations alone.
  *
- * A port is an opened vec string. One thread may receive and another send at the same time; vn_port_stop may be called
- * from any thread. What can fail returns a negative errno. Times are nanoseconds; a negative timeout waits for ever.
+ * A port is an opened vec string. One thread may receive and another send at the same time; vn_port_stop and vn_loop_stop
+ * may be called from any thread, and counters read. What can fail returns a negative errno. Times are nanoseconds; a negative timeout waits for ever.
  */
 
 /* One option of a vec string, as text; a number is decimal or 0x…, a flag 0 or 1. */
@@ -35,7 +35,7 @@ enum vn_flag {
 	VN_STRICT_SOURCE = 2,   /* drop what does not come from the remote address */
 	VN_KEEP_TRUNCATED = 4,  /* hand out frames that were cut short, as a guest does */
 	VN_VLAN_AS_GUEST = 8,   /* leave out VLAN tags that the kernel took out of the data */
-	VN_RAW_OFFLOAD = 16     /* frames keep their virtio-net header, large ones stay whole */
+	VN_RAW_OFFLOAD = 16     /* frames have a virtio-net header, both ways; large ones stay whole on a wire that takes them */
 };
 
 /* Counters; vn_counter_name gives each one's name. */
@@ -67,6 +67,7 @@ enum vn_counter {
 	VN_TX_DROP_UNREACHABLE,  /* no route, or the network is down */
 	VN_TX_DROP_REFUSED,      /* a firewall or a missing permission */
 	VN_TX_DROP_INVALID,      /* empty, or a virtio-net header that the kernel refuses */
+	VN_TX_DROP_QUEUE_FULL,   /* segments of a large frame that was cut, after its first ones were taken */
 	VN_TX_DROP_OTHER,
 	VN_TX_QUEUE_FULL,        /* times that the kernel took nothing more for now */
 	VN_TX_QUEUE_READY,       /* times that it took more again after that */
@@ -104,5 +105,49 @@ size_t vn_port_memory_size(const struct vn_port *port);
 
 /* Receive at most `most` frames, which stay where they are until the next call. Returns how many, 0 after the timeout. */
 int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout);
-/* Send frames that lie one after another in `data`. Returns how many were taken. */
-int vn_send(struct vn_port *port, const uint8_t *data, const uint32_t *lengths, int count, int64_t timeout);
+/* Send frames that lie one after another in `data`, which is written to where checksums are filled in. Returns how many
+ * were taken. */
+int vn_send(struct vn_port *port, uint8_t *data, const uint32_t *lengths, int count, int64_t timeout);
+
+/* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
+ * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */
+struct vn_loop;
+struct vn_limit { uint64_t count; int64_t duration; };
+
+/* Counters of a loop; vn_loop_counter_name gives each one's name. All but the first two are the drain's. */
+enum vn_loop_counter {
+	VN_LOOP_FRAMES,
+	VN_LOOP_BYTES,
+	VN_LOOP_NEXT,       /* the number after the highest that was seen; of a generator: the next one to be sent */
+	VN_LOOP_LOST,       /* numbers that were passed over and have not come since */
+	VN_LOOP_DOUBLED,    /* came again */
+	VN_LOOP_REORDERED,  /* came after a higher number */
+	VN_LOOP_CHANGED,    /* recognized, but their length or content is not what the generator sent */
+	VN_LOOP_FOREIGN,    /* not the generator's, or of another stream */
+	VN_LOOP_COUNTERS
+};
+
+/* What a generator sends. Of each frame the size follows from its number, between smallest and largest. */
+struct vn_pattern {
+	uint8_t target[6], source[6];  /* Ethernet addresses */
+	uint32_t stream;               /* tells generators apart */
+	uint32_t smallest, largest;    /* bytes of whole frames, without checksum */
+	uint64_t rate;                 /* frames a second, 0: as many as are taken */
+	uint64_t window;               /* frames sent and not yet seen by the drain that is followed */
+};
+
+struct vn_loop *vn_loop_new(void);
+void vn_loop_free(struct vn_loop *loop);
+void vn_loop_stop(struct vn_loop *loop);
+uint64_t vn_loop_counter(const struct vn_loop *loop, int counter);
+const char *vn_loop_counter_name(int counter);
+
+/* Send numbered frames. Where `followed`, a drain's loop, is given, never be more than the window ahead of it. */
+int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit,
+		const struct vn_pattern *pattern, const struct vn_loop *followed);
+/* Receive a generator's frames, and check their order and content. Other frames do not count. */
+int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit, uint32_t stream);
+/* Send back whatever comes, with its Ethernet addresses swapped. */
+int vn_reflect(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit);
+/* Send to one port what comes from another. Large frames stay whole where both ports have a virtio-net header. */
+int vn_forward(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit);

@@ -68,8 +68,11 @@ class Handle:
         frames, memory = self._frames, self.memory
         return [memory[(at := frames[i].offset) : at + frames[i].length] for i in range(got)]
 
-    def send(self, data: bytes, lengths: Sequence[int], timeout: int) -> int | None:
-        """Send the frames that lie one after another in `data`. How many were taken; None after a signal before any."""
+    def send(self, data: bytearray, lengths: Sequence[int], timeout: int) -> int | None:
+        """Send the frames that lie one after another in `data`, which may be written to.
+
+        How many were taken; None after a signal before any.
+        """
         sent: int = lib.vn_send(self.port, ffi.from_buffer(data), ffi.new("uint32_t[]", lengths), len(lengths), timeout)
         if sent < 0:
             if sent == -errno.EINTR:
@@ -91,6 +94,57 @@ class Handle:
     def close(self) -> None:
         """Close the descriptors; no call may be in progress."""
         lib.vn_port_close(self.port)
+
+
+LOOP_COUNTERS: tuple[str, ...] = tuple(
+    ffi.string(lib.vn_loop_counter_name(index)).decode() for index in range(lib.VN_LOOP_COUNTERS)
+)
+
+
+class LoopHandle:
+    """One run of a loop of C; its counters may be read, and it may be stopped, from any thread meanwhile.
+
+    The limit is a number of frames, 0 for any, and nanoseconds, -1 for ever. Each of the runs raises PortError.
+    """
+
+    def __init__(self) -> None:
+        loop = lib.vn_loop_new()
+        if not loop:
+            raise PortError("no descriptor is left for a loop; raise the limit with: ulimit -n")
+        self.loop: Any = ffi.gc(loop, lib.vn_loop_free)
+
+    def counters(self) -> dict[str, int]:
+        return {name: lib.vn_loop_counter(self.loop, index) for index, name in enumerate(LOOP_COUNTERS)}
+
+    def stop(self) -> None:
+        lib.vn_loop_stop(self.loop)
+
+    def generate(
+        self, port: Handle, limit: tuple[int, int], pattern: Mapping[str, object], followed: LoopHandle | None
+    ) -> None:
+        _check(
+            lib.vn_generate(
+                self.loop,
+                port.port,
+                ffi.new("struct vn_limit *", limit),
+                ffi.new("struct vn_pattern *", dict(pattern)),
+                followed.loop if followed else ffi.NULL,
+            )
+        )
+
+    def drain(self, port: Handle, limit: tuple[int, int], stream: int) -> None:
+        _check(lib.vn_drain(self.loop, port.port, ffi.new("struct vn_limit *", limit), stream))
+
+    def reflect(self, port: Handle, limit: tuple[int, int]) -> None:
+        _check(lib.vn_reflect(self.loop, port.port, ffi.new("struct vn_limit *", limit)))
+
+    def forward(self, port: Handle, to: Handle, limit: tuple[int, int]) -> None:
+        _check(lib.vn_forward(self.loop, port.port, to.port, ffi.new("struct vn_limit *", limit)))
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        _raise_moving(-result)
 
 
 def _raise_moving(number: int) -> Never:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, overload
 
@@ -73,17 +74,17 @@ class Port:
         flags = native.SWITCH * (role == "switch") | native.RAW_OFFLOAD * (offload == "raw")
         flags |= native.STRICT_SOURCE * strict_source | native.KEEP_TRUNCATED * keep_truncated
         flags |= native.VLAN_AS_GUEST * (not restore_vlan)
-        self._receiving = threading.RLock()  # reentrant: a signal's handler may close
-        self._sending = threading.RLock()
+        self.receiving = threading.RLock()  # held while frames are received; reentrant: a signal's handler may close
+        self.sending = threading.RLock()
         self._closing = threading.Lock()
         self._last: dict[str, int] | None = None  # the counters of a closed port
         self.device = device
-        self._handle = native.Handle(device.transport.name, _texts(device.transport), flags)
+        self.handle = native.Handle(device.transport.name, _texts(device.transport), flags)
 
     @property
     def depth(self) -> int:
         """Packets per system call."""
-        return self._handle.depth
+        return self.handle.depth
 
     @property
     def closed(self) -> bool:
@@ -107,10 +108,10 @@ class Port:
         next `recv` overwrites them. Raises PortClosed, and PortError where the wire is gone.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self._receiving:
-            views = None
+        with taken(self.receiving, timeout) as mine:
+            views: list[memoryview] | None = None if mine else []
             while views is None:
-                views = self._handle.receive(self.depth if most is None else most, _left(timeout, deadline))
+                views = self.handle.receive(self.depth if most is None else most, _left(timeout, deadline))
             return list(map(bytes, views)) if copy else views
 
     def send(self, frames: Frame | Iterable[Frame], timeout: float | None = None) -> int:
@@ -122,11 +123,11 @@ class Port:
         queue: Sequence[Frame] = [frames] if isinstance(frames, Frame) else list(frames)
         deadline = None if timeout is None else time.monotonic() + timeout
         done = 0
-        with self._sending:
-            while done < len(queue):
+        with taken(self.sending, timeout) as mine:
+            while mine and done < len(queue):
                 rest = queue[done:]
                 left = _left(timeout, deadline)
-                sent = self._handle.send(b"".join(rest), [memoryview(frame).nbytes for frame in rest], left)
+                sent = self.handle.send(bytearray().join(rest), [memoryview(frame).nbytes for frame in rest], left)
                 done += sent or 0
                 if sent is not None and deadline is not None and time.monotonic() >= deadline:
                     break
@@ -139,22 +140,22 @@ class Port:
         The names that `ethtool -S` shows in a guest are there too. They stay readable after closing.
         """
         with self._closing:
-            counters = self._last or self._handle.counters()
+            counters = self._last or self.handle.counters()
         return counters | _as_guest(counters)
 
     def fileno(self) -> int:
         """Readable when frames may be waiting: for select, and for asyncio's add_reader. Raises PortClosed."""
         if self.closed:
             raise PortClosed("the port is closed")
-        return self._handle.fileno()
+        return self.handle.fileno()
 
     def close(self) -> None:
         """Stop whatever is in progress and close the descriptors. Closing again does nothing."""
-        self._handle.stop()
-        with self._receiving, self._sending, self._closing:
+        self.handle.stop()
+        with self.receiving, self.sending, self._closing:
             if self._last is None:
-                self._last = self._handle.counters()
-                self._handle.close()
+                self._last = self.handle.counters()
+                self.handle.close()
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +167,17 @@ class Port:
 
     def __repr__(self) -> str:
         return f"<Port {self.device}{' closed' if self.closed else ''}>"
+
+
+@contextmanager
+def taken(lock: threading.RLock, timeout: float | None) -> Iterator[bool]:
+    """Hold the lock, if it could be had in time; whether it could."""
+    mine = lock.acquire(timeout=-1 if timeout is None else max(0, timeout))
+    try:
+        yield mine
+    finally:
+        if mine:
+            lock.release()
 
 
 def _left(timeout: float | None, deadline: float | None) -> int:

@@ -1,0 +1,395 @@
+/* Loops that need no Python: generate, drain, reflect, forward.
+ *
+ * A generated frame carries what is needed to judge it alone, numbers big-endian:
+ *
+ *      0        6        12       14      18       22       30       34
+ *      | target | source | 0x88b5 | magic | stream | number | length | content …
+ *
+ * 0x88b5 is the IEEE's Ethertype for local experiments. The content is a stretch of one fixed noise, which begins where
+ * the number's lowest bits say: so it is compared by one memcmp, and the generator writes it but once, into SLOTS frames
+ * of which it then patches number and length alone.
+ *
+ * The drain remembers which of the last SEEN numbers came, and so tells a double from a latecomer.
+ */
+#include "internal.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define EXPERIMENT 0x88b5u
+#define MAGIC 0x564e6574u    /* "VNet" */
+#define AT_TYPE 12
+#define AT_MAGIC 14
+#define AT_STREAM 18
+#define AT_NUMBER 22
+#define AT_LENGTH 30
+#define AT_CONTENT 34
+#define PADDED 60            /* bytes of the smallest frame on a real Ethernet, IEEE 802.3: shorter ones may be padded */
+#define SLOTS 64u            /* frames that the generator prepares, and most that a loop moves at once */
+#define SHIFT 8u             /* bytes between the contents of two neighbours */
+#define SEEN 65536u          /* numbers that a drain remembers */
+#define NAP 50000            /* nanoseconds between two looks at a window that is full */
+#define SECOND INT64_C(1000000000)
+
+static const char *const counter_names[VN_LOOP_COUNTERS] = {
+	[VN_LOOP_FRAMES] = "frames",
+	[VN_LOOP_BYTES] = "bytes",
+	[VN_LOOP_NEXT] = "next",
+	[VN_LOOP_LOST] = "lost",
+	[VN_LOOP_DOUBLED] = "doubled",
+	[VN_LOOP_REORDERED] = "reordered",
+	[VN_LOOP_CHANGED] = "changed",
+	[VN_LOOP_FOREIGN] = "foreign",
+};
+
+const char *vn_loop_counter_name(int counter)
+{
+	return counter >= 0 && counter < VN_LOOP_COUNTERS ? counter_names[counter] : NULL;
+}
+
+struct vn_loop *vn_loop_new(void)
+{
+	struct vn_loop *loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return NULL;
+	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->stop_fd >= 0)
+		return loop;
+	free(loop);
+	return NULL;
+}
+
+void vn_loop_free(struct vn_loop *loop)
+{
+	close(loop->stop_fd);
+	free(loop);
+}
+
+void vn_loop_stop(struct vn_loop *loop)
+{
+	const uint64_t one = 1;
+	__atomic_store_n(&loop->stopped, 1, __ATOMIC_RELEASE);
+	ssize_t written = write(loop->stop_fd, &one, sizeof(one));
+	(void)written; /* only a full counter fails, and then it is readable already */
+}
+
+uint64_t vn_loop_counter(const struct vn_loop *loop, int counter)
+{
+	return counter >= 0 && counter < VN_LOOP_COUNTERS ? __atomic_load_n(&loop->counters[counter], __ATOMIC_RELAXED) : 0;
+}
+
+static void set(struct vn_loop *loop, enum vn_loop_counter counter, uint64_t value)
+{
+	__atomic_store_n(&loop->counters[counter], value, __ATOMIC_RELAXED);
+}
+
+static void add(struct vn_loop *loop, enum vn_loop_counter counter, uint64_t more)
+{
+	set(loop, counter, vn_loop_counter(loop, counter) + more);
+}
+
+/* ---- when a loop ends ---- */
+
+struct run {
+	struct vn_loop *loop;
+	uint64_t count;   /* frames at most */
+	int64_t end;      /* on vn_now's clock, or negative */
+};
+
+static struct run start(struct vn_loop *loop, const struct vn_limit *limit)
+{
+	return (struct run){
+		.loop = loop,
+		.count = limit->count ? limit->count : UINT64_MAX,
+		.end = limit->duration < 0 ? -1 : vn_now() + limit->duration,
+	};
+}
+
+/* How many frames may be moved at once, 0 where the loop is at its end. */
+static int next_batch(const struct run *run)
+{
+	const uint64_t rest = run->count - run->loop->counters[VN_LOOP_FRAMES];
+	if (vn_is_stopped(&run->loop->stopped) || (run->end >= 0 && vn_now() >= run->end))
+		return 0;
+	return (int)(rest < SLOTS ? rest : SLOTS);
+}
+
+/* Nanoseconds that may be waited, negative for ever. */
+static int64_t left(const struct run *run)
+{
+	const int64_t rest = run->end - vn_now();
+	return run->end < 0 ? -1 : rest < 0 ? 0 : rest;
+}
+
+/* What a loop returns after a call that went wrong: being stopped, or out of time, is no error. */
+static int outcome(const struct run *run, const struct vn_port *port, const struct vn_port *other, int error)
+{
+	if (vn_is_stopped(&port->stopped) || (other && vn_is_stopped(&other->stopped)))
+		return -ECANCELED;
+	return error == -ECANCELED && vn_is_stopped(&run->loop->stopped) ? 0 : error;
+}
+
+/* Receive at most `most` frames, and wait where none is there. Returns how many, which may be none, or -errno. */
+static int take(const struct run *run, struct vn_port *port, struct vn_frame *frames, int most, bool whole,
+		const struct vn_port *other)
+{
+	if (vn_is_stopped(&port->stopped) || (other && vn_is_stopped(&other->stopped)))
+		return -ECANCELED;
+	int got = vn_receive(port, frames, most, whole);
+	if (got != -EAGAIN)
+		return got;
+	got = vn_wait(port, POLLIN, left(run), run->loop, other);
+	return got < 0 && got != -EINTR ? got : 0;
+}
+
+/* Send all frames, or as many as can be until the end of the loop. */
+static int give(const struct run *run, struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count,
+		bool whole, const struct vn_port *other)
+{
+	return vn_transmit_all(port, base, frames, count, whole, run->end, run->loop, other);
+}
+
+/* ---- generate ---- */
+
+static uint8_t noise[SLOTS * SHIFT + VN_LARGE];
+
+__attribute__((constructor)) static void make_noise(void)
+{
+	uint32_t state = MAGIC; /* xorshift32, Marsaglia 2003 */
+	for (size_t i = 0; i < sizeof(noise); i++) {
+		state ^= state << 13;
+		state ^= state >> 17;
+		state ^= state << 5;
+		noise[i] = (uint8_t)state;
+	}
+}
+
+static const uint8_t *content(uint64_t number)
+{
+	return noise + number % SLOTS * SHIFT;
+}
+
+static void put64(uint8_t *at, uint64_t value)
+{
+	vn_put32(at, (uint32_t)(value >> 32));
+	vn_put32(at + 4, (uint32_t)value);
+}
+
+static uint64_t get64(const uint8_t *at)
+{
+	return (uint64_t)vn_get32(at) << 32 | vn_get32(at + 4);
+}
+
+static uint32_t size_of(const struct vn_pattern *pattern, uint64_t number)
+{
+	const uint32_t range = pattern->largest - pattern->smallest + 1;
+	return pattern->smallest + (uint32_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) % range; /* Knuth's, spread out */
+}
+
+static uint8_t *prepare(const struct vn_pattern *pattern)
+{
+	uint8_t *slots = malloc((size_t)SLOTS * pattern->largest);
+	for (uint32_t i = 0; slots && i < SLOTS; i++) {
+		uint8_t *frame = slots + (size_t)i * pattern->largest;
+		memcpy(frame, pattern->target, 6);
+		memcpy(frame + 6, pattern->source, 6);
+		vn_put16(frame + AT_TYPE, EXPERIMENT);
+		vn_put32(frame + AT_MAGIC, MAGIC);
+		vn_put32(frame + AT_STREAM, pattern->stream);
+		memcpy(frame + AT_CONTENT, content(i), pattern->largest - AT_CONTENT);
+	}
+	return slots;
+}
+
+/* How many of `most` frames are due, by the rate and the window. */
+static int due(const struct vn_pattern *pattern, const struct vn_loop *followed, uint64_t number, int64_t began, int most)
+{
+	uint64_t may = (uint64_t)most;
+	if (pattern->rate) {
+		double passed = (double)(vn_now() - began) / (double)SECOND * (double)pattern->rate + 1;
+		uint64_t ought = passed < (double)UINT64_MAX ? (uint64_t)passed : UINT64_MAX;
+		may = ought <= number ? 0 : ought - number < may ? ought - number : may;
+	}
+	if (followed) {
+		uint64_t ahead = number - vn_loop_counter(followed, VN_LOOP_NEXT);
+		may = ahead >= pattern->window ? 0 : pattern->window - ahead < may ? pattern->window - ahead : may;
+	}
+	return (int)may;
+}
+
+int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit,
+		const struct vn_pattern *pattern, const struct vn_loop *followed)
+{
+	const struct run run = start(loop, limit);
+	const int64_t began = vn_now();
+	struct vn_frame frames[SLOTS];
+	uint64_t number = 0;
+	int rc = 0, most;
+
+	if (pattern->smallest < AT_CONTENT || pattern->largest < pattern->smallest || pattern->largest > VN_LARGE ||
+	    (followed && !pattern->window))
+		return -EINVAL;
+	uint8_t *slots = prepare(pattern);
+	if (!slots)
+		return -ENOMEM;
+	while ((most = next_batch(&run)) > 0) {
+		const int count = due(pattern, followed, number, began, most);
+		if (!count) {
+			rc = vn_wait(port, 0, NAP, loop, NULL);
+			if (rc < 0 && rc != -EINTR)
+				break;
+			continue;
+		}
+		for (int i = 0; i < count; i++) {
+			const uint64_t this = number + (uint64_t)i;
+			const uint32_t offset = (uint32_t)(this % SLOTS) * pattern->largest;
+			frames[i] = (struct vn_frame){offset, size_of(pattern, this)};
+			put64(slots + offset + AT_NUMBER, this);
+			vn_put32(slots + offset + AT_LENGTH, frames[i].length);
+		}
+		rc = give(&run, port, slots, frames, count, false, NULL);
+		if (rc < 0)
+			break;
+		for (int i = 0; i < rc; i++)
+			add(loop, VN_LOOP_BYTES, frames[i].length);
+		number += (uint64_t)rc;
+		set(loop, VN_LOOP_FRAMES, number);
+		set(loop, VN_LOOP_NEXT, number);
+	}
+	free(slots);
+	return outcome(&run, port, NULL, rc < 0 ? rc : 0);
+}
+
+/* ---- drain ---- */
+
+/* The number of a generated frame, or the counter of what it is instead. */
+static enum vn_loop_counter recognize(const uint8_t *frame, uint32_t length, uint32_t stream, uint64_t *number)
+{
+	if (length < AT_CONTENT || vn_get16(frame + AT_TYPE) != EXPERIMENT || vn_get32(frame + AT_MAGIC) != MAGIC ||
+	    vn_get32(frame + AT_STREAM) != stream)
+		return VN_LOOP_FOREIGN;
+	const uint32_t own = vn_get32(frame + AT_LENGTH);
+	*number = get64(frame + AT_NUMBER);
+	if (own < AT_CONTENT || (own != length && !(own < PADDED && length == PADDED)) ||
+	    memcmp(frame + AT_CONTENT, content(*number), own - AT_CONTENT) != 0)
+		return VN_LOOP_CHANGED;
+	return VN_LOOP_FRAMES;
+}
+
+static bool *seen_at(bool *seen, uint64_t number)
+{
+	return &seen[number % SEEN];
+}
+
+/* Put a number in its place among those that came. Returns whether it came for the first time. */
+static bool place(struct vn_loop *loop, bool *seen, uint64_t number)
+{
+	const uint64_t next = loop->counters[VN_LOOP_NEXT];
+	if (number >= next) {
+		const uint64_t gap = number - next;
+		if (gap >= SEEN)
+			memset(seen, 0, SEEN);
+		else
+			for (uint64_t i = next; i < number; i++)
+				*seen_at(seen, i) = false;
+		if (gap)
+			add(loop, VN_LOOP_LOST, gap);
+		*seen_at(seen, number) = true;
+		set(loop, VN_LOOP_NEXT, number + 1);
+		return true;
+	}
+	if (next - number > SEEN) { /* too late to tell whether it came before */
+		add(loop, VN_LOOP_REORDERED, 1);
+		return false;
+	}
+	if (*seen_at(seen, number)) {
+		add(loop, VN_LOOP_DOUBLED, 1);
+		return false;
+	}
+	*seen_at(seen, number) = true;
+	add(loop, VN_LOOP_REORDERED, 1);
+	set(loop, VN_LOOP_LOST, loop->counters[VN_LOOP_LOST] - 1);
+	return true;
+}
+
+int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit, uint32_t stream)
+{
+	const struct run run = start(loop, limit);
+	struct vn_frame frames[SLOTS];
+	int rc = 0, most;
+	bool *seen = calloc(SEEN, sizeof(*seen));
+
+	if (!seen)
+		return -ENOMEM;
+	while ((most = next_batch(&run)) > 0) {
+		uint64_t bytes = 0, taken = 0;
+		rc = take(&run, port, frames, most, false, NULL);
+		if (rc < 0)
+			break;
+		for (int i = 0; i < rc; i++) {
+			uint64_t number;
+			const uint8_t *frame = port->memory + frames[i].offset;
+			enum vn_loop_counter kind = recognize(frame, frames[i].length, stream, &number);
+			if (kind != VN_LOOP_FRAMES) {
+				add(loop, kind, 1);
+			} else if (place(loop, seen, number)) {
+				bytes += frames[i].length;
+				taken++;
+			}
+		}
+		add(loop, VN_LOOP_BYTES, bytes);
+		add(loop, VN_LOOP_FRAMES, taken);
+	}
+	free(seen);
+	return outcome(&run, port, NULL, rc < 0 ? rc : 0);
+}
+
+/* ---- reflect, forward ---- */
+
+static void swap_addresses(uint8_t *frame)
+{
+	uint8_t target[6];
+	memcpy(target, frame, 6);
+	memcpy(frame, frame + 6, 6);
+	memcpy(frame + 6, target, 6);
+}
+
+/* Move frames from one port to another, or back to the same. */
+static int move(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit, bool swap)
+{
+	const struct run run = start(loop, limit);
+	const bool whole = from->transport->vnet && to->transport->vnet;
+	const uint32_t header = whole ? VN_VNET : 0;
+	struct vn_frame frames[SLOTS];
+	int rc = 0, most;
+
+	while ((most = next_batch(&run)) > 0) {
+		uint64_t bytes = 0;
+		rc = take(&run, from, frames, most, whole, to);
+		if (rc < 0)
+			break;
+		for (int i = 0; i < rc && swap; i++)
+			if (frames[i].length >= header + 12)
+				swap_addresses(from->memory + frames[i].offset + header);
+		rc = give(&run, to, from->memory, frames, rc, whole, from);
+		if (rc < 0)
+			break;
+		for (int i = 0; i < rc; i++)
+			bytes += frames[i].length - header;
+		add(loop, VN_LOOP_BYTES, bytes);
+		add(loop, VN_LOOP_FRAMES, (uint64_t)rc);
+	}
+	return outcome(&run, from, to, rc < 0 ? rc : 0);
+}
+
+int vn_reflect(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit)
+{
+	return move(loop, port, port, limit, true);
+}
+
+int vn_forward(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit)
+{
+	return move(loop, from, to, limit, false);
+}

@@ -1,0 +1,164 @@
+"""Loops that move frames in C, each in a thread of its own, without Python's lock.
+
+    with open_port(one) as a, open_port(other) as b:
+        seen = drain(b, count=1_000_000)
+        generate(a, count=1_000_000, follow=seen).wait()
+        assert seen.wait()["lost"] == 0
+
+A loop ends when it has moved `count` frames, after `seconds`, by `stop`, or with its port or its wire.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from vecnet.datapath.native import LoopHandle
+from vecnet.datapath.port import Port
+from vecnet.errors import PortError
+
+SMALLEST, LARGEST = 34, 65550  # bytes of a generated frame: its headers, and the largest IP packet in an Ethernet frame
+_TARGET, _SOURCE = "02:00:00:00:00:02", "02:00:00:00:00:01"  # locally administered addresses, IEEE 802
+
+
+class Loop:
+    """A running loop. A context manager, which stops it.
+
+    `stats` may be read at any moment: `frames` and `bytes` moved, and of a drain besides: `lost`, `doubled`,
+    `reordered`, `changed` (not what was generated) and `foreign` (not generated, or of another stream).
+    """
+
+    def __init__(self, name: str, handle: LoopHandle, run: Callable[[], None], locks: list[threading.RLock]) -> None:
+        self.handle = handle
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, args=(run, locks), name=f"vecnet {name}", daemon=True)
+        self._thread.start()
+
+    def _work(self, run: Callable[[], None], locks: list[threading.RLock]) -> None:
+        try:
+            with ExitStack() as held:
+                for lock in locks:
+                    held.enter_context(lock)
+                run()
+        except BaseException as error:
+            self._error = error
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def stats(self) -> dict[str, int]:
+        return self.handle.counters()
+
+    def stop(self) -> None:
+        """End the loop soon, from any thread. `wait` tells when it has ended."""
+        self.handle.stop()
+
+    def wait(self, timeout: float | None = None) -> dict[str, int]:
+        """Wait until the loop has ended, and return its counters.
+
+        Raises TimeoutError where it goes on after `timeout` seconds, PortClosed where its port was closed, and
+        PortError where the wire is gone.
+        """
+        self._thread.join(timeout)
+        if self.running:
+            raise TimeoutError(f"the loop still runs after {timeout} seconds: {self.stats}")
+        if self._error is not None:
+            raise self._error
+        return self.stats
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._thread.join()
+
+
+def generate(
+    port: Port,
+    *,
+    count: int | None = None,
+    seconds: float | None = None,
+    size: int | tuple[int, int] = 60,
+    rate: float | None = None,
+    follow: Loop | None = None,
+    window: int = 256,
+    stream: int = 0,
+    target: str = _TARGET,
+    source: str = _SOURCE,
+) -> Loop:
+    """Send numbered frames that `drain` recognizes.
+
+    - `size`: bytes of each frame without its checksum, 34 to 65550, or the smallest and the largest of mixed sizes.
+    - `rate`: frames a second at the most.
+    - `follow`: a drain of this process; never be more than `window` frames ahead of it, so that no queue overflows.
+    - `stream`: 32 bits that tell one generator's frames from another's.
+    - `target`, `source`: Ethernet addresses. The Ethertype is 0x88b5, the IEEE's for local experiments.
+
+    Raises PortError where the numbers make no sense.
+    """
+    smallest, largest = (size, size) if isinstance(size, int) else size
+    if not SMALLEST <= smallest <= largest <= LARGEST:
+        raise PortError(f"size={size!r}: a generated frame has {SMALLEST} to {LARGEST} bytes")
+    if rate is not None and rate < 1:
+        raise PortError(f"rate={rate!r}: a generator sends one frame a second at the least")
+    if window < 1:
+        raise PortError(f"window={window!r}: it lets no frame out")
+    pattern = {
+        "target": _mac(target),
+        "source": _mac(source),
+        "stream": stream,
+        "smallest": smallest,
+        "largest": largest,
+        "rate": round(rate or 0),
+        "window": window,
+    }
+    handle = LoopHandle()
+    followed = follow.handle if follow else None
+    limit = _limit(count, seconds)
+    return Loop("generate", handle, lambda: handle.generate(port.handle, limit, pattern, followed), [port.sending])
+
+
+def drain(port: Port, *, count: int | None = None, seconds: float | None = None, stream: int = 0) -> Loop:
+    """Receive what `generate` sends elsewhere, and check order and content. Other frames do not count."""
+    handle, limit = LoopHandle(), _limit(count, seconds)
+    return Loop("drain", handle, lambda: handle.drain(port.handle, limit, stream), [port.receiving])
+
+
+def reflect(port: Port, *, count: int | None = None, seconds: float | None = None) -> Loop:
+    """Send back whatever comes, its Ethernet addresses swapped. Large frames of a virtio-net port stay whole."""
+    handle, limit = LoopHandle(), _limit(count, seconds)
+    return Loop("reflect", handle, lambda: handle.reflect(port.handle, limit), [port.receiving, port.sending])
+
+
+def forward(port: Port, to: Port, *, count: int | None = None, seconds: float | None = None) -> Loop:
+    """Send to one port what comes from another; a second loop does the way back.
+
+    Between two virtio-net ports (tap, hybrid, raw) large frames stay whole; toward any other they are cut.
+    """
+    handle, limit = LoopHandle(), _limit(count, seconds)
+    run = lambda: handle.forward(port.handle, to.handle, limit)  # noqa: E731
+    return Loop("forward", handle, run, [port.receiving, to.sending])
+
+
+def _limit(count: int | None, seconds: float | None) -> tuple[int, int]:
+    if count is not None and count < 1:
+        raise PortError(f"count={count!r}: a loop moves one frame at the least")
+    return count or 0, -1 if seconds is None else max(0, int(seconds * 1e9))
+
+
+def _mac(text: str) -> bytes:
+    try:
+        address = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        address = b""
+    if len(address) != 6:
+        raise PortError(f"{text!r} is no Ethernet address; write 02:00:00:00:00:01")
+    return address
