@@ -74,9 +74,12 @@ def test_offloads_follow_the_guests_gro() -> None:
     host.up(topology(LAB))
     for name, expected in {"veth-web": "off", "p-veth-web": "off", "veth-db": "on", "p-veth-db": "on"}.items():
         assert checksums(name) == expected, name
+    # a guest that opens a tap switches its checksum offload on, whatever it was
+    assert [facts(tap)["gso_max_segs"] for tap in ("tap-web", "tap-db")] == [65535, 1]
     again = host.up(topology(LAB.replace("gro: off", "gro: on").replace("gro: false", "gro: true")))
     assert [(step.action, step.node.ifname) for step in again.steps] == [("change", "tap-db"), ("change", "veth-web")]
     assert checksums("veth-web") == checksums("p-veth-web") == "on"
+    assert facts("tap-db")["gso_max_segs"] == 65535
     assert not host.plan(topology(LAB.replace("gro: off", "gro: on").replace("gro: false", "gro: true"))).steps
 
 

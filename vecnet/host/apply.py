@@ -23,7 +23,7 @@ from vecnet.host.world import World
 
 Look = Callable[[], World]
 
-_KEYS = ("mtu", "mac")  # of the kernel's interface, settable while it is up
+_KEYS = ("mtu", "mac", "gso_max_segs")  # of the kernel's interface, settable while it is up
 
 
 def carry_out(plan: Plan, world: World, look: Look, check: Check, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from vecnet.host.observe import (
     IFF_UP,
     IFLA_ADDRESS,
     IFLA_GROUP,
+    IFLA_GSO_MAX_SEGS,
     IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
@@ -74,6 +75,7 @@ def set_link(
     mtu: int | None = None,
     mac: str | None = None,
     group: int | None = None,
+    gso_max_segs: int | None = None,
 ) -> bytes:
     """Change an interface that is found by its name. `master` 0 takes it out of its bridge; `autoconf` False keeps
     IPv6 from giving it an address of its own, which must be said before it is up."""
@@ -83,6 +85,8 @@ def set_link(
         out += pack(IFLA_IFALIAS, alias.encode() + b"\0")
     if master is not None:
         out += pack(IFLA_MASTER, _WORD.pack(master))
+    if gso_max_segs is not None:
+        out += pack(IFLA_GSO_MAX_SEGS, _WORD.pack(gso_max_segs))
     if not autoconf:
         out += _NO_AUTOCONF
     return message(RTM_NEWLINK, ACKED, header + out)

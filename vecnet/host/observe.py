@@ -23,10 +23,12 @@ RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
+IFLA_GSO_MAX_SEGS = 40
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_PERMANENT = 0x80
 IFF_UP = 1
+GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 RT_SCOPE_LINK = 253
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
@@ -36,7 +38,7 @@ _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, by
 _USED = frozenset(
     (
         *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64),
-        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID),
+        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS),
     )
 )
 
@@ -59,6 +61,7 @@ class Seen:
     link: int  # a veth's other end, by its index in its own namespace
     elsewhere: bool  # … which is another one
     carrier: bool
+    gso_max_segs: int
     counters: tuple[int, ...] = ()
 
 
@@ -105,6 +108,7 @@ def _seen(message: memoryview) -> Seen:
         link=number(got[IFLA_LINK]) if IFLA_LINK in got else 0,
         elsewhere=IFLA_LINK_NETNSID in got,
         carrier=IFLA_CARRIER in got and bool(got[IFLA_CARRIER][0]),
+        gso_max_segs=number(got[IFLA_GSO_MAX_SEGS]) if IFLA_GSO_MAX_SEGS in got else GSO_MAX_SEGS,
         counters=_COUNTERS.unpack_from(got[IFLA_STATS64]) if IFLA_STATS64 in got else (),
     )
 

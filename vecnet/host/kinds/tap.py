@@ -1,6 +1,9 @@
 """tap: a persistent tap interface that its owner may open. Made by ioctl, one at a time: netlink cannot.
 
-Until TUNSETPERSIST, which comes last, a tap lives only as long as its maker: one that is killed leaves nothing.
+1. Until TUNSETPERSIST, which comes last, a tap lives only as long as its maker: one that is killed leaves nothing.
+2. A guest that opens a tap switches its checksum and segmentation offloads on, whatever they were before and whether it
+   has gro or not. Without gro it cuts large frames short, so the host must not make any: gso_max_segs 1.
+
 Source: kernel documentation, networking/tuntap; linux/if_tun.h.
 """
 
@@ -19,7 +22,7 @@ from vecnet.errors import HostError, InUseError
 from vecnet.host import wire
 from vecnet.host.kinds.base import Kind
 from vecnet.host.model import Node
-from vecnet.host.observe import Seen
+from vecnet.host.observe import GSO_MAX_SEGS, Seen
 from vecnet.host.work import Stage, Work
 from vecnet.host.world import World
 from vecnet.transports.link import HostInterface
@@ -36,7 +39,7 @@ class Tap(Kind):
     kernel_name = "tun"
     modules = ("tun",)
     fixed = frozenset({"owner", "group", "vnet_hdr"})
-    offloads = True
+    late = ("gso_max_segs",)
 
     def wanted(self, interface: HostInterface) -> dict[str, Any]:
         given = interface.attributes
@@ -44,6 +47,7 @@ class Tap(Kind):
             "owner": _account(interface.ifname, "user", given.get("owner")),
             "group": _account(interface.ifname, "group", given.get("group")),
             "vnet_hdr": bool(given.get("vnet_hdr", True)),
+            "gso_max_segs": GSO_MAX_SEGS if interface.offload else 1,
         }
 
     def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
@@ -51,6 +55,7 @@ class Tap(Kind):
         values: dict[str, Any] = {
             "owner": wire.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
             "group": wire.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
+            "gso_max_segs": link.gso_max_segs,
         }
         if not link.carrier:  # whoever has it open chose this for as long as that
             values["vnet_hdr"] = bool(IFLA_TUN_VNET_HDR in data and data[IFLA_TUN_VNET_HDR][0])
