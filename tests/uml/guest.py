@@ -12,14 +12,14 @@ the test; what the script prints and how it ends come back through files, which 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -42,20 +42,20 @@ exec poweroff -f
 """
 
 # What guests' scripts may use.
-_PRELUDE = """
-up() {  # up vecN [address/prefix]...: bring a device up
-    ip link set "$1" up || return; dev=$1; shift
-    for address; do ip addr add "$address" dev "$dev" || return; done
-}
-until_ok() {  # until_ok COMMAND...: repeat until it succeeds, 30 times at most
-    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
-        "$@" && return; sleep 0.5
-    done
+_PRELUDE = r"""
+until_ok() {  # until_ok COMMAND...: repeat until it succeeds, 20 times at most
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "$@" && return; sleep 0.3; done
     return 1
 }
-pings() { until_ok ping -q -n -c 1 -W 1 "$@" >/dev/null 2>&1; }  # the other end may still be booting
-stat_of() { ethtool -S "$1" | sed -n "s/^ *$2: //p"; }  # stat_of vecN NAME: a counter of the driver
+up() {  # up vecN ADDRESS/PREFIX
+    ip link set "$1" up && ip address add "$2" dev "$1"
+}
+pings() { until_ok ping -q -n -c 1 -W 1 "$@" >/dev/null 2>&1; }  # the other end may not be there yet
 meet() { : >"$here/$1"; until_ok test -e "$here/../$2/$1"; }  # meet POINT GUEST: wait until the other is there too
+refused() {  # refused vecN...: print vecN.refused=N, how many packets each device refused
+    for dev; do echo "$dev"; ethtool -S "$dev"; done |
+        sed -n '/^vec/h; /rx_encaps_errors/{G; s/.*: \(.*\)\n\(.*\)/\2.refused=\1/p}'
+}
 """
 
 
@@ -66,6 +66,12 @@ class Report:
     status: int | None
     output: str
     console: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """What a guest left in its folder."""
+        status, output, console = (_text(folder / name) for name in ("status", "output", "console"))
+        return cls(int(status) if status else None, output, console)
 
     @property
     def panicked(self) -> bool:
@@ -82,30 +88,17 @@ class Report:
 
 
 class Guest:
-    """One kernel that runs in a Wiring."""
+    """One kernel that runs in a Wiring, and the folder of its files."""
 
-    def __init__(self, name: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        self.name = name
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
         self.folder = folder
         self._process = process
 
     def wait(self, seconds: float = BOOT_SECONDS) -> Report:
-        """Wait until the guest has halted; one that has not after `seconds` is killed, and its report has no status."""
-        try:
+        """Wait until the guest has halted. The report of one that has not after `seconds` has no status."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        status = self.folder / "status"
-        return Report(
-            int(status.read_text()) if status.exists() else None,
-            _text(self.folder / "output"),
-            _text(self.folder / "console"),
-        )
-
-    def kill(self) -> None:
-        """Kill the kernel. Its helper processes end with the wiring's process namespace."""
-        self._process.kill()
-        self._process.wait()
+        return Report.read(self.folder)
 
 
 class Wiring:
@@ -115,7 +108,7 @@ class Wiring:
         need_root()
         need_command(KERNEL, "unshare", "nsenter", "ip")
         self.folder = Path(tempfile.mkdtemp(prefix="uml-"))
-        self._guests: list[Guest] = []
+        self._started: list[subprocess.Popen[Any]] = []
         # `cat` is the first process inside: it ends, and everything with it, once nobody holds its standard input
         self._holder = subprocess.Popen(
             ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", _HOLDER],
@@ -136,14 +129,15 @@ class Wiring:
         self.close()
 
     def close(self) -> None:
-        for guest in self._guests:
-            guest.kill()
         assert self._holder.stdin is not None
         assert self._holder.stdout is not None
         self._holder.kill()  # --kill-child takes the first process inside along, and that one takes all others
         self._holder.wait()
         self._holder.stdin.close()
         self._holder.stdout.close()
+        for process in self._started:
+            process.kill()  # nsenter itself is outside
+            process.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def inside(self, *command: str | Path) -> list[str]:
@@ -158,52 +152,46 @@ class Wiring:
         return done
 
     def start(self, *command: str | Path, **options: Any) -> subprocess.Popen[Any]:
-        """Start a command in here that the caller waits for; it dies with the wiring at the latest."""
+        """Start a command in here; it ends with the wiring at the latest."""
         options = {"stdin": subprocess.DEVNULL} | options
-        return subprocess.Popen(self.inside(*command), **options)
+        process: subprocess.Popen[Any] = subprocess.Popen(self.inside(*command), **options)
+        self._started.append(process)
+        return process
 
-    def boot(
-        self,
-        strings: Sequence[str],
-        script: str,
-        *,
-        name: str = "guest",
-        launcher: Sequence[str] = (),
-        environment: dict[str, str] | None = None,
-    ) -> Guest:
-        """Boot a guest with `strings`, unedited, and let it run `script` (sh). `launcher` is put before the kernel."""
-        folder, command = self.prepare(script, name=name)
+    def boot(self, strings: Sequence[str], script: str, *, name: str = "guest") -> Guest:
+        """Boot a guest with `strings`, unedited, and let it run `script` (sh)."""
+        self.prepare(name, script)
+        folder = self.folder / name
         with (folder / "console").open("wb") as console:
             process = subprocess.Popen(
-                self.inside(*launcher, *command, *strings),
+                self.inside(*self.kernel(name), *strings),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"TMPDIR": str(folder), "HOME": str(folder)} | (environment or {}),
+                env=self.environment,
             )
-        guest = Guest(name, folder, process)
-        self._guests.append(guest)
-        return guest
+        self._started.append(process)
+        return Guest(folder, process)
 
-    def prepare(self, script: str, *, name: str = "guest") -> tuple[Path, list[str]]:
-        """A folder for a guest that runs `script`, and the kernel's command line, but for the vec strings."""
+    def prepare(self, name: str, script: str) -> None:
+        """Write what the guest `name` will run."""
         folder = self.folder / name
         folder.mkdir()
         init = folder / "init"
         init.write_text(_INIT.format(folder=shlex.quote(str(folder))))
         init.chmod(0o755)
         (folder / "script").write_text(f"here={shlex.quote(str(folder))}\n{_PRELUDE}\n{script}\n")
-        kernel = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={init}"]
-        kernel += [f"umid={folder.parent.name}-{name}", f"uml_dir={folder}/", "con=null", "con0=fd:0,fd:1"]
-        return folder, kernel
 
+    def kernel(self, name: str) -> list[str]:
+        """The command line of the kernel that boots the guest `name`, but for its vec strings."""
+        folder = self.folder / name
+        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={folder}/init"]
+        return [*command, f"umid={self.folder.name}-{name}", f"uml_dir={folder}/", "con=null", "con0=fd:0,fd:1"]
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = BOOT_SECONDS) -> None:
-    """Wait until `condition` holds. Raises AssertionError naming `what` where it does not within `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
+    @property
+    def environment(self) -> dict[str, str]:
+        """The kernel keeps the guest's memory in a file, for which /dev/shm may be too small."""
+        return os.environ | {"TMPDIR": str(self.folder)}
 
 
 def _text(path: Path) -> str:
