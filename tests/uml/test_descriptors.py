@@ -136,8 +136,8 @@ def lab() -> Lab:
             strings.setdefault(guest, []).append(string)
         wiring.prepare("a", A)
         wiring.prepare("b", B)
-        command = (*vecnet, "run", "--up", file, "--", *wiring.kernel("{guest}"))
-        wiring.run(*command, env=wiring.environment, timeout=BOOT_SECONDS)
+        kernel = wiring.kernel("{guest}")
+        wiring.run(*vecnet, "run", "--up", file, "--", *kernel, env=wiring.environment, timeout=BOOT_SECONDS)
         return Lab(strings, {name: Report.read(wiring.folder / name) for name in "ab"})
 
 
