@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-kernel check format venv deps wheel clean
+.PHONY: demo test test-kernel bench check format venv deps wheel clean
 
 demo: venv ## a real guest pings the host through a wire that vecnet made
 	./topologies/demo/run
@@ -14,6 +14,10 @@ test: venv ## the tests here, then those that need a kernel with tunnels
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU
 	$(BIN)/python -m tests.kernel.boot
+
+bench: venv ## every transport next to a bare loop on the same sockets; the README's chart
+	$(BIN)/vecnet bench --json bench.json --svg docs/bench.svg
+	@echo "figures: bench.json, chart: docs/bench.svg"
 
 check: venv ## style and types, strictly
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def transports() -> list[str]:
 def table() -> str:
     """C source that registers every transport."""
     names = transports()
-    lines = ['#include "internal.h"']
+    lines = ['#include "internal.h"', '#include "bench/bench.h"']
     lines += [f"extern const struct vn_transport vn_transport_{name};" for name in names]
     lines.append("extern const struct vn_transport *const vn_transports[];")
     lines.append("const struct vn_transport *const vn_transports[] = {")
@@ -45,8 +45,8 @@ def flags() -> list[str]:
 
 
 def _builder() -> FFI:
-    header = (HERE / "vecnet.h").read_text(encoding="utf-8")
-    sources = sorted([*HERE.glob("*.c"), *(HERE / "transports").glob("*.c")])
+    header = "".join((HERE / name).read_text(encoding="utf-8") for name in ("vecnet.h", "bench/bench.h"))
+    sources = sorted([*HERE.glob("*.c"), *(HERE / "transports").glob("*.c"), *(HERE / "bench").glob("*.c")])
     ffi = FFI()
     ffi.cdef(header)
     ffi.set_source(

@@ -26,6 +26,7 @@ COMMANDS = {
     "down": "Remove what a topology made, and nothing else.",
     "sandbox": "Run a command in a private network with the topology up in it.",
     "loopback": "Prove every link with packets, before a guest boots.",
+    "bench": "Measure every transport, next to a bare loop on the same sockets.",
     "run": "Start guests with their strings and inherited descriptors.",
     "completion": "Print the code that completes vecnet's words in your shell.",
 }

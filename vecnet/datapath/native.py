@@ -240,3 +240,36 @@ def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]
     if denied:
         return PermissionMissing, f"{detail}: {why}"
     return PortError, f"{detail}: {why}"
+
+
+# ---- measuring, for vecnet bench: see _native/bench/bench.h ----
+
+End = tuple[Handle, bool]  # a port, and whether it is to be a bare loop on that port's descriptors
+
+
+def bench_one_way(source: End, sink: End, length: int, count: int, rounds: int) -> tuple[int, int]:
+    """Nanoseconds for sending and for receiving `count` frames of `length` bytes, over all rounds. Raises PortError."""
+    spent = ffi.new("int64_t[2]")
+    ends = [ffi.new("struct vn_bench_end *", [handle.port, bare])[0] for handle, bare in (source, sink)]
+    _measured(lib.vn_bench_one_way(*ends, length, count, rounds, spent, spent + 1))
+    return spent[0], spent[1]
+
+
+def bench_forward(wires: Sequence[Handle], bare: bool, length: int, count: int, rounds: int) -> int:
+    """Nanoseconds for forwarding: `wires` are the feeder, the port to receive at, the one to send at, the sink."""
+    spent = ffi.new("int64_t *")
+    _measured(lib.vn_bench_forward(*(handle.port for handle in wires), bare, length, count, rounds, spent))
+    return int(spent[0])
+
+
+def bench_echo(here: End, there: End, length: int, rounds: int) -> list[int]:
+    """Nanoseconds of each round: a frame out, in, back out, in."""
+    times = ffi.new("int64_t[]", rounds)
+    ends = [ffi.new("struct vn_bench_end *", [handle.port, bare])[0] for handle, bare in (here, there)]
+    _measured(lib.vn_bench_echo(*ends, length, rounds, times))
+    return list(times)
+
+
+def _measured(result: int) -> None:
+    if result < 0:
+        raise PortError(f"the measurement broke off: {os.strerror(-result)}")

@@ -1,0 +1,61 @@
+"""vecnet bench: that it measures what it says. How fast anything is, no test asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.need import need_root
+from tests.test_launch import vecnet
+from vecnet.bench.report import as_svg, as_text
+from vecnet.bench.result import Report, Result, Stream
+from vecnet.bench.wires import TRANSPORTS
+
+RESULT = Result("gre", "transmit", "bare loop", 1000, (100.0, 200.0, 400.0), (50.0, 210.0, 410.0))
+
+
+def test_the_median_of_the_pairs_counts() -> None:
+    assert RESULT.nanoseconds == 200
+    assert RESULT.ratio == pytest.approx(410 / 400)
+    assert RESULT.packets_per_second == pytest.approx(5e6)
+    assert RESULT.bits_per_second == pytest.approx(40e9)
+    low, high = RESULT.spread
+    assert low < RESULT.ratio < high
+    single = Result("gre", "transmit", "bare loop", 64, (100.0,), (50.0,))
+    assert single.spread == (0.5, 0.5)
+    assert Stream("raw", "forward", "bridge", (2e9, 4e9), (4e9, 4e9)).ratio == 0.75
+
+
+def test_table_and_chart_show_every_figure() -> None:
+    report = Report("a machine", [RESULT])
+    line = next(line for line in as_text(report).splitlines() if line.startswith("gre"))
+    assert line.split()[:7] == ["gre", "transmit", "1000", "200", "5.00", "40.00", "bare"]
+    assert line.endswith("> 3")
+    chart = ElementTree.fromstring(as_svg(report))
+    texts = [element.text for element in chart.iter("{http://www.w3.org/2000/svg}text")]
+    assert "gre, transmit, 1000 bytes" in texts
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
+    need_root()
+    chart = tmp_path / "chart.svg"
+    done = vecnet("bench", "-t", transport, "--runs", "1", "--length", "64", "--json", "-", "--svg", str(chart))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    measured = {(one["what"], one["reference"]) for one in results}
+    floor = {(what, "bare loop") for what in ("transmit", "receive", "forward", "echo p50", "echo p99")}
+    assert measured >= floor | {("Port.send", "loop in C"), ("Port.recv", "loop in C")}
+    assert (("port to port", "bare loop") in measured) == transport.startswith("l2tpv3 udp")
+    assert (("Port.send", "Scapy") in measured) == (transport == "raw")
+    assert all(one["ns"] > 0 and one["reference_ns"] > 0 for one in results)
+    assert ElementTree.parse(chart).getroot().tag.endswith("svg")
+
+
+def test_an_unknown_transport_is_an_input_error() -> None:
+    done = vecnet("bench", "-t", "smoke")
+    assert done.returncode == 2
+    assert "there are tap, hybrid, raw" in done.stderr
