@@ -197,8 +197,9 @@ class IfName(Word):
         return text
 
     def misread(self, text: str) -> str | None:
-        cut = text.encode(errors="replace")[: IFNAMSIZ - 1].decode(errors="replace")
-        return cut if cut != text and self.accepts(cut) else None
+        octets = text.encode(errors="surrogatepass")
+        cut = octets[: IFNAMSIZ - 1].decode(errors="replace")
+        return cut if len(octets) >= IFNAMSIZ and self.accepts(cut) else None
 
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r'^[^,="\s/:%]+$'}

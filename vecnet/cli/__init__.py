@@ -5,6 +5,7 @@ Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of t
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 import click
 
 from vecnet import __version__
-from vecnet.errors import InputError, VecnetError
+from vecnet.errors import EXIT_FAILED, InputError, VecnetError
 
 # each command with the line that `vecnet --help` prints, so that help loads none of them
 COMMANDS = {
@@ -75,16 +76,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     except VecnetError as error:
         show(error)
         status = error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; say nothing more
-        status = 1
-    except Exception as error:  # a fault of vecnet's own: the user gets a sentence, and a traceback on demand
+    except Exception as error:
         if os.environ.get("VECNET_DEBUG"):
             raise
+        status = _fault(error)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+# of the answer: nobody reads the pipe any more, or the disk is full
+_CANNOT_WRITE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _fault(error: Exception) -> int:
+    """Say in a sentence what nobody foresaw; VECNET_DEBUG shows it as a traceback."""
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE and error.filename is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would try once more
+        if error.errno != errno.EPIPE:
+            click.echo(f"the answer cannot be written: {error.strerror}", err=True)
+    else:
         message = f"vecnet: a fault of its own: {type(error).__name__}: {error}"
         click.echo(f"{message}\nSet VECNET_DEBUG=1 to see where, and please report it.", err=True)
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+    return EXIT_FAILED
 
 
 def show(error: VecnetError) -> None:

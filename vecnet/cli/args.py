@@ -14,7 +14,6 @@ from vecnet.cli.common import file_argument, format_option, guest_option, load_t
 def command(file: str, guest: str | None, form: str) -> None:
     """Print the vec strings of FILE, without touching the host.
 
-    One a line; with several guests and no --guest, GUEST<TAB>string. `--format shell` gives words, or with several
-    guests assignments, that a shell can evaluate.
+    One a line, for: linux mem=256M ubd0=root.img $(vecnet args FILE --guest web)
     """
-    click.echo(strings(load_topology(file), guest, form))
+    click.echo(strings(load_topology(file), guest, form), nl=False)

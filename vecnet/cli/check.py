@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vecnet.cli.common import echo_json, json_option, load_topology
+from vecnet.cli.common import count, json_option, json_text, load_topology
 from vecnet.errors import EXIT_INPUT, InputError
 from vecnet.options import Effect, Severity
 from vecnet.vecstring import Explanation, explain
@@ -33,7 +33,7 @@ def command(ctx: click.Context, subjects: tuple[str, ...], as_json: bool) -> Non
             report = _check_file(subject, quiet=as_json)
         reports.append(report)
     if as_json:
-        echo_json(reports if len(reports) > 1 else reports[0])
+        click.echo(json_text(reports if len(reports) > 1 else reports[0]))
     ctx.exit(0 if all(report["ok"] for report in reports) else EXIT_INPUT)
 
 
@@ -48,7 +48,8 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
         return {"file": file, "ok": False, "problems": [asdict(problem) for problem in error.problems]}
     if not quiet:
         guests = ", ".join(topology.guests) or "none"
-        click.echo(f"{file}: topology {topology.name} is valid: {len(topology.links)} links, guests: {guests}")
+        links = count(len(topology.links), "link")
+        click.echo(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}")
     return {"file": file, "ok": True, "name": topology.name, "guests": list(topology.guests), "problems": []}
 
 

@@ -1,15 +1,17 @@
-"""What several commands share: the topology argument, the choice of a guest, and how strings are printed."""
+"""What several commands share: the topology argument, the choice of a guest, and how answers are printed."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from vecnet.errors import InputError, VecnetError
+from vecnet.kinds import Name
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology
@@ -23,32 +25,54 @@ class GuestName(click.ParamType[str]):
     name = "guest"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from vecnet.topology import load
-
-        try:
-            guests = load(str(ctx.params.get("file"))).guests
-        except VecnetError:
-            return []
+        topology = topology_to_complete(ctx, "file")
+        guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+
+
+def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
+    """The topology whose names a shell completes; None where there is none. Standard input is the shell's own."""
+    # click stops at the option that still lacks its value, and leaves the words before it in ctx.args
+    file = ctx.params.get(argument) or next(iter(ctx.args), None)
+    if file is None or file == "-":
+        return None
+    try:
+        return load_topology(str(file))
+    except VecnetError:
+        return None
 
 
 file_argument = click.argument("file", type=click.Path())
 guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
-format_option = click.option(
+_format_option = click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     default="lines",
     show_default=True,
-    help="How the strings are printed.",
+    help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
+    "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
+_json_format_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def format_option(command: Callable[..., None]) -> Callable[..., None]:
+    return _format_option(_json_format_option(command))
 
 
 def load_topology(file: str) -> Topology:
     from vecnet.topology import load
 
     return load(file)
+
+
+def topology_name(text: str) -> str:
+    """A topology's name. Raises InputError for a text that none can have."""
+    try:
+        return str(Name().parse(text))
+    except ValueError:
+        raise InputError(f"{text!r} is not the name of a topology") from None
 
 
 def require_guest(topology: Topology, guest: str) -> None:
@@ -63,29 +87,57 @@ def require_guest(topology: Topology, guest: str) -> None:
 
 
 def strings(topology: Topology, guest: str | None, form: str) -> str:
-    """The vec strings as text: of one guest, or of all with the guest's name before each."""
+    """The vec strings as lines of text: of one guest, or of all. Raises InputError where there is no such guest."""
     if guest is not None:
         require_guest(topology, guest)
     guests = [guest] if guest is not None else list(topology.guests)
     by_guest = {name: [str(device) for device in topology.devices(name)] for name in guests}
     if form == "json":
-        import json
-
-        return json.dumps(by_guest, indent=2)
-    if form == "shell":
-        if guest is not None:
-            return shlex.join(by_guest[guest])
-        return "\n".join(f"{_variable(name)}={shlex.quote(shlex.join(words))}" for name, words in by_guest.items())
-    single = len(topology.guests) == 1 or guest is not None
-    return "\n".join(word if single else f"{name}\t{word}" for name, words in by_guest.items() for word in words)
-
-
-def _variable(guest: str) -> str:
-    name = re.sub(r"\W", "_", guest)
-    return f"_{name}" if name[0].isdigit() else name
+        lines = [json_text(by_guest)]
+    elif len(by_guest) == 1:
+        (words,) = by_guest.values()
+        lines = [shlex.join(words)] if form == "shell" else words
+    elif form == "shell":
+        # a string holds no white space, so that the shell cuts $vec_GUEST at the right places
+        lines = [f"{name}={shlex.quote(' '.join(by_guest[one]))}" for name, one in _variables(guests).items()]
+    else:
+        lines = [f"{name}\t{word}" for name, words in by_guest.items() for word in words]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def echo_json(value: Any) -> None:
+def _variables(guests: list[str]) -> dict[str, str]:
+    """The guests by their shell variables, which the prefix keeps apart from PATH and the like."""
+    names: dict[str, str] = {}
+    for guest in guests:
+        name = "vec_" + re.sub(r"\W", "_", guest)
+        if name in names:
+            raise InputError(
+                f"the guests {names[name]} and {guest} would share the shell's variable {name}: use --guest"
+            )
+        names[name] = guest
+    return names
+
+
+def json_text(value: Any) -> str:
     import json
 
-    click.echo(json.dumps(value, indent=2))
+    return json.dumps(value, indent=2)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 link`, `2 links`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
+    """Lines of columns aligned by spaces, and never cut: a pipe has no width, and a terminal wraps lines by itself."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        aligned = (
+            cell.rjust(width) if title in right else cell.ljust(width)
+            for title, cell, width in zip(titles, cells, widths, strict=True)
+        )
+        return "  ".join(aligned).rstrip()
+
+    return [line(cells) for cells in (titles, *rows)]

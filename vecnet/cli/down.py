@@ -6,18 +6,29 @@ from pathlib import Path
 
 import click
 
-from vecnet.cli.common import load_topology
+from vecnet.cli.common import json_option, json_text, load_topology, topology_name
 from vecnet.cli.progress import progress
 
 
 @click.command("down")
 @click.argument("subject", metavar="FILE|NAME")
-def command(subject: str) -> None:
+@json_option
+def command(subject: str, as_json: bool) -> None:
     """Remove what the topology in FILE, or of that NAME, made in this network namespace, and nothing else."""
-    is_file = Path(subject).suffix in (".yaml", ".yml", ".json") or "/" in subject or Path(subject).is_file()
-    name = load_topology(subject).name if is_file else subject
+    name = load_topology(subject).name if _is_file(subject) else topology_name(subject)
     from vecnet import host
 
     with progress("down") as report:
         plan = host.down(name, progress=report)
     click.echo(plan.summary(), err=True)
+    if as_json:
+        click.echo(json_text(plan.as_json()))
+
+
+def _is_file(subject: str) -> bool:
+    if subject == "-" or "/" in subject or Path(subject).suffix in (".yaml", ".yml", ".json"):
+        return True
+    try:
+        return Path(subject).is_file()
+    except OSError:  # a name that is too long for a file
+        return False

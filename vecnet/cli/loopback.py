@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.cli.common import load_topology
-from vecnet.errors import HostError, InputError, VecnetError
+from vecnet.cli.common import load_topology, topology_to_complete
+from vecnet.errors import HostError, InputError
 
 if TYPE_CHECKING:
     from vecnet.loopback import Report
@@ -23,10 +23,8 @@ class LinkName(click.ParamType[str]):
     name = "link"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        try:
-            links = load_topology(str(ctx.params.get("subject"))).links
-        except VecnetError:
-            return []
+        topology = topology_to_complete(ctx, "subject")
+        links = topology.links if topology else ()
         return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
 
 

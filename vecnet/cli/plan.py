@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vecnet.cli.common import echo_json, file_argument, json_option, load_topology
+from vecnet.cli.common import file_argument, json_option, json_text, load_topology
 
 
 @click.command("plan")
@@ -16,7 +16,4 @@ def command(file: str, as_json: bool) -> None:
     from vecnet import host
 
     plan = host.plan(topology)
-    if as_json:
-        echo_json(plan.as_json())
-    else:
-        click.echo(plan.describe())
+    click.echo(json_text(plan.as_json()) if as_json else plan.describe())

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import echo_json, json_option
+from vecnet.cli.common import json_option, json_text, table, topology_name
 from vecnet.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
-
-_WIDE = 1000  # columns, so that nothing is cut short; the table takes what it needs
 
 
 @click.command("status")
@@ -24,11 +22,13 @@ def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
 
     Exits with 1 where something is not healthy, or NAME has made nothing here.
     """
+    if name is not None:
+        topology_name(name)
     from vecnet import host
 
     report = host.status(name)
     if as_json:
-        echo_json([entry.as_json() for entry in report])
+        click.echo(json_text([entry.as_json() for entry in report]))
     elif not report:
         click.echo(f"nothing of {name} is up here" if name else "nothing of vecnet is up here", err=True)
     else:
@@ -37,17 +37,23 @@ def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
         ctx.exit(EXIT_FAILED)
 
 
-def _print_table(report: list[Report]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+_NUMBERS = ("mtu", "rx", "tx", "errors", "drops")
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    numbers = ("mtu", "rx", "tx", "errors", "drops")
-    for title in ("topology", "link", "interface", "kind", *numbers, "state"):
-        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True)
-    for entry in report:
-        state = "healthy" if entry.healthy else f"[red]{entry.why}[/red]"
-        counters = map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops))
-        table.add_row(entry.topology, entry.link, entry.ifname, entry.kind, *counters, state)
-    Console(width=_WIDE).print(table)
+
+def _print_table(report: list[Report]) -> None:
+    titles = ("topology", "link", "interface", "kind", *_NUMBERS, "state")
+    rows = [
+        (
+            entry.topology,
+            entry.link,
+            f"{entry.ifname} in {entry.netns}" if entry.netns else entry.ifname,
+            entry.kind,
+            *map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops)),
+            entry.why or "healthy",
+        )
+        for entry in report
+    ]
+    heading, *lines = table(titles, rows, right=_NUMBERS)
+    click.secho(heading, bold=True)
+    for line, entry in zip(lines, report, strict=True):
+        click.echo(line.removesuffix(entry.why) + click.style(entry.why, fg="red"))

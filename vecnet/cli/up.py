@@ -24,4 +24,4 @@ def command(file: str, guest: str | None, form: str) -> None:
     with progress("up") as report:
         plan = host.up(topology, progress=report)
     click.echo(plan.summary(), err=True)
-    click.echo(answer)
+    click.echo(answer, nl=False)

@@ -34,6 +34,8 @@ _NOUNS = {ScalarNode: "a single value", SequenceNode: "a list", MappingNode: "a 
 def read_text(path: str) -> str:
     """The text of a file, "-" for standard input. Raises InputError where it cannot be read or is not text."""
     try:
+        if path == "-" and sys.stdin is None:
+            raise ValueError("it is closed")
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
@@ -41,7 +43,8 @@ def read_text(path: str) -> str:
                 data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise InputError([Problem(f"{path}: cannot be read: {reason}")]) from None
+        name = "standard input" if path == "-" else path or "''"
+        raise InputError([Problem(f"{name}: cannot be read: {reason}")]) from None
     if len(data) > MAX_BYTES:
         raise InputError([Problem(f"{path}: is larger than {MAX_BYTES >> 20} MiB, so it is no topology")])
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"

@@ -1,0 +1,126 @@
+"""vecnet check: strings and files, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import LAB, TAP, TOPOLOGIES, answer, refused, vecnet
+from tests.topology.broken import CASES, MARK
+
+FINE = "vec0:transport=fd,fd=100,mac=02:00:00:00:00:01"
+PANICS = "vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2,rx_key=1,tx_key=0xffffffff"
+
+
+def parsed(*words: str | Path, status: int) -> Any:
+    done = vecnet("check", "--json", *words)
+    assert done.returncode == status
+    assert not done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_string_that_is_right() -> None:
+    assert answer("check", FINE).splitlines() == [
+        FINE,
+        "  ok        transport=fd",
+        "  ok        fd=100",
+        "  ok        mac=02:00:00:00:00:01",
+    ]
+
+
+def test_a_string_that_is_wrong() -> None:
+    done = vecnet("check", PANICS)
+    assert done.returncode == 2
+    assert not done.stderr
+    assert done.stdout.splitlines() == [
+        PANICS,
+        "  ok        transport=gre",
+        "  ok        src=192.0.2.1",
+        "  ok        dst=192.0.2.2",
+        "  ok        rx_key=1",
+        "  panic     tx_key=0xffffffff  the parse fails, opening the device fails and the guest kernel panics; "
+        "write -1",
+        "  note                         no mac: the guest has a random Ethernet address on every boot; add mac=02:…",
+        "  mended: vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2,rx_key=1,tx_key=-1",
+    ]
+
+
+def test_a_string_in_another_order() -> None:
+    assert answer("check", "vec0:fd=100,transport=fd").splitlines()[-1] == "  canonical: vec0:transport=fd,fd=100"
+
+
+def test_strings_as_json() -> None:
+    assert parsed(FINE, status=0) == {
+        "string": FINE,
+        "ok": True,
+        "severity": "ok",
+        "tokens": [
+            {"token": "transport=fd", "column": 6, "severity": "ok", "message": "", "instead": ""},
+            {"token": "fd=100", "column": 19, "severity": "ok", "message": "", "instead": ""},
+            {"token": "mac=02:00:00:00:00:01", "column": 26, "severity": "ok", "message": "", "instead": ""},
+        ],
+        "effects": [],
+        "mended": FINE,
+    }
+    both = parsed(FINE, PANICS, status=2)
+    assert [report["ok"] for report in both] == [True, False]
+    assert both[1]["severity"] == "panic"
+    assert both[1]["mended"].endswith(",rx_key=1,tx_key=-1")
+    assert parsed("vec0:transport=gre", status=2)["mended"] is None
+
+
+def test_a_file() -> None:
+    assert answer("check", TAP) == f"{TAP}: topology tap is valid: 1 link, guests: web\n"
+    assert answer("check", LAB) == f"{LAB}: topology lab is valid: 5 links, guests: app, db, web\n"
+    assert answer("check", "-", input=TAP.read_text()) == "-: topology tap is valid: 1 link, guests: web\n"
+    assert parsed(TAP, status=0) == {"file": str(TAP), "ok": True, "name": "tap", "guests": ["web"], "problems": []}
+
+
+def test_all_examples_at_once() -> None:
+    files = sorted(TOPOLOGIES.glob("*.yaml"))
+    assert len(answer("check", *files).splitlines()) == len(files)
+
+
+def test_a_file_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text("links:\n  - transport: tapp\n    endpoints: [web:vec0, host:tap0]\nname: 7/8\n")
+    said = refused("check", file).splitlines()
+    assert said[0].startswith(f"{file}:2:16: error: ")
+    assert said[0].endswith("; did you mean tap?")
+    assert said[1].startswith(f"{file}:4:7: error: name: '7/8' is not")
+    report = parsed(file, status=2)
+    assert report["ok"] is False
+    assert [problem["where"]["line"] for problem in report["problems"]] == [2, 4]
+    assert report["problems"][0]["instead"] == "did you mean tap?"
+
+
+def test_a_string_and_a_file_together(tmp_path: Path) -> None:
+    done = vecnet("check", FINE, tmp_path / "none.yaml", TAP)
+    assert done.returncode == 2
+    assert "No such file or directory" in done.stderr
+    assert len(done.stdout.splitlines()) == 5
+
+
+def test_every_broken_topology_through_the_command(tmp_path: Path) -> None:
+    """One command, all mistakes: each is told with its file, and none ends in a traceback."""
+    files = []
+    for number, (text, *_) in enumerate(CASES.values()):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text.replace(MARK, ""))
+        files.append(file)
+    said = refused("check", *files)
+    for file in files:
+        assert f"{file}:" in said
+    assert {report["ok"] for report in parsed(*files, status=2)} == {False}
+
+
+@pytest.mark.parametrize(
+    "word", ["", " ", "vec0", "vec0:", "vec0:,", ":", "=", "transport=", "--", "vec0:transport=tap,ifname=\udcff", "\n"]
+)
+def test_words_that_are_nothing(word: str) -> None:
+    done = vecnet("check", "--", word)
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr or "vec0:" in done.stdout

@@ -1,0 +1,153 @@
+"""plan, up, status and down as commands: what they answer, and what they say."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
+from tests.host.network import ip, names, private_network
+from tests.need import need_command, need_root
+
+LONG = """
+name: a-topology-with-a-name-that-goes-on-and-on
+links:
+  - name: a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here
+    transport: tap
+    endpoints: [a-guest-with-a-long-name:vec0, host:fifteen-bytes-x]
+  - transport: tap
+    endpoints: [web:vec0, host:größe]
+"""
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[None]:
+    need_root()
+    need_command("ip")
+    with private_network():
+        yield
+
+
+def test_up_answers_what_args_answers() -> None:
+    done = vecnet("up", LAB, "--guest", "web")
+    assert done.returncode == 0
+    assert done.stdout == answer("args", LAB, "--guest", "web")
+    assert done.stderr == "lab: 4 made\n"
+    again = vecnet("up", LAB, "--json")
+    assert json.loads(again.stdout) == json.loads(answer("args", LAB, "--json"))
+    assert again.stderr == "lab: nothing to do, 4 interfaces as wanted\n"
+
+
+def test_a_wrong_guest_makes_nothing() -> None:
+    refused("up", LAB, "--guest", "nobody")
+    assert names() == set()
+
+
+def test_plan_before_and_after() -> None:
+    before = answer("plan", TAP)
+    assert before.splitlines()[0].startswith("+ tap tap-one")
+    steps = json.loads(answer("plan", TAP, "--json"))["steps"]
+    assert [(step["action"], step["interface"]) for step in steps] == [("create", "tap-one")]
+    vecnet("up", TAP)
+    assert answer("plan", TAP) == "tap: nothing to do, 1 interface as wanted\n"
+    assert json.loads(answer("plan", TAP, "--json")) == {"topology": "tap", "unchanged": 1, "steps": []}
+
+
+def test_status() -> None:
+    nothing = vecnet("status")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == "nothing of vecnet is up here\n"
+    assert json.loads(answer("status", "--json")) == []
+    absent = vecnet("status", "tap")
+    assert (absent.returncode, absent.stdout) == (1, "")
+    assert absent.stderr == "nothing of tap is up here\n"
+    vecnet("up", TAP)
+    heading, line = answer("status", "tap").splitlines()
+    assert heading.split() == ["topology", "link", "interface", "kind", "mtu", "rx", "tx", "errors", "drops", "state"]
+    assert line.split()[:5] == ["tap", "web:vec0--host:tap-one", "tap-one", "tap", "1500"]
+    assert line.split()[-1] == "healthy"
+    (entry,) = json.loads(answer("status", "--json"))
+    assert (entry["ifname"], entry["healthy"], entry["why"]) == ("tap-one", True, "")
+    ip("link", "set", "tap-one", "down")
+    sick = vecnet("status", "tap")
+    assert sick.returncode == 1
+    assert sick.stdout.splitlines()[1].endswith("  tap-one is down")
+    assert json.loads(vecnet("status", "--json").stdout)[0]["why"] == "tap-one is down"
+
+
+def test_tables_are_never_cut(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG)
+    vecnet("up", file)
+    for columns in ("20", "80"):
+        lines = answer("status", env={"COLUMNS": columns}).splitlines()
+        assert len(lines) == 3
+        assert "a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here  fifteen-bytes-x  tap" in lines[1]
+        places = {line.index("healthy") for line in lines[1:]}
+        assert places == {lines[0].index("state")}
+        assert "…" not in "".join(lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_terminal_gets_colour_and_the_whole_line(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG)
+    vecnet("up", file)
+    ip("link", "set", "größe", "down")
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
+    process = subprocess.Popen([EXECUTABLE, "status"], stdout=terminal, env=environment(TERM="xterm"))
+    os.close(terminal)
+    shown = b""
+    try:
+        while data := os.read(screen, 65536):
+            shown += data
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(screen)
+    assert process.wait() == 1
+    text = shown.decode()
+    assert "\x1b[31mgröße is down" in text
+    assert "a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here" in text
+    assert len(text.splitlines()) == 3
+
+
+def test_an_interface_in_another_namespace_is_told_with_it(tmp_path: Path) -> None:
+    ip("netns", "add", "there")
+    file = tmp_path / "far.yaml"
+    file.write_text("links:\n- transport: tap\n  endpoints: {web:vec0: {}, host:tap0: {netns: there}}\n")
+    vecnet("up", file)
+    assert "  tap0 in there  tap  " in answer("status").splitlines()[1]
+
+
+def test_down_by_file_and_by_name() -> None:
+    for subject in (TAP, "tap"):
+        vecnet("up", TAP)
+        done = vecnet("down", subject)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "tap: 1 removed\n")
+        assert names() == set()
+    again = vecnet("down", "tap", "--json")
+    assert (again.returncode, again.stderr) == (0, "tap: nothing to do\n")
+    assert json.loads(again.stdout) == {"topology": "tap", "unchanged": 0, "steps": []}
+    vecnet("up", TAP)
+    removed = json.loads(vecnet("down", "-", "--json", input=TAP.read_text()).stdout)
+    assert [(step["action"], step["interface"]) for step in removed["steps"]] == [("delete", "tap-one")]
+
+
+def test_a_failure_is_told_and_answers_nothing() -> None:
+    ip("tuntap", "add", "tap-one", "mode", "tap")  # somebody else's
+    for command in ("up", "plan"):
+        done = vecnet(command, TAP)
+        assert done.returncode == 1
+        assert not done.stdout
+        assert done.stderr.startswith("error: ")
+        assert "tap-one" in done.stderr
