@@ -97,15 +97,15 @@ class Option:
         if self.reading is Reading.TEXT:
             return self._judge_text(text)
         number = guest_number(self.reading, text)
+        opened = _strtol(text) if self.reading is Reading.TWICE else number
+        if self.reading is Reading.TWICE and (opened or 0) > 0 and not (number or 0) > 0:
+            message = "the socket is opened with it and headers are formed without it: every packet is dropped"
+            return Judgement(None, Effect(Severity.DROPS, message, "write 1, or leave it out"))
         try:
             value = self._meant(text)
         except ValueError as error:
             return self._refuse(text, number, error)
         instead = f"write {self.write(value)}"
-        opened = _strtol(text) if self.reading is Reading.TWICE else number
-        if self.reading is Reading.TWICE and (opened or 0) > 0 and not (number or 0) > 0:
-            message = "the socket is opened with it and headers are formed without it: every packet is dropped"
-            return Judgement(value, Effect(Severity.DROPS, message, instead))
         if self.reading is Reading.TWICE and (number or 0) > 0 and not (opened or 0) > 0:
             message = (
                 "read in base 10 when the socket is opened, as 0, and in any base when headers are formed, as 1: "

@@ -19,7 +19,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -99,6 +100,19 @@ class Guest:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return Report.read(self.folder)
+
+    @contextlib.contextmanager
+    def at(self, point: str, seconds: float = BOOT_SECONDS) -> Iterator[None]:
+        """Wait until the guest's script says `meet POINT host`, and let it go on after the block."""
+        end = time.monotonic() + seconds
+        while not (self.folder / point).exists():
+            runs = time.monotonic() < end and self._process.poll() is None
+            assert runs, f"the guest did not come to {point!r}\n{Report.read(self.folder)}"
+            time.sleep(0.02)
+        yield
+        host = self.folder.parent / "host"
+        host.mkdir(exist_ok=True)
+        (host / point).touch()
 
 
 class Wiring:
