@@ -9,16 +9,24 @@
  * Sending. Each of `depth` headers holds the template from the start; a packet patches its number, no more. Header and
  * frame go out as two vectors, so that frames are taken from where they lie.
  *
+ * Trains. UDP takes many packets of one length as one message, and hands them over as one (UDP_SEGMENT, UDP_GRO, udp(7)).
+ * Each packet in a train has its own header, so on the wire nothing is different, and a peer that knows of no trains gets
+ * single packets. Where the kernel or the path does not take a train, its packets go one by one.
+ *
  * There is no allocation here, no copy but that of segments, and no log line: what is dropped is counted.
  */
 #include "internal.h"
 
 #include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define TRAIN 64                 /* packets: UDP_MAX_SEGMENTS of the kernels that have fewest, linux/udp.h */
+#define TRAIN_BYTES 65000        /* a UDP packet's most, RFC 768, less some headers */
+#define TRAIN_CONTROL CMSG_SPACE(sizeof(uint16_t))
 #define SPARE (VN_VLAN + 1)      /* a tagged frame may be longer by a tag; one byte more shows that a frame was cut short */
 
 /* ---- the arrays ---- */
@@ -26,10 +34,10 @@
 int vn_batch_make(struct vn_port *port)
 {
 	const size_t depth = port->depth;
-	const size_t room = port->rx_header + port->most + SPARE;
+	const size_t room = port->trains ? VN_LARGE : port->rx_header + port->most + SPARE;
 	struct vn_batch *rx = &port->rx, *tx = &port->tx;
 
-	port->slot = (port->lead + room + 63) & ~(size_t)63;
+	port->slot = ((port->lead + room + 63) & ~(size_t)63) + 64; /* not a power of two, or slots would share cache lines */
 	port->memory_size = depth * port->slot + (port->transport->vnet ? VN_CUT : 0);
 	void *memory = mmap(NULL, port->memory_size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -44,10 +52,16 @@ int vn_batch_make(struct vn_port *port)
 	tx->frames = calloc(depth, sizeof(*tx->frames));
 	if (port->flags & VN_STRICT_SOURCE && port->remote_size)
 		rx->names = calloc(depth, sizeof(*rx->names));
-	if (port->transport->vnet && port->rx_socket)
+	if ((port->transport->vnet && port->rx_socket) || port->trains)
 		rx->control = calloc(depth, VN_CONTROL);
+	if (port->train_most) {
+		tx->control = calloc(depth, TRAIN_CONTROL);
+		tx->ends = calloc(depth, sizeof(*tx->ends));
+		if (!tx->control || !tx->ends)
+			return -ENOMEM;
+	}
 	if ((port->flags & VN_STRICT_SOURCE && port->remote_size && !rx->names) ||
-	    (port->transport->vnet && port->rx_socket && !rx->control))
+	    (((port->transport->vnet && port->rx_socket) || port->trains) && !rx->control))
 		return -ENOMEM;
 	if (port->flags & VN_RAW_OFFLOAD && !port->transport->vnet) {
 		tx->cut = malloc(VN_CUT);
@@ -86,6 +100,8 @@ void vn_batch_free(struct vn_port *port)
 	free(port->tx.vectors);
 	free(port->tx.headers);
 	free(port->tx.frames);
+	free(port->tx.control);
+	free(port->tx.ends);
 	free(port->tx.cut);
 	free(port->tx.cut_frames);
 }
@@ -242,11 +258,23 @@ static bool is_tagged(const uint8_t *frame)
 	return type == 0x8100 || type == 0x88a8; /* IEEE 802.1Q, 802.1ad */
 }
 
-/* Judge the packet in a slot. */
-static enum vn_counter judge(struct vn_port *port, uint32_t slot, bool whole, struct vn_frame *out)
+/* Bytes of each packet in a message, the last of which may have fewer. */
+static uint32_t train_size(struct msghdr *message, uint32_t length)
 {
-	uint8_t *packet = port->rx.vectors[slot].iov_base;
-	uint32_t length = port->rx.messages[slot].msg_len;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		int size;
+		if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
+			continue;
+		memcpy(&size, CMSG_DATA(c), sizeof(size));
+		return size > 0 ? (uint32_t)size : length;
+	}
+	return length;
+}
+
+/* Judge a packet, which lies in a slot. */
+static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packet, uint32_t length, bool whole,
+			     struct vn_frame *out)
+{
 	if (length <= port->rx_header) /* the one length check before a header is read */
 		return VN_RX_DROP_SHORT;
 	if (port->rx.names && !from_remote(port, &port->rx.names[slot]))
@@ -304,14 +332,27 @@ int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool who
 			port->rx_next += !port->cutter.count;
 			continue;
 		}
-		enum vn_counter verdict = judge(port, port->rx_next, whole, &frames[count]);
+		struct mmsghdr *message = &port->rx.messages[port->rx_next];
+		uint8_t *packet = (uint8_t *)port->rx.vectors[port->rx_next].iov_base + port->rx_at;
+		uint32_t length = message->msg_len - port->rx_at;
+		if (port->trains) {
+			if (!port->rx_at)
+				port->rx_size = train_size(&message->msg_hdr, length);
+			if (length > port->rx_size)
+				length = port->rx_size;
+		}
+		enum vn_counter verdict = judge(port, port->rx_next, packet, length, whole, &frames[count]);
 		if (verdict == VN_RX_LARGE)
 			continue;
 		if (verdict == VN_RX_FRAMES)
 			bytes += frames[count++].length;
 		else
 			vn_count(port, verdict, 1);
-		port->rx_next++;
+		port->rx_at += length;
+		if (port->rx_at >= message->msg_len) {
+			port->rx_at = 0;
+			port->rx_next++;
+		}
 	}
 	vn_count(port, VN_RX_FRAMES, (uint64_t)count);
 	vn_count(port, VN_RX_BYTES, bytes);
@@ -357,6 +398,41 @@ static int write_files(struct vn_port *port, int count)
 	return sent;
 }
 
+/* Couple packets of one length, the last of which may be shorter, into trains: a message each. Returns how many. */
+static int couple(struct vn_port *port, int ready)
+{
+	struct vn_batch *tx = &port->tx;
+	int trains = 0;
+	for (int i = 0; i < ready; trains++) {
+		struct msghdr *message = &tx->messages[trains].msg_hdr;
+		const int first = i;
+		const size_t size = port->tx_header + tx->vectors[2 * first + 1].iov_len;
+		size_t total = size, next = size;
+		for (i++; i < ready && size <= port->train_most && next == size && i - first < TRAIN; i++) {
+			next = port->tx_header + tx->vectors[2 * i + 1].iov_len;
+			total += next;
+			if (next > size || total > TRAIN_BYTES)
+				break;
+		}
+		message->msg_iov = &tx->vectors[2 * first];
+		message->msg_iovlen = 2 * (size_t)(i - first);
+		message->msg_control = NULL;
+		message->msg_controllen = 0;
+		if (i - first > 1) {
+			const uint16_t segment = (uint16_t)size;
+			message->msg_control = tx->control + (size_t)trains * TRAIN_CONTROL;
+			message->msg_controllen = TRAIN_CONTROL;
+			struct cmsghdr *c = CMSG_FIRSTHDR(message);
+			c->cmsg_level = SOL_UDP;
+			c->cmsg_type = UDP_SEGMENT;
+			c->cmsg_len = CMSG_LEN(sizeof(segment));
+			memcpy(CMSG_DATA(c), &segment, sizeof(segment));
+		}
+		tx->ends[trains] = i;
+	}
+	return trains;
+}
+
 /* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full. */
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole)
 {
@@ -383,11 +459,13 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		return count > 0;
 	}
 
-	int sent;
+	int sent, messages = port->train_most ? couple(port, ready) : ready;
 	do
-		sent = port->tx_socket ? sendmmsg(port->tx_fd, tx->messages, (unsigned)ready, MSG_DONTWAIT | MSG_NOSIGNAL)
+		sent = port->tx_socket ? sendmmsg(port->tx_fd, tx->messages, (unsigned)messages, MSG_DONTWAIT | MSG_NOSIGNAL)
 				       : write_files(port, ready);
 	while (sent < 0 && errno == EINTR);
+	if (sent > 0 && port->train_most)
+		sent = tx->ends[sent - 1];
 	if (sent > 0) {
 		uint64_t bytes = 0;
 		for (int i = 0; i < sent; i++)
@@ -408,11 +486,20 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		port->tx_full = true;
 		return error == EAGAIN ? 0 : -ENOBUFS;
 	}
+	if (port->train_most && tx->ends[0] > 1) { /* the path, or the kernel, takes no such train: its packets go alone */
+		const size_t size = port->tx_header + tx->vectors[1].iov_len;
+		const bool too_large = error == EINVAL || error == EMSGSIZE;
+		if (too_large || error == EIO || error == EOPNOTSUPP || error == ENOTSUP) {
+			port->train_most = too_large ? size - 1 : 1;
+			return vn_transmit(port, base, frames, count, whole);
+		}
+	}
 	enum vn_counter cause = one_packet(error);
 	if (cause != VN_COUNTERS) { /* a guest forms a number for it, too */
-		vn_count(port, cause, 1);
-		port->number++;
-		return 1;
+		const int lost = port->train_most ? tx->ends[0] : 1;
+		vn_count(port, cause, (uint64_t)lost);
+		port->number += (uint32_t)lost;
+		return lost;
 	}
 	return port->listen_fd >= 0 ? 0 : -error; /* a switch goes on with the next guest */
 }

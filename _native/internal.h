@@ -57,9 +57,10 @@ struct vn_batch {
 	uint8_t *headers;                 /* sending: depth × VN_HEADER, each holding the template */
 	struct vn_frame *frames;          /* sending: where the frames of one batch lie */
 	uint8_t *cut;                     /* sending frames with a virtio-net header on a wire without: VN_CUT bytes */
+	int *ends;                        /* sending trains: the packet after each one's last */
 	struct vn_frame *cut_frames;      /* … : the segments there */
 	struct sockaddr_storage *names;   /* receiving, where the source is looked at */
-	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL */
+	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL; sending trains */
 };
 
 struct vn_port {
@@ -68,6 +69,8 @@ struct vn_port {
 	enum vn_counter (*verify)(const struct vn_port *, const uint8_t *);
 	uint32_t flags, depth, batch, mtu, most; /* most: the largest untagged frame taken, in bytes */
 	bool vec, gro, rx_socket, tx_socket, hangs_up;
+	bool trains;                      /* receiving: a message may be many packets */
+	size_t train_most;                /* sending: bytes of the largest packet that may be in a train; 0 for never any */
 	int rx_fd, tx_fd;
 	int listen_fd, epoll_fd;          /* the switch's role only: rx_fd is the listener's twin until a guest connects */
 	int connected;                    /* the switch's role only */
@@ -90,6 +93,7 @@ struct vn_port {
 	uint8_t *memory;                  /* depth slots, then VN_CUT bytes where frames may be large */
 	size_t memory_size, slot, lead;   /* lead: bytes from a slot's start to the packet */
 	uint32_t rx_filled, rx_next;      /* slots with packets, and the next one to hand out */
+	uint32_t rx_at, rx_size;          /* … : where in it, and bytes of each packet in it, where it holds a train */
 	struct vn_cutter cutter;          /* the large frame in progress; count 0 when there is none */
 	/* sending */
 	struct vn_batch tx;

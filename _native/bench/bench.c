@@ -231,7 +231,7 @@ int vn_bench_forward(struct vn_port *feeder, struct vn_port *from, struct vn_por
 		int64_t start = now();
 		rc = rc ? rc : bare ? bare_forward(from, to, &moved, count) : port_forward(from, to, &moved, count);
 		*spent += now() - start;
-		rc = rc ? rc : receive_all((struct vn_bench_end){sink, 1}, &fed, count);
+		rc = rc ? rc : receive_all((struct vn_bench_end){sink, bare}, &fed, count);
 	}
 	free_floor(&fed);
 	free_floor(&moved);

@@ -25,7 +25,7 @@ def transport(name: str, first: Wire, second: Wire, length: int, runs: int, batc
     packets = batch * _SLICES
 
     def sent(bare: bool) -> float:
-        return bench_one_way((near, bare), (far, True), length, batch, _SLICES)[0] / packets
+        return bench_one_way((near, bare), (far, False), length, batch, _SLICES)[0] / packets
 
     def received(bare: bool) -> float:
         return bench_one_way((far, True), (near, bare), length, batch, _SLICES)[1] / packets

@@ -40,7 +40,7 @@ def from_python(name: str, wire: Wire, length: int, runs: int, batch: int) -> It
         return spent / packets
 
     def c_sent() -> float:
-        return bench_one_way((near.handle, False), (far.handle, True), length, batch, _SLICES)[0] / packets
+        return bench_one_way((near.handle, False), (far.handle, False), length, batch, _SLICES)[0] / packets
 
     def c_received() -> float:
         return bench_one_way((far.handle, True), (near.handle, False), length, batch, _SLICES)[1] / packets

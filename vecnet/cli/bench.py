@@ -55,7 +55,7 @@ def command(
             with wires.pair(lab, name) as (first, second):
                 results += measure.transport(name, first, second, length, runs, min(depth, 64))
                 if name.startswith("l2tpv3 udp"):
-                    results.append(measure.port_to_port(name, first, length, runs, 8 * depth))
+                    results.append(measure.port_to_port(name, first, length, runs, 4 * depth))
                 results += references.from_python(name, first, length, runs, min(depth, 64))
                 if name == "raw":
                     ifname = first.subject.far.ifname
