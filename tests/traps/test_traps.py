@@ -73,8 +73,8 @@ TRAPS = [
     Trap(f"vecx:{TAP}", REFUSED, "'vecx' names no vector device, so the guest has none", {"device": "vecx"}),
     Trap(f"vec131={TAP}", REFUSED, "without a ':' behind vec131", {"device": "vec131"}),
     # the tokens
-    Trap(f"{TAP},mac=ADDR", OK, shows={"mac": "ADDR", "mtu": "1500", "opens": "tNN"}),
-    Trap(f"{TAP},mac=ADDR,", OK, shows={"mac": "ADDR"}),
+    Trap(f"{TAP},gro=1,mac=ADDR", OK, shows={"mac": "ADDR", "mtu": "1500", "opens": "tNN"}),
+    Trap(f"{TAP},gro=1,mac=ADDR,", OK, shows={"mac": "ADDR"}),
     Trap(f"{TAP},,mac=ADDR", NOTE, "an empty token is passed over", {"mac": "ADDR"}),
     Trap(f"{TAP},gro,mac=ADDR", IGNORED, "a token without a value is as good as absent", {"mac": "ADDR"}),
     Trap(f"{TAP},mac=", IGNORED, "a token without a value is as good as absent", {"mac": "random"}),
@@ -93,6 +93,9 @@ TRAPS = [
     Trap("transport=vxlan,ifname=tNN", REFUSED, "no transport 'vxlan': opening the device fails: Invalid argument"),
     # the common options
     Trap(TAP, NOTE, "a random Ethernet address on every boot", {"mac": "random"}),
+    Trap(f"{TAP},mac=ADDR", NOTE, "without gro the guest cuts large frames short", {"mac": "ADDR"}),
+    Trap(f"{RAW},gro=off,mac=ADDR", NOTE, "ethtool -K veth tx off", {"mac": "ADDR"}),
+    Trap(f"{TAP},gro=on,mac=ADDR", FALLBACK, "the guest falls back to its default", {"mac": "ADDR"}),
     Trap(f"{TAP},mac=03:00:00:00:00:01", FALLBACK, "is a multicast address", {"mac": "random"}),
     Trap(f"{TAP},mac=00:00:00:00:00:00", FALLBACK, "is not a unicast MAC address", {"mac": "random"}),
     Trap(f"{TAP},mac=02-00-00-00-00-01", FALLBACK, "is not a unicast MAC address", {"mac": "random"}),

@@ -6,13 +6,14 @@ Source: HOWTO, "raw socket transport"; packet(7).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.kinds import Flag, IfName, Word
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
-from vecnet.transports.tap import VNET_HEADER
+from vecnet.transports.tap import VNET_HEADER, large_frames
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,10 @@ class Raw(Transport):
     bpfflash: bool = option(
         Flag(), Reading.DECIMAL, "let the guest load a filter with ethtool's flash command", default=False
     )
+
+    @classmethod
+    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+        yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @property
     def header_size(self) -> int:

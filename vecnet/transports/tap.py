@@ -6,6 +6,7 @@ Source: HOWTO, "tap transport"; drivers/net/tun.c.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.kinds import Account, IfName, Word
@@ -43,6 +44,10 @@ class Tap(Transport):
     )
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
 
+    @classmethod
+    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+        yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
+
     @property
     def header_size(self) -> int:
         return VNET_HEADER
@@ -54,6 +59,13 @@ class Tap(Transport):
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
         return (tap_interface(link, ends[1].mtu, offload=ends[1].gro, vnet_hdr=True),)
+
+
+def large_frames(values: Mapping[str, Any], on_the_host: str) -> Iterator[Effect]:
+    """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
+    if not values["gro"]:
+        message = "without gro the guest cuts large frames short: TCP from the host crawls, unless it sends none"
+        yield Effect(Severity.NOTE, message, f"give gro=1, or on the host, as vecnet up does: {on_the_host}")
 
 
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
