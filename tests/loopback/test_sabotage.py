@@ -39,6 +39,12 @@ links:
     endpoints:
       db:vec0: {ip: 10.1.0.2/24}
       host:veth-db: {ip: 10.1.0.1/24}
+  - transport: raw
+    name: plain
+    gro: off
+    endpoints:
+      db:vec4: {ip: 10.6.0.2/24}
+      host:veth-plain: {ip: 10.6.0.1/24}
   - transport: hybrid
     name: hybrid
     endpoints:
@@ -228,7 +234,14 @@ def test_a_filter_that_refuses_to_send(lab: Topology) -> None:
     assert_found(proved(lab, *of_topology(lab, ["gre"])), "packets that a firewall refuses")
 
 
-def test_one_broken_link_of_six_fails_alone(lab: Topology) -> None:
+def test_offloads_that_the_guest_does_not_take(lab: Topology) -> None:
+    need_command("ethtool")
+    subprocess.run(["ethtool", "-K", "veth-plain", "tx", "on", "tso", "on"], check=True, capture_output=True)
+    report = proved(lab, *of_topology(lab, ["plain"]), probes=PROBES)
+    assert_found(report, "veth-plain: offload is on, and should be off")
+
+
+def test_one_broken_link_of_seven_fails_alone(lab: Topology) -> None:
     ip("link", "set", "hyb-app", "mtu", "900")
     report = prove(lab.name, of_topology(lab), topology=lab, probes=PROBES)
     assert {link.link: link.verdict for link in report.links if link.verdict is not Verdict.PASS} == {

@@ -27,6 +27,7 @@ from vecnet.loopback.icmp import ping
 from vecnet.transports.link import HostInterface
 
 NIC = "vec0"
+_CHUNK = 1 << 16  # bytes
 TIMEOUT = 5.0  # seconds without progress, of a transfer
 
 
@@ -53,7 +54,9 @@ def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[
 
     def send() -> None:
         try:
-            connection.sendall(outgoing)
+            rest = memoryview(outgoing)
+            while rest:  # not sendall, whose time is for all of it
+                rest = rest[connection.send(rest[:_CHUNK]) :]
             connection.shutdown(socket.SHUT_WR)
         except OSError as error:
             failure.append(f"sending: {error.strerror or error}")
@@ -61,12 +64,12 @@ def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
-        while chunk := connection.recv(1 << 16):
+        while chunk := connection.recv(_CHUNK):
             digest.update(chunk)
             received += len(chunk)
     except OSError as error:
         failure.append(f"after {received} of {expected} bytes: {error.strerror or error}")
-    sender.join(TIMEOUT)
+    sender.join()
     return {"received": received, "digest": digest.hexdigest(), "failure": "; ".join(failure)}
 
 

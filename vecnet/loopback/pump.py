@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,25 +16,12 @@ if TYPE_CHECKING:
 @contextmanager
 def pumping(port: Port, descriptor: int, mtu: int) -> Iterator[None]:
     """Frames go between `port` and the NIC's descriptor within the block."""
+    from vecnet.datapath.loops import forward
     from vecnet.datapath.port import open_port
 
-    with open_port(VecDevice(0, Fd(fd=descriptor, vec=False, mtu=mtu))) as nic:
-        stop = threading.Event()
-        threads = [
-            threading.Thread(target=_move, args=ends, daemon=True) for ends in ((port, nic, stop), (nic, port, stop))
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-
-
-def _move(source: Port, sink: Port, stop: threading.Event) -> None:
-    while not stop.is_set():
-        frames = source.recv(timeout=0.05)
-        while frames and not stop.is_set():
-            frames = frames[sink.send(frames, timeout=0.05) :]
+    with (
+        open_port(VecDevice(0, Fd(fd=descriptor, vec=False, mtu=mtu))) as nic,
+        forward(port, nic),
+        forward(nic, port),
+    ):
+        yield

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from vecnet.loopback.verdict import Failed, Untested
 
-_PATIENCE = 30.0  # seconds that an agent has for an answer; every request has shorter limits of its own
+_PATIENCE = 120.0  # seconds that an agent has for an answer; every request has shorter limits of its own
 
 
 class Stack:
