@@ -16,13 +16,6 @@ _HOMES = {
     "Explanation": "vecnet.vecstring",
     "parse": "vecnet.vecstring",
     "explain": "vecnet.vecstring",
-    "Tap": "vecnet.transports.tap",
-    "Hybrid": "vecnet.transports.hybrid",
-    "Raw": "vecnet.transports.raw",
-    "Gre": "vecnet.transports.gre",
-    "L2tpv3": "vecnet.transports.l2tpv3",
-    "Bess": "vecnet.transports.bess",
-    "Fd": "vecnet.transports.fd",
     "Topology": "vecnet.topology",
     "load": "vecnet.topology",
     "Port": "vecnet.datapath.port",
@@ -33,7 +26,7 @@ _HOMES = {
     "HostError": "vecnet.errors",
     "PortError": "vecnet.errors",
 }
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_HOMES]  # and the class of each transport: Tap, L2tpv3, …
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port as Port
@@ -45,6 +38,7 @@ if TYPE_CHECKING:
     from vecnet.errors import VecStringError as VecStringError
     from vecnet.topology import Topology as Topology
     from vecnet.topology import load as load
+    from vecnet.transports import Transport
     from vecnet.transports.bess import Bess as Bess
     from vecnet.transports.fd import Fd as Fd
     from vecnet.transports.gre import Gre as Gre
@@ -59,8 +53,18 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif (value := _transport(name)) is None:
         raise AttributeError(f"module 'vecnet' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _transport(name: str) -> type[Transport] | None:
+    """The class of a transport, whose file says of itself what it is called."""
+    if not name[:1].isupper():
+        return None
+    transports = importlib.import_module("vecnet.transports").TRANSPORTS
+    kind: type[Transport] | None = transports.get(name.lower())
+    return kind if kind is not None and kind.__name__ == name else None

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 Schema = dict[str, Any]
 
 IFNAMSIZ = 16  # linux/if.h, with the closing NUL
@@ -36,6 +35,7 @@ class Kind:
     expects = "a value"
 
     def parse(self, text: str) -> Any:
+        """The value, in its canonical form. Raises ValueError."""
         raise ValueError(text)
 
     def accepts(self, text: str) -> bool:
@@ -51,6 +51,7 @@ class Kind:
         return None
 
     def schema(self) -> Schema:
+        """What a JSON Schema says of it; a schema may take what `parse` refuses, and never the other way round."""
         return {"type": "string"}
 
     def _refuse(self, text: str) -> ValueError:

@@ -35,9 +35,10 @@ MAX_UNIT = 9999
 
 @dataclass(frozen=True, slots=True)
 class VecDevice:
-    """A guest's NIC: vec`unit` with a transport and its options.
+    """A guest's NIC: vec`unit`, 0 to 9999, with a transport and its options; a value that can be compared and hashed.
 
-    `str()` is canonical, and always a string that a real guest takes as meant. Raises VecStringError.
+    `str()` is canonical, and always a string that a real guest takes as meant; `parse` is its inverse. Raises
+    VecStringError. Source: HOWTO, "Configuring vector transports".
     """
 
     unit: int
@@ -54,7 +55,7 @@ class VecDevice:
 
     @property
     def overhead(self) -> int:
-        """Bytes by which an outer IP packet is larger than the packet inside the frame."""
+        """Bytes by which an outer IP packet is larger than the packet inside the frame; 0 where there is none."""
         return self.transport.overhead
 
     def mirror(self) -> VecDevice:
@@ -115,7 +116,10 @@ class Explanation:
 
 
 def parse(text: str) -> VecDevice:
-    """The device that `text` gives a guest. Raises VecStringError where the guest would not come up as meant."""
+    """The device that `text`, `vecN:transport=…,option=value,…`, gives a guest.
+
+    Raises VecStringError where the guest would not come up as meant, with every reason and the mended string.
+    """
     explanation = explain(text)
     if explanation.device is not None and explanation.as_meant:
         return explanation.device

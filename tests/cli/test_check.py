@@ -11,6 +11,7 @@ import pytest
 from tests.cli.command import LAB, TAP, TOPOLOGIES, answer, refused, vecnet
 from tests.topology.broken import CASES, MARK
 
+NOTHING: dict[str, list[str]] = {"notes": [], "problems": []}
 FINE = "vec0:transport=fd,fd=100,mac=02:00:00:00:00:01"
 PANICS = "vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2,rx_key=1,tx_key=0xffffffff"
 
@@ -76,7 +77,22 @@ def test_a_file() -> None:
     assert answer("check", TAP) == f"{TAP}: topology tap is valid: 1 link, guests: web\n"
     assert answer("check", LAB) == f"{LAB}: topology lab is valid: 5 links, guests: app, db, web\n"
     assert answer("check", "-", input=TAP.read_text()) == "-: topology tap is valid: 1 link, guests: web\n"
-    assert parsed(TAP, status=0) == {"file": str(TAP), "ok": True, "name": "tap", "guests": ["web"], "problems": []}
+    assert parsed(TAP, status=0) == {"file": str(TAP), "ok": True, "name": "tap", "guests": ["web"], **NOTHING}
+
+
+def test_more_strings_than_a_command_line_holds(tmp_path: Path) -> None:
+    file = tmp_path / "many.yaml"
+    link = "- {{transport: gre, endpoints: {{web:vec{0}: {{local: 127.0.1.{0}}}, db:vec0: {{local: 127.0.2.{0}}}}}}}\n"
+    ends = [link.format(number).replace("db:", f"db{number}:") for number in range(60)]
+    file.write_text("links:\n" + "".join(ends))
+    size = len(answer("args", file, "--guest", "web"))
+    assert size > 4096
+    note = (
+        f"note: the strings of web take {size} bytes, and a guest's command line has room for 4096: "
+        "hot-plug some of them, with uml_mconsole's config"
+    )
+    assert answer("check", file).splitlines()[1:] == [note]
+    assert parsed(file, status=0)["notes"] == [note]
 
 
 def test_all_examples_at_once() -> None:

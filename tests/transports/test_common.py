@@ -181,7 +181,8 @@ class Dummy(Transport):
 '''
 USE = """
 import vecnet.cli, vecnet.topology
-from vecnet import parse
+from vecnet import Dummy, VecDevice, parse
+assert str(VecDevice(0, Dummy(lane=9))) == "vec0:transport=dummy,lane=9"
 assert str(parse("vec2:transport=dummy,lane=07,gro=1")) == "vec2:transport=dummy,lane=7,gro=1"
 assert parse("vec0:transport=dummy,lane=1").mirror().transport.lane == 1
 topology = vecnet.topology.loads("name: t\\nlinks:\\n  - {transport: dummy, endpoints: [a:vec0, b:vec0]}\\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,11 @@ from vecnet.cli.common import count, json_option, json_text, load_topology
 from vecnet.errors import EXIT_INPUT, InputError
 from vecnet.options import Effect, Severity
 from vecnet.vecstring import Explanation, explain
+
+if TYPE_CHECKING:
+    from vecnet.topology import Topology
+
+COMMAND_LINE = 4096  # COMMAND_LINE_SIZE of arch/um: a kernel that is given more refuses to start
 
 _COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yellow", Severity.FALLBACK: "yellow"}
 
@@ -46,11 +52,24 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
 
             show(error)
         return {"file": file, "ok": False, "problems": [asdict(problem) for problem in error.problems]}
+    notes = list(_notes(topology))
     if not quiet:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
-        click.echo(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}")
-    return {"file": file, "ok": True, "name": topology.name, "guests": list(topology.guests), "problems": []}
+        click.echo("\n".join([f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes]))
+    names = list(topology.guests)
+    return {"file": file, "ok": True, "name": topology.name, "guests": names, "notes": notes, "problems": []}
+
+
+def _notes(topology: Topology) -> Iterator[str]:
+    """What is valid and does not boot in one go."""
+    for guest in topology.guests:
+        size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
+        if size >= COMMAND_LINE:
+            yield (
+                f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
+                f"{COMMAND_LINE}: hot-plug some of them, with uml_mconsole's config"
+            )
 
 
 def _check_string(text: str, quiet: bool) -> dict[str, Any]:
