@@ -97,8 +97,9 @@ class Option:
         if self.reading is Reading.TEXT:
             return self._judge_text(text)
         number = guest_number(self.reading, text)
-        opened = _strtol(text) if self.reading is Reading.TWICE else number
-        if self.reading is Reading.TWICE and (opened or 0) > 0 and not (number or 0) > 0:
+        twice = self.reading is Reading.TWICE
+        opened, formed = _strtol(text) > 0, (number or 0) > 0
+        if twice and opened and not formed:
             message = "the socket is opened with it and headers are formed without it: every packet is dropped"
             return Judgement(None, Effect(Severity.DROPS, message, "write 1, or leave it out"))
         try:
@@ -106,7 +107,7 @@ class Option:
         except ValueError as error:
             return self._refuse(text, number, error)
         instead = f"write {self.write(value)}"
-        if self.reading is Reading.TWICE and (number or 0) > 0 and not (opened or 0) > 0:
+        if twice and formed and not opened:
             message = (
                 "read in base 10 when the socket is opened, as 0, and in any base when headers are formed, as 1: "
                 "the device cannot be opened, or no packet fits"

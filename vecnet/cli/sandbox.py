@@ -8,7 +8,7 @@ import subprocess
 
 import click
 
-from vecnet.cli.common import file_argument, load_topology
+from vecnet.cli.common import file_argument
 
 
 @click.command("sandbox", context_settings={"ignore_unknown_options": True})
@@ -21,23 +21,37 @@ def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
     Needs no root where user namespaces are allowed. The outer addresses that the topology's tunnels use are put on the
     sandbox's loopback. All of it is gone when CMD ends; CMD's exit status is vecnet's.
     """
-    load_topology(file)  # a broken file is known before anything is made
+    from vecnet.topology import loads
+    from vecnet.topology.document import read_text
+
+    text = read_text(file)  # once, since standard input cannot be read again
+    loads(text, path=file)  # a broken file is known before anything is made
     from vecnet import host, sandbox
 
     sandbox.enter()
-    host.prepare_sandbox(load_topology(file))
-    host.up(load_topology(file))  # loaded again: routes, and so MTUs, are this network's
+    host.prepare_sandbox(loads(text, path=file))
+    host.up(loads(text, path=file))  # loaded again: routes, and so MTUs, are this network's
     ctx.exit(run([*words] or [os.environ.get("SHELL", "/bin/sh")]))
 
 
 def run(words: list[str]) -> int:
     """Run a command in the foreground; signals reach it, its exit status comes back as a shell gives it."""
+    started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []  # signals that come before the command has started
+
+    def forward(number: int, _frame: object) -> None:
+        (started[0].send_signal if started else early.append)(number)
+
+    # the terminal sends an interrupt to the command too; unlike SIG_IGN, a handler is not inherited
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    signal.signal(signal.SIGTERM, forward)
     try:
         process = subprocess.Popen(words)
     except OSError as error:
         click.echo(f"{words[0]}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command too
-    signal.signal(signal.SIGTERM, lambda number, _frame: process.send_signal(number))
+    started.append(process)
+    for number in early:
+        process.send_signal(number)
     status = process.wait()
     return status if status >= 0 else 128 - status

@@ -1,0 +1,70 @@
+"""vecnet sandbox: a command in a network of its own, for root and for a user."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused
+from tests.need import need, need_command, need_root
+
+USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")  # no capability, as after a login
+
+
+def sandbox(
+    *words: str | Path, before: tuple[str, ...] = (), input: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    line = [*before, EXECUTABLE, "sandbox", *words]
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=environment(), input=input, timeout=60)
+
+
+@pytest.fixture(autouse=True)
+def root() -> None:
+    need_root()
+    need_command("ip", "unshare", "sh")
+
+
+def interfaces() -> str:
+    return subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("before", [(), USER], ids=["root", "user"])
+def test_the_topology_is_up_in_there_and_not_out_here(before: tuple[str, ...]) -> None:
+    if before:
+        allowed = subprocess.run([*USER, "unshare", "--user", "true"], capture_output=True, check=False)
+        need(allowed.returncode == 0, "needs user namespaces")
+    outside = interfaces()
+    done = sandbox(LAB, "--", "ip", "-br", "link", before=before)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert {line.split()[0].partition("@")[0] for line in done.stdout.splitlines()} == {
+        *("lo", "lan", "tap-web", "hyb-app", "veth-db", "p-veth-db")
+    }
+    assert interfaces() == outside
+
+
+def test_the_commands_exit_status_and_output_are_its_own() -> None:
+    done = sandbox(TAP, "--", "sh", "-c", 'echo out; echo "$1" >&2; exit 7', "sh", "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "--json\n")
+    assert sandbox(TAP, "--", "sh", "-c", "kill -KILL $$").returncode == 128 + signal.SIGKILL
+    assert sandbox(TAP, "--", "sh", "-c", "kill -TERM $PPID; exec sleep 60").returncode == 128 + signal.SIGTERM
+    missing = sandbox(TAP, "--", "no-such-command")
+    assert (missing.returncode, missing.stderr) == (127, "no-such-command: No such file or directory\n")
+    assert sandbox(TAP, "--", "/etc/passwd").returncode == 126
+
+
+def test_a_topology_from_standard_input() -> None:
+    done = sandbox("-", "--", "ip", "-br", "link", "show", "tap-one", input=TAP.read_text())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tap-one ")
+
+
+def test_args_say_the_same_in_there() -> None:
+    assert sandbox(LAB, "--", EXECUTABLE, "args", LAB).stdout == answer("args", LAB)
+
+
+def test_a_broken_file_is_told_before_anything_is_made() -> None:
+    assert "none.yaml: cannot be read" in refused("sandbox", "none.yaml", "--", "true")
