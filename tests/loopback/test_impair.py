@@ -119,6 +119,15 @@ def test_the_probe_measures_what_was_asked_for(tmp_path: Path, text: str) -> Non
     assert "impair: as asked for:" in done.stdout
 
 
+def test_an_impairment_from_the_command_line() -> None:
+    done = in_sandbox(Path("topologies/fd.yaml"), "-v", "-p", "impair", "--impair", "duplicate 4% seed 2")
+    assert done.returncode == 0, done.stdout
+    assert "impair: as asked for: duplicate 4% seed 2" in done.stdout
+    wrong = in_sandbox(Path("topologies/fd.yaml"), "--impair", "loss much")
+    assert wrong.returncode == 2
+    assert "--impair: 'loss much' is not an impairment such as" in wrong.stderr
+
+
 def test_the_probe_notices_a_wire_that_does_more(ports: tuple[Port, Port]) -> None:
     from contextlib import ExitStack
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from vecnet.cli.common import load_topology, topology_to_complete
 from vecnet.errors import HostError, InputError
 
 if TYPE_CHECKING:
+    from vecnet.impairment import Impairment
     from vecnet.loopback import Report
     from vecnet.loopback.wire import Subject
     from vecnet.topology import Topology
@@ -34,6 +36,7 @@ class LinkName(click.ParamType[str]):
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
 @click.option("--peer", metavar="STRING", help="The string of the other end.")
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
+@click.option("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the report as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=click.Path(), metavar="F", help="… as JUnit XML.")
@@ -46,6 +49,7 @@ def command(
     probes: tuple[str, ...],
     peer: str | None,
     mirror: bool,
+    impair: str | None,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -66,6 +70,9 @@ def command(
     if unknown:
         raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(NAMES)}")
     name, subjects, topology = _subjects(subject, links, peer, mirror)
+    if impair:
+        impairment = _impairment(impair)
+        subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
     with progress("loopback") as report_progress:
         report = loopback.prove(name, subjects, topology=topology, probes=probes, progress=report_progress)
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
@@ -76,6 +83,15 @@ def command(
         click.echo(_coloured(text) if sys.stdout.isatty() else text)
     _write(report, files)
     ctx.exit(report.exit_code)
+
+
+def _impairment(text: str) -> Impairment:
+    from vecnet.impairment import ImpairmentText
+
+    try:
+        return ImpairmentText().parse(text)
+    except ValueError as error:
+        raise InputError(f"--impair: {error}") from None
 
 
 def _subjects(
