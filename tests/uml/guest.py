@@ -13,10 +13,12 @@ the test; what the script prints and how it ends come back through files, which 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -25,12 +27,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.host.network import call
 from tests.need import need, need_command, need_root
 
 KERNEL = os.environ.get("UML_KERNEL", "linux.uml")
 BOOT_SECONDS = 90  # a guest boots in 2 s; this bounds a machine that is busy with something else
 LIMIT_SECONDS = 40  # a command on the host's side
 
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
 _HOLDER = "ip link set lo up && echo ready && exec cat"
 
 _INIT = """#!/bin/sh
@@ -114,6 +119,20 @@ class Guest:
         host.mkdir(exist_ok=True)
         (host / point).touch()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """The guest stands still within the block, and then finds at once all that has come meanwhile."""
+        outside = Path(f"/proc/{self._process.pid}")  # nsenter, whose only child is the kernel; it stops when that does
+        kernel = int((outside / "task" / outside.name / "children").read_text())
+        os.kill(kernel, signal.SIGSTOP)
+        while "State:\tT" not in (outside / "status").read_text():
+            time.sleep(0.01)
+        try:
+            yield
+        finally:
+            for process in (kernel, self._process.pid):
+                os.kill(process, signal.SIGCONT)
+
 
 class Wiring:
     """A network namespace, with a process and mount namespace around it: leaving it kills whatever runs inside."""
@@ -154,6 +173,16 @@ class Wiring:
             process.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is in here within the block: sockets that it opens belong to this network."""
+        with Path("/proc/thread-self/ns/net").open() as outside, Path(f"/proc/{self._holder.pid}/ns/net").open() as own:
+            call(_libc.setns(own.fileno(), _CLONE_NEWNET))
+            try:
+                yield
+            finally:
+                call(_libc.setns(outside.fileno(), _CLONE_NEWNET))
+
     def inside(self, *command: str | Path) -> list[str]:
         """The command line that runs `command` in here."""
         return [*self._enter, *map(str, command)]
@@ -172,8 +201,10 @@ class Wiring:
         self._started.append(process)
         return process
 
-    def boot(self, strings: Sequence[str], script: str, *, name: str = "guest") -> Guest:
-        """Boot a guest with `strings`, unedited, and let it run `script` (sh)."""
+    def boot(
+        self, strings: Sequence[str], script: str, *, name: str = "guest", descriptors: Sequence[int] = ()
+    ) -> Guest:
+        """Boot a guest with `strings`, unedited, and let it run `script` (sh). It inherits `descriptors`."""
         self.prepare(name, script)
         folder = self.folder / name
         with (folder / "console").open("wb") as console:
@@ -183,6 +214,7 @@ class Wiring:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
+                pass_fds=descriptors,
             )
         self._started.append(process)
         return Guest(folder, process)
