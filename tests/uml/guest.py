@@ -57,7 +57,15 @@ up() {  # up vecN ADDRESS/PREFIX
     ip link set "$1" up && ip address add "$2" dev "$1"
 }
 pings() { until_ok ping -q -n -c 1 -W 1 "$@" >/dev/null 2>&1; }  # the other end may not be there yet
-meet() { : >"$here/$1"; until_ok test -e "$here/../$2/$1"; }  # meet POINT GUEST: wait until the other is there too
+meet() {  # meet POINT GUEST: wait until the other is there too, 60 s at most: on a busy machine it takes its time
+    : >"$here/$1"
+    for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+        for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            test -e "$here/../$2/$1" && return; sleep 0.2
+        done
+    done
+    return 1
+}
 refused() {  # refused vecN...: print vecN.refused=N, how many packets each device refused
     for dev; do echo "$dev"; ethtool -S "$dev"; done |
         sed -n '/^vec/h; /rx_encaps_errors/{G; s/.*: \(.*\)\n\(.*\)/\2.refused=\1/p}'
