@@ -20,7 +20,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 import vecnet
-from tests.datapath.wires import VNET, frame, nothing_more, packet_socket, receive, tap, veth, wait_for_queue
+from tests.datapath.wires import VNET, frame, nothing_more, packet_socket, receive, tap, veth, wait_for, wait_for_queue
 from vecnet.datapath.loops import forward
 from vecnet.datapath.port import Port
 
