@@ -131,6 +131,26 @@ def test_guests_end_with_their_starter(pair: Path, number: signal.Signals) -> No
         time.sleep(0.05)
 
 
+def test_a_signal_while_guests_start_reaches_every_one(tmp_path: Path) -> None:
+    many = tmp_path / "many.yaml"
+    names = [f"g{number:02}" for number in range(40)]
+    many.write_text(
+        "name: m\nlinks:\n"
+        + "".join(
+            f"  - {{transport: fd, endpoints: ['{one}:vec0', '{other}:vec0']}}\n"
+            for one, other in zip(names[::2], names[1::2], strict=True)
+        )
+    )
+    command = [sys.executable, "-m", "vecnet", "run", str(many), "--", "sh", "-c", "echo up; exec sleep 300"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 3:
+            time.sleep(0.0005)  # some have started, and most have not
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+
+
 READER = """
 import os, re, subprocess, sys
 fd = int(re.search(r"fd=(\\d+)", sys.argv[1])[1])

@@ -117,19 +117,19 @@ def run_together(
     """
     width = max(map(len, started))
     with selectors.DefaultSelector() as outputs, _signals_to([]) as running:
-        names = {}
+        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # a signal now would miss guests that are about to start
         for guest, (command, inherited) in started.items():
             read, write = os.pipe()
-            pid = _child(command, inherited, write)
+            running.append(_child(command, inherited, write))
             os.close(write)
-            running.append(pid)
-            names[pid] = guest
             outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
+        guests = [*running]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         for _, inherited in started.values():
             for fd in inherited.values():
                 os.close(fd)
         _print_all(outputs)
-        statuses = [_wait(pid, running) for pid in names]
+        statuses = [_wait(pid, running) for pid in guests]
     return next((status for status in statuses if status), 0)
 
 
@@ -145,6 +145,7 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
             os._exit(_NOT_STARTED)  # it died before it could have told us
         for number in _PASSED_ON:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
