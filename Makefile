@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-kernel bench check format venv deps wheel clean
+.PHONY: demo test test-kernel sanitize fuzz bench check format venv deps wheel clean
 
 demo: venv ## a real guest pings the host through a wire that vecnet made
 	./topologies/demo/run
 
-test: venv ## the tests here, then those that need a kernel with tunnels
+test: venv ## the tests here, the datapath's again under sanitizers, then those that need a kernel with tunnels
 	$(BIN)/pytest -m "not kernel and not soak" $(TESTS)
+	$(MAKE) sanitize
 	$(BIN)/python -m tests.kernel.boot
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU
@@ -18,6 +19,15 @@ test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in 
 bench: venv ## every transport next to a bare loop on the same sockets; the README's chart
 	$(BIN)/vecnet bench --json bench.json --svg docs/bench.svg
 	@echo "figures: bench.json, chart: docs/bench.svg"
+
+sanitize: venv ## the datapath's tests, with the compiled module under the address and undefined-behaviour sanitizers
+	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
+	VECNET_SANITIZE=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONPATH=.sanitize/lib $(BIN)/pytest -m "not kernel and not uml and not soak" \
+	    -o pythonpath=".sanitize/lib ." --ignore tests/datapath/test_fuzz.py tests/datapath
+
+fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
+	VECNET_FUZZ_RUNS=$(or $(RUNS),1000000) $(BIN)/pytest tests/datapath/test_fuzz.py
 
 check: venv ## style and types, strictly
 	$(BIN)/ruff check .
@@ -33,7 +43,7 @@ wheel: venv
 
 venv: $(BIN)/.made
 
-$(BIN)/.made: pyproject.toml setup.py $(wildcard _native/*.* _native/transports/*.c) | deps
+$(BIN)/.made: pyproject.toml setup.py $(wildcard _native/*.* _native/*/*.[ch]) | deps
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable . --group dev
@@ -43,4 +53,4 @@ deps: ## the system's packages
 	@./.ci/deps
 
 clean:
-	rm -rf .venv build dist *.egg-info .kernel .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .sanitize build dist *.egg-info .kernel .mypy_cache .ruff_cache .pytest_cache .hypothesis

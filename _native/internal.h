@@ -154,6 +154,7 @@ int vn_open_inet(struct vn_port *port, const struct vn_options *options, int typ
 		 uint16_t remote, struct vn_failure *failure);
 int vn_open_packet(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure);
 int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure *failure);
+int vn_ignore_own(struct vn_port *port, struct vn_failure *failure);
 int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure);
 int vn_find_interface(struct vn_port *port, const char *ifname, struct vn_failure *failure);
 int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure);

@@ -154,6 +154,17 @@ int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure
 	return 0;
 }
 
+/* Let the receiving socket not hear what the sending one sends. PACKET_IGNORE_OUTGOING leaves the queueing discipline in
+ * the path: a full device then makes the sender wait. PACKET_QDISC_BYPASS, which an older kernel needs instead, drops. */
+int vn_ignore_own(struct vn_port *port, struct vn_failure *failure)
+{
+	const int on = 1;
+	if (setsockopt(port->rx_fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) &&
+	    setsockopt(port->tx_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)))
+		return vn_fail(failure, VN_STEP_SOCKET, "packet, without its own frames", errno);
+	return 0;
+}
+
 int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};

@@ -1,0 +1,74 @@
+"""libFuzzer's harnesses in _native/fuzz, built with both sanitizers and run a fixed number of times.
+
+`make fuzz RUNS=10000000` runs them for longer. The seeds are the frames that the other tests are made of.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.datapath.test_offload import ECN, LIES, NEEDS_CHECKSUM, OPEN_SUMS, TCP_CASES, built, content, vnet
+from tests.datapath.test_tunnels import WIRES
+from tests.datapath.wires import VNET, frame
+from tests.need import need, need_command
+
+NATIVE = Path(__file__).resolve().parents[2] / "_native"
+HARNESSES = {"receive": 100_000, "segment": 100_000, "send": 10_000}  # runs of each, a few seconds
+FORMS = 21  # how many header forms receive.c chooses from by its first byte
+FLAGS = [
+    *("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"),
+    *("-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"),
+]
+
+
+def with_vnet() -> list[bytes]:
+    """Frames with their virtio-net headers, true ones and lies."""
+    seeds = [*LIES.values(), VNET + frame(1)]
+    for below, tcp, kind, _ in TCP_CASES.values():
+        whole = built(below / tcp / content(600))
+        start = len(whole) - len(built(tcp / content(600)))
+        for size in (1, 7, 100, 599, 1448):
+            seeds.append(vnet(kind & ~ECN, size, start=start, offset=16, flags=NEEDS_CHECKSUM) + whole)
+    for packet, start, offset in OPEN_SUMS.values():
+        seeds.append(vnet(start=start, offset=offset, flags=NEEDS_CHECKSUM) + built(packet))
+        if offset == 6:
+            seeds += [vnet(kind, 16, start=start, offset=6) + built(packet / content(200)) for kind in (3, 5)]
+    return seeds
+
+
+def seeds_of(harness: str) -> list[bytes]:
+    seeds = with_vnet()
+    if harness != "receive":
+        return seeds
+    seeds += [bytes(ip) + bytes.fromhex(wire.taken) + frame(1) for wire in WIRES for ip in (0, 20)]
+    seeds += [bytes(ip) + bytes.fromhex(wire.taken) + frame(1, 2000) for wire in WIRES for ip in (0, 20)]
+    return [bytes([form]) + seed for form in range(FORMS) for seed in seeds]
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("harness", "runs"), HARNESSES.items())
+def test_a_harness_finds_nothing(harness: str, runs: int, tmp_path: Path) -> None:
+    need_command("clang")
+    table, program = tmp_path / "table.c", tmp_path / harness
+    table.write_bytes(subprocess.run([sys.executable, NATIVE / "build.py"], check=True, capture_output=True).stdout)
+    sources = [path for path in NATIVE.glob("*.c") if path.name != "sock.c"]
+    sources += [*(NATIVE / "transports").glob("*.c"), NATIVE / "fuzz/wire.c", NATIVE / f"fuzz/{harness}.c", table]
+    done = subprocess.run(
+        ["clang", *FLAGS, f"-I{NATIVE}", "-o", program, *sources], capture_output=True, text=True, check=False
+    )
+    need("libclang_rt.fuzzer" not in done.stderr, "needs clang's runtime: libclang-rt-dev")
+    assert done.returncode == 0, done.stderr
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(seeds_of(harness)):
+        (corpus / f"{number:04}").write_bytes(seed)
+    runs = int(os.environ.get("VECNET_FUZZ_RUNS", runs))
+    options = [f"-runs={runs}", "-seed=1", "-timeout=10", "-max_len=6000", "-use_value_profile=1", "-verbosity=1"]
+    done = subprocess.run([program, *options, corpus], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-10_000:]
+    assert f"Done {runs} runs" in done.stderr
