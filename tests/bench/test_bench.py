@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.need import need_root
+from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet.bench.report import as_svg, as_text
 from vecnet.bench.result import Report, Result, Stream
@@ -59,3 +61,20 @@ def test_an_unknown_transport_is_an_input_error() -> None:
     done = vecnet("bench", "-t", "smoke")
     assert done.returncode == 2
     assert "there are tap, hybrid, raw" in done.stderr
+
+
+STREAM = """
+from vecnet import sandbox
+sandbox.enter()
+from vecnet.bench import stream
+for one in stream.streams(1):
+    print(one.transport, one.ours[0] > 0, one.theirs[0] > 0)
+"""
+
+
+def test_streams_cross_forward_and_the_bridge() -> None:
+    need_root()
+    need_command("ip", "nsenter", "unshare")
+    done = subprocess.run([sys.executable, "-c", STREAM], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["tap True True", "hybrid True True", "raw True True"]

@@ -32,7 +32,7 @@ def command(
     is as fast as the loop that forms and checks no header. Figures of different machines do not compare; ratios do.
     """
     from vecnet import host, sandbox
-    from vecnet.bench import measure, references, wires
+    from vecnet.bench import measure, references, stream, wires
     from vecnet.bench.report import WRITERS, as_text
     from vecnet.bench.result import Report, Result
     from vecnet.cli.progress import progress
@@ -43,7 +43,8 @@ def command(
     chosen = transports or wires.TRANSPORTS
     sizes = lengths or (64, 512, 1400)
     sandbox.enter()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one processor, and always the same
+    every_processor = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(every_processor)})  # one processor, and always the same
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as report_progress:
         host.prepare_sandbox(wires.topology(chosen, depth, folder))
@@ -60,7 +61,9 @@ def command(
                 if name == "raw":
                     ifname = first.subject.far.ifname
                     results += references.next_to_python(name, first, ifname, length, runs, min(depth, 64))
-    report = Report(f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors", results)
+        os.sched_setaffinity(0, every_processor)
+        streams = [*stream.streams(max(runs // 3, 1))] if not transports else []
+    report = Report(f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors", results, streams)
     files = {"json": json_file, "svg": svg_file}
     if "-" not in files.values():
         click.echo(as_text(report))
