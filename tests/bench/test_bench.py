@@ -45,7 +45,9 @@ def test_table_and_chart_show_every_figure() -> None:
 def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
     need_root()
     chart = tmp_path / "chart.svg"
-    done = vecnet("bench", "-t", transport, "--runs", "1", "--length", "64", "--json", "-", "--svg", str(chart))
+    done = vecnet(
+        "bench", "-t", transport, "--runs", "1", "--length", "64", "--no-guest", "--json", "-", "--svg", str(chart)
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["results"]
     measured = {(one["what"], one["reference"]) for one in results}
@@ -55,6 +57,18 @@ def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
     assert (("Port.send", "Scapy") in measured) == (transport == "raw")
     assert all(one["ns"] > 0 and one["reference_ns"] > 0 for one in results)
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")
+
+
+@pytest.mark.uml
+@pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp"])
+def test_a_real_guest_is_measured(transport: str) -> None:
+    need_root()
+    need_command("linux.uml")
+    done = vecnet("bench", "-t", transport, "--runs", "1", "--length", "64", "--json", "-", timeout=120)
+    assert done.returncode == 0, done.stderr
+    guest = [one for one in json.loads(done.stdout)["results"] if one["reference"] == "a real guest"]
+    assert [(one["what"], one["length_bytes"]) for one in guest] == [("transmit", 64)]
+    assert guest[0]["reference_ns"] < 1e6  # a thousand packets a second, at the very least
 
 
 def test_an_unknown_transport_is_an_input_error() -> None:

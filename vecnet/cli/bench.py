@@ -16,6 +16,7 @@ from vecnet.errors import HostError, InputError
 @click.option("--length", "lengths", type=click.IntRange(60, 1514), multiple=True, help="Bytes of a frame.")
 @click.option("--runs", type=click.IntRange(1, 1000), default=15, show_default=True, help="Turns that each side has.")
 @click.option("--depth", type=click.IntRange(1, 1024), default=64, show_default=True, help="Packets per system call.")
+@click.option("--guest/--no-guest", default=True, show_default=True, help="Measure a real guest too, if there is one.")
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the figures as JSON; - is stdout.")
 @click.option("--svg", "svg_file", type=click.Path(), metavar="F", help="… as a chart.")
 def command(
@@ -23,6 +24,7 @@ def command(
     lengths: tuple[int, ...],
     runs: int,
     depth: int,
+    guest: bool,
     json_file: str | None,
     svg_file: str | None,
 ) -> None:
@@ -32,7 +34,7 @@ def command(
     is as fast as the loop that forms and checks no header. Figures of different machines do not compare; ratios do.
     """
     from vecnet import host, sandbox
-    from vecnet.bench import measure, references, stream, wires
+    from vecnet.bench import guests, measure, references, stream, wires
     from vecnet.bench.report import WRITERS, as_text
     from vecnet.bench.result import Report, Result
     from vecnet.cli.progress import progress
@@ -61,6 +63,10 @@ def command(
                 if name == "raw":
                     ifname = first.subject.far.ifname
                     results += references.next_to_python(name, first, ifname, length, runs, min(depth, 64))
+                if guest and name != "fd" and guests.available():
+                    os.sched_setaffinity(0, every_processor)
+                    results += guests.transmit(name, first, length, 5)
+                    os.sched_setaffinity(0, {min(every_processor)})
         os.sched_setaffinity(0, every_processor)
         streams = [*stream.streams(max(runs // 3, 1))] if not transports else []
     report = Report(f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors", results, streams)
