@@ -13,6 +13,7 @@ from tests.host.network import host_state, ip, names, topology
 from tests.host.test_failures import Striker, every_strike, in_child, striker_runs
 from tests.need import need
 from vecnet import host
+from vecnet.errors import NotOursError
 
 pytestmark = pytest.mark.kernel
 
@@ -113,6 +114,34 @@ def test_a_tunnel_deleted_behind_our_back_is_made_again() -> None:
     assert l2tp("tunnel") == ""
 
 
+def test_all_tunnels_deleted_behind_our_back_are_made_again_at_once() -> None:
+    """The kernel has said that they are gone, and is still at it."""
+    lab = topology(TUNNELS)
+    for _ in range(3):
+        host.up(lab)
+        before = l2tp("session")
+        for line in l2tp("tunnel").splitlines():
+            if line.startswith("Tunnel"):
+                ip("l2tp", "del", "tunnel", "tunnel_id", line.split()[1].rstrip(","))
+        host.up(lab)
+        assert host.plan(lab).steps == ()
+        assert sorted(l2tp("session").splitlines()) == sorted(before.splitlines())
+
+
+def test_a_tunnel_that_somebody_made_in_place_of_ours_is_not_taken() -> None:
+    lab = topology(TUNNELS)
+    host.up(lab)
+    ip("link", "del", "g0")
+    ip("link", "add", "g0", "type", "gretap", "local", "192.0.2.1", "remote", "192.0.2.2", "ttl", "64")
+    with pytest.raises(NotOursError, match="g0: an interface g0 exists and was not made by vecnet"):
+        host.up(lab)
+    host.down("lab")
+    assert bare() == {"g0"}
+    ip("link", "del", "g0")
+    host.up(lab)
+    assert host.plan(lab).steps == ()
+
+
 def test_a_tunnel_of_somebody_else_stays() -> None:
     host.up(topology(TUNNELS))
     tunnel = "ip l2tp add tunnel tunnel_id 3 peer_tunnel_id 4 encap udp local 192.0.2.1 remote 192.0.2.2"
@@ -157,3 +186,25 @@ def test_a_kill_at_each_message_is_healed(monkeypatch: pytest.MonkeyPatch) -> No
         return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
     assert every_strike(strike) > 30
+
+
+def test_a_kill_at_each_message_of_down_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = topology(TUNNELS)
+
+    def strike(at: int) -> bool:
+        host.up(lab)
+
+        def work() -> None:
+            Striker(monkeypatch, at, "killed")
+            host.down("lab")
+
+        status = in_child(work)
+        if at % 2:
+            host.up(lab)
+            assert host.plan(lab).steps == (), at
+        host.down("lab")
+        assert bare() == set(), at
+        assert l2tp("tunnel") == "", at
+        return os.WIFSIGNALED(status)
+
+    assert every_strike(strike) >= 5  # the group of interfaces, and four tunnels

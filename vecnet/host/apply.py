@@ -134,7 +134,7 @@ def _setter(end: End, **settings: Any) -> Callable[[Any], bytes]:
 
 
 def _offload(work: Work, node: Node, end: End, on: bool) -> None:
-    family = genl.ethtool_family(work.world.place(end.netns))
+    family = work.family("ethtool", end.netns)
     work.generic(
         Stage.SETTLE,
         node,

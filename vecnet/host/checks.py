@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -186,12 +187,21 @@ def _coming(wanted: Sequence[Node]) -> list[ipaddress.IPv4Interface | ipaddress.
 def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node], world: World) -> Iterator[HostError]:
     """Local addresses that are missing, and remote ones that no route leads to."""
     coming = _coming(wanted)
+    networks = {one.network for one in coming}
+    lengths = {(one.version, one.network.prefixlen) for one in coming}
+
+    @functools.cache
+    def reached(netns: str | None, remote: str) -> bool:
+        ours = (length for version, length in lengths if version == ipaddress.ip_address(remote).version)
+        soon_there = any(ipaddress.ip_network(f"{remote}/{length}", strict=False) in networks for length in ours)
+        return soon_there or _routed(netns, remote, world)
+
     soon = {str(one.ip) for one in coming}
     for node in tunnels:
         local, remote = node.values["local"], node.values["remote"]
         if not _is_local(local, soon, node.netns, world):
             yield HostError(_missing(str(node), local))
-        elif not any(ipaddress.ip_address(remote) in one.network for one in coming) and not _routed(node, world):
+        elif not reached(node.netns, remote):
             yield HostError(f"{node}: no route leads to {remote}; add one with: ip route add {remote} via …")
     for link in getattr(topology, "links", ()):
         if not link.interfaces:  # two guests of this host
@@ -200,9 +210,8 @@ def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node]
                     yield HostError(_missing(f"link {link.name}", local))
 
 
-def _routed(node: Node, world: World) -> bool:
-    remote = node.values["remote"]
-    number = _try(node.netns, world, remote, lambda probe: probe.connect((remote, 9)))
+def _routed(netns: str | None, remote: str, world: World) -> bool:
+    number = _try(netns, world, remote, lambda probe: probe.connect((remote, 9)))
     return number not in (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 

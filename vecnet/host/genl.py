@@ -23,8 +23,10 @@ CHECKSUM = "tx-checksum-ip-generic"  # ethtool's name of NETIF_F_HW_CSUM, which 
 CHECKSUMS = (CHECKSUM, "tx-checksum-sctp")  # what `ethtool -K IFNAME tx off` switches on these
 
 
-def request(family: int, command: int, version: int, payload: bytes = b"", dump: bool = False) -> bytes:
-    flags = wire.NLM_F_REQUEST | (wire.NLM_F_DUMP if dump else 0)
+def request(
+    family: int, command: int, version: int, payload: bytes = b"", *, dump: bool = False, ack: bool = False
+) -> bytes:
+    flags = wire.NLM_F_REQUEST | (wire.NLM_F_DUMP if dump else 0) | (wire.NLM_F_ACK if ack else 0)
     return wire.message(family, flags, _GENL.pack(command, version) + payload)
 
 

@@ -76,8 +76,8 @@ def _tunnel_counters(node: Node, world: World) -> dict[str, int]:
     """What an l2tp session counts beyond its interface: discarded and erroneous packets."""
     if node.kind != "l2tp":
         return {}
-    sessions = (session for tunnel in world.view(node.netns).tunnels for session in tunnel.sessions)
-    return next((session.counters for session in sessions if session.ifname == node.ifname), {})
+    session = world.view(node.netns).sessions.get(node.ifname)
+    return session.counters if session else {}
 
 
 def _why(node: Node, world: World) -> str:

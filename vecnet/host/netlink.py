@@ -1,11 +1,11 @@
 """The messages that change the host, encoded by pyroute2: the one file that imports it.
 
 It is imported only once something is to be changed, since that takes longer than all else a run without changes does.
-Only pyroute2's message classes are used, and not for what goes out by the thousand (`links.py`); what is sent when, and
-how answers are read, is `wire.py`'s. What pyroute2 encodes differently from what the kernel reads is mended here
-(ip6gretap's flags, the cookies of l2tp).
+Only pyroute2's message classes are used, and not for what goes out by the thousand (`links.py`, `tunnels.py`); what is
+sent when, and how answers are read, is `wire.py`'s. What pyroute2 encodes differently from what the kernel reads is
+mended here (ip6gretap's flags).
 
-Source: rtnetlink(7); linux/if_link.h, if_tunnel.h, ethtool_netlink.h, l2tp.h.
+Source: rtnetlink(7); linux/if_link.h, if_tunnel.h, ethtool_netlink.h.
 """
 
 from __future__ import annotations
@@ -17,20 +17,15 @@ from typing import Any
 
 from pyroute2.netlink import genlmsg
 from pyroute2.netlink.generic.ethtool import ETHTOOL_MSG_FEATURES_SET, ethtoolbitset, ethtoolheader
-from pyroute2.netlink.generic.l2tp import (
-    L2TP_CMD_SESSION_CREATE,
-    L2TP_CMD_SESSION_DELETE,
-    L2TP_CMD_TUNNEL_CREATE,
-    L2TP_CMD_TUNNEL_DELETE,
-    L2TP_GENL_VERSION,
-    l2tpmsg,
-)
 from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK
 from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vecnet.host.links import new_veth as new_veth
 from vecnet.host.links import set_link as set_link
+from vecnet.host.tunnels import delete_tunnel as delete_tunnel
+from vecnet.host.tunnels import new_session as new_session
+from vecnet.host.tunnels import new_tunnel as new_tunnel
 
 Attrs = list[tuple[str, Any]]
 
@@ -157,64 +152,3 @@ def _gre_data(prefix: str, values: Mapping[str, Any], flags: Callable[[int], int
     if key:
         attrs += [("IKEY", values["ikey"]), ("OKEY", values["okey"])]
     return [(prefix + name, value) for name, value in attrs]
-
-
-class _L2tp(l2tpmsg):  # type: ignore[misc]
-    """pyroute2's message, with cookies as the bytes that they are."""
-
-    nla_map = tuple((name, "cdata" if name.endswith("COOKIE") else kind) for name, kind in l2tpmsg.nla_map)
-
-
-L2TP_VERSION = 3
-_ENCAP = {"udp": 0, "ip": 1}  # enum l2tp_encap_type
-_L2SPEC = {"none": 0, "default": 1}  # enum l2tp_l2spec_type
-_PSEUDOWIRE_ETHERNET = 5  # RFC 4719
-
-
-def _l2tp(family: int, command: int, attrs: Attrs) -> bytes:
-    message = _L2tp()
-    message["cmd"] = command
-    message["version"] = L2TP_GENL_VERSION
-    return _encoded(message, family, _ACKED, [(f"L2TP_ATTR_{name}", value) for name, value in attrs])
-
-
-def new_tunnel(family: int, peer_tunnel_id: int, values: Mapping[str, Any]) -> bytes:
-    """An L2TPv3 tunnel. Over IPv6 UDP checksums are sent and demanded, which is the kernel's own choice."""
-    ip = "IP6" if ":" in values["local"] else "IP"
-    attrs: Attrs = [
-        ("CONN_ID", values["tunnel_id"]),
-        ("PEER_CONN_ID", peer_tunnel_id),
-        ("PROTO_VERSION", L2TP_VERSION),
-        ("ENCAP_TYPE", _ENCAP[values["encap"]]),
-        (f"{ip}_SADDR", values["local"]),
-        (f"{ip}_DADDR", values["remote"]),
-    ]
-    if values["encap"] == "udp":
-        attrs += [("UDP_SPORT", values["udp_sport"]), ("UDP_DPORT", values["udp_dport"])]
-    return _l2tp(family, L2TP_CMD_TUNNEL_CREATE, attrs)
-
-
-def new_session(family: int, ifname: str, values: Mapping[str, Any]) -> bytes:
-    """A tunnel's Ethernet session, with its interface. `cookie` is what is sent, `peer_cookie` what is demanded."""
-    attrs: Attrs = [
-        ("CONN_ID", values["tunnel_id"]),
-        ("SESSION_ID", values["session_id"]),
-        ("PEER_SESSION_ID", values["peer_session_id"]),
-        ("PW_TYPE", _PSEUDOWIRE_ETHERNET),
-        ("IFNAME", ifname),
-        ("L2SPEC_TYPE", _L2SPEC[values["l2spec_type"]]),
-    ]
-    if values["cookie_size"]:
-        attrs += [
-            ("COOKIE", values["cookie"].to_bytes(values["cookie_size"], "big")),
-            ("PEER_COOKIE", values["peer_cookie"].to_bytes(values["cookie_size"], "big")),
-        ]
-    return _l2tp(family, L2TP_CMD_SESSION_CREATE, attrs)
-
-
-def delete_session(family: int, tunnel_id: int, session_id: int) -> bytes:
-    return _l2tp(family, L2TP_CMD_SESSION_DELETE, [("CONN_ID", tunnel_id), ("SESSION_ID", session_id)])
-
-
-def delete_tunnel(family: int, tunnel_id: int) -> bytes:
-    return _l2tp(family, L2TP_CMD_TUNNEL_DELETE, [("CONN_ID", tunnel_id)])

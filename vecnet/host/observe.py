@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vecnet.host import genl, mark, wire
 from vecnet.host.namespaces import Namespace
-from vecnet.host.tunnels import Tunnel, read_tunnels
+from vecnet.host.tunnels import Session, Tunnel, read_tunnels
 
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 RTEXT_FILTER_SKIP_STATS = 1 << 3
@@ -175,6 +175,11 @@ class View:
     @cached_property
     def tunnels(self) -> list[Tunnel]:
         return read_tunnels(self.place)
+
+    @cached_property
+    def sessions(self) -> dict[str, Session]:
+        """The L2TP sessions, by their interfaces' names."""
+        return {session.ifname: session for tunnel in self.tunnels for session in tunnel.sessions}
 
     @cached_property
     def _packet_sockets(self) -> frozenset[int]:

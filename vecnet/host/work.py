@@ -4,13 +4,14 @@ Stages, each for all interfaces before the next begins (those of l2tp, whose loc
 turn after all others):
 
 1. DELETE  stale interfaces go, those of one namespace by their group in one call
-2. MAKE    interfaces are made, marked with the topology's group
-3. SETTLE  alias; what must be set before an interface is up
-4. RAISE   up, and into its bridge
-5. PEER    a pair's second end up: once all the first are, since for each end that goes up and has its other end up
+2. GONE    what the kernel deletes in its own time is waited for
+3. MAKE    interfaces are made, marked with the topology's group
+4. SETTLE  alias; what must be set before an interface is up
+5. RAISE   up, and into its bridge
+6. PEER    a pair's second end up: once all the first are, since for each end that goes up and has its other end up
            already the kernel walks all of IPv6's routes at once (4096 pairs, one by one 2.5 s, so 0.5 s)
-6. ADDRESS addresses, for which the interface must be up
-7. FINISH  at the very end, what a bridge's members would change: its mtu
+7. ADDRESS addresses, for which the interface must be up
+8. FINISH  at the very end, what a bridge's members would change: its mtu
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError
-from vecnet.host import mark, wire
+from vecnet.host import genl, mark, wire
 from vecnet.host.model import Node
 from vecnet.host.namespaces import Namespace
 from vecnet.host.observe import read_links
@@ -39,18 +40,20 @@ Check = Callable[[], None]
 
 _ORDER = {"route": 0, "call": 1, "generic": 2}  # within a stage; offloads need the interface that route has marked
 _LAST_TURN = 9
-_RETRY_FOR = 3.0  # seconds: deleting an l2tp tunnel ends about 0.1 s after the kernel has said that it is done
+_RETRY_FOR = 3.0  # seconds: an l2tp tunnel's ids and port are free about 0.1 s after the kernel has said so
+_GONE_WITHIN = 60.0  # seconds; thousands of tunnels take some
 _RETRY_PAUSE = 0.02  # seconds
 
 
 class Stage(IntEnum):
     DELETE = 1
-    MAKE = 2
-    SETTLE = 3
-    RAISE = 4
-    PEER = 5
-    ADDRESS = 6
-    FINISH = 7
+    GONE = 2
+    MAKE = 3
+    SETTLE = 4
+    RAISE = 5
+    PEER = 6
+    ADDRESS = 7
+    FINISH = 8
 
 
 @dataclass(slots=True)
@@ -74,10 +77,20 @@ class Work:
         self.world = world
         self._stages: dict[tuple[int, Stage], list[Op]] = {}
         self._doomed: dict[str | None, list[Node]] = {}
+        self._going: dict[str | None, list[Node]] = {}
         self._indices: dict[str | None, dict[str, int]] = {}  # read after the interfaces are made
+        self._families: dict[str, int] = {}  # of generic netlink, the same in every namespace
 
     def group(self, netns: str | None) -> int:
         return self.world.group(self.topology, netns)
+
+    def family(self, name: str, netns: str | None) -> int:
+        """The number of a generic netlink family that is there, asked for once."""
+        if name not in self._families:
+            number = genl.load_family(self.world.place(netns), name)
+            assert number is not None, f"a plan without the netlink family {name} is refused before it is carried out"
+            self._families[name] = number
+        return self._families[name]
 
     def mark(self, node: Node, *, peer: bool = False, netns: str | None = None) -> mark.Mark:
         """The mark of a node's interface; a peer lies at home and needs no word of where that is."""
@@ -90,7 +103,7 @@ class Work:
     def _add(self, stage: Stage, op: Op) -> None:
         from vecnet.host.kinds import KINDS
 
-        if stage is Stage.DELETE:
+        if stage in (Stage.DELETE, Stage.GONE):
             turn = 0
         elif stage is Stage.FINISH:
             turn = _LAST_TURN
@@ -134,6 +147,14 @@ class Work:
                 group=group,
             ),
         )
+
+    def wait_until_gone(self, node: Node, left: Callable[[Namespace, list[Node]], list[Node]]) -> None:
+        """Wait for what the kernel deletes in its own time, until `left` gives none of a namespace's such nodes."""
+        place = self.world.place(node.netns)
+        going = self._going.setdefault(node.netns, [])
+        if not going:
+            self.call(Stage.GONE, node, node.netns, "remove it", lambda _: _wait(place, going, left))
+        going.append(node)
 
     def delete(self, netns: str | None, node: Node) -> None:
         """Remove an interface, together with the others of its namespace."""
@@ -222,6 +243,16 @@ class Work:
                 self._send(netlink, "route", marking[start : start + wire.BATCH])
         removal = Op(nodes[0], place, "remove it", lambda n: n.delete_group(victims), "route", gone)
         self._send(netlink, "route", [removal])
+
+
+def _wait(place: Namespace, nodes: list[Node], left: Callable[[Namespace, list[Node]], list[Node]]) -> None:
+    until = time.monotonic() + _GONE_WITHIN
+    while nodes := left(place, nodes):
+        if time.monotonic() >= until:
+            raise HostError(
+                f"{nodes[0].kind} {nodes[0]}: the kernel has not removed it after {_GONE_WITHIN:.0f} s; try again"
+            )
+        time.sleep(_RETRY_PAUSE)
 
 
 def _into(ifname: str, group: int) -> Callable[[Any], bytes]:

@@ -102,6 +102,8 @@ class World:
         for netns, link in rest:
             if (netns or "", link.ifname) not in owned:
                 name = BY_KERNEL_NAME[link.kind].name if link.kind in BY_KERNEL_NAME else link.kind
+                if link.mark and "l2spec_type" in link.mark.notes:
+                    name = "l2tp"  # its tunnel has been deleted, and takes it along presently
                 half = Node(netns, link.ifname, name, link.mark.link if link.mark else "", whole=False)
                 nodes[half.key] = half
         return nodes

@@ -5,8 +5,9 @@
 2. The l2spec word, 4 bytes, stands where the guest's counter does: `default` with a counter, `none` without. It cannot
    be read back, so that the interface's alias notes it. Sequence numbers are neither sent nor demanded.
 3. The kernel's `cookie` is what it sends, `peer_cookie` what it demands.
-4. rtnetlink neither makes nor deletes the interface. The tunnel's deletion ends after the kernel has said that it is
-   done, so that making it again is tried until that is over.
+4. rtnetlink neither makes nor deletes the interface. A tunnel's deletion takes its session along, and ends after the
+   kernel has said that it is done: it is waited for, and making it again is tried until that is over. To delete each
+   session first would end at once, and take ten times as long.
 5. The local address must be there first: tunnels are made once all other interfaces have their addresses.
 """
 
@@ -15,13 +16,14 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from vecnet.host import genl
 from vecnet.host.kinds.base import Kind
 from vecnet.host.model import Node
-from vecnet.host.tunnels import Session, Tunnel
+from vecnet.host.namespaces import Namespace
+from vecnet.host.observe import read_links
+from vecnet.host.tunnels import Session, Tunnel, read_tunnels
 from vecnet.host.work import Stage, Work
 from vecnet.host.world import World
 from vecnet.transports.link import HostInterface
@@ -71,8 +73,7 @@ class L2tp(Kind):
                 values = {**tunnel_values(tunnel, session), "l2spec_type": link.mark.notes["l2spec_type"]}
                 return world.node(self.name, netns, link, values, keep)
         ifname = tunnel.sessions[0].ifname if tunnel.sessions else f"tunnel {tunnel.tunnel_id}"
-        sessions = [session.session_id for session in tunnel.sessions]
-        return Node(netns, ifname, self.name, "", {"tunnel_id": tunnel.tunnel_id, "sessions": sessions}, whole=False)
+        return Node(netns, ifname, self.name, "", {"tunnel_id": tunnel.tunnel_id}, whole=False)
 
     def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
         from vecnet.host.probe import lacks_module, lacks_protocol
@@ -89,7 +90,7 @@ class L2tp(Kind):
 
     def make(self, work: Work, node: Node) -> None:
         values = node.values
-        family = _family(work, node)
+        family = work.family("l2tp", node.netns)
         group = work.group(node.netns)
         for what, build in (
             ("make its tunnel", lambda n: n.new_tunnel(family, group, values)),
@@ -98,23 +99,25 @@ class L2tp(Kind):
             work.generic(Stage.MAKE, node, what, build, netns=node.netns, retry=_PASSES)
 
     def remove(self, work: Work, node: Node) -> None:
-        family = _family(work, node)
-        tunnel_id = node.values["tunnel_id"]
-        for session_id in node.values.get("sessions", [node.values.get("session_id")]):
-            build = partial(_delete_session, family=family, tunnel_id=tunnel_id, session_id=session_id)
-            work.generic(Stage.DELETE, node, "remove its session", build, netns=node.netns, forgive=_GONE)
-        work.generic(
-            Stage.DELETE,
-            node,
-            "remove its tunnel",
-            lambda n: n.delete_tunnel(family, tunnel_id),
-            netns=node.netns,
-            forgive=_GONE,
-        )
+        family = work.family("l2tp", node.netns)
+        tunnel_id = node.values.get("tunnel_id")
+        if tunnel_id is not None:  # else somebody has deleted it, and its interface is still going
+            work.generic(
+                Stage.DELETE,
+                node,
+                "remove its tunnel",
+                lambda n: n.delete_tunnel(family, tunnel_id),
+                netns=node.netns,
+                forgive=_GONE,
+            )
+        work.wait_until_gone(node, _left)
 
 
-def _delete_session(netlink: Any, *, family: int, tunnel_id: int, session_id: int) -> bytes:
-    return bytes(netlink.delete_session(family, tunnel_id, session_id))
+def _left(place: Namespace, nodes: list[Node]) -> list[Node]:
+    """The nodes of which the tunnel or the interface is still there."""
+    tunnels = {tunnel.tunnel_id for tunnel in read_tunnels(place)}
+    names = {link.ifname for link in read_links(place)}
+    return [node for node in nodes if node.values.get("tunnel_id") in tunnels or node.ifname in names]
 
 
 def tunnel_values(tunnel: Tunnel, session: Session) -> dict[str, Any]:
@@ -132,10 +135,3 @@ def tunnel_values(tunnel: Tunnel, session: Session) -> dict[str, Any]:
         "peer_cookie": int.from_bytes(session.peer_cookie, "big") if session.peer_cookie else None,
         "cookie_size": len(session.peer_cookie),
     }
-
-
-def _family(work: Work, node: Node) -> int:
-    """The number of l2tp's netlink family, which is there: `lacking` was asked before."""
-    number = genl.load_family(work.world.place(node.netns), "l2tp")
-    assert number is not None
-    return number
