@@ -277,7 +277,7 @@ static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packe
 {
 	if (length <= port->rx_header) /* the one length check before a header is read */
 		return VN_RX_DROP_SHORT;
-	if (port->rx.names && !from_remote(port, &port->rx.names[slot]))
+	if (port->flags & VN_STRICT_SOURCE && port->rx.names && !from_remote(port, &port->rx.names[slot]))
 		return VN_RX_DROP_SOURCE;
 	if (port->verify) {
 		enum vn_counter verdict = port->verify(port, packet + port->rx_skip);
@@ -326,6 +326,8 @@ int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool who
 			if (!length)
 				break; /* no room: the rest comes with the next call */
 			put_frame(port, &frames[count], cut, length);
+			if (port->recorder)
+				vn_record_frame(port, cut, length, false);
 			cut += length;
 			bytes += length;
 			count++;
@@ -341,7 +343,14 @@ int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool who
 			if (length > port->rx_size)
 				length = port->rx_size;
 		}
+		if (port->recorder) /* before anything is written over */
+			vn_record_arrival(port, port->rx_next, packet, length);
 		enum vn_counter verdict = judge(port, port->rx_next, packet, length, whole, &frames[count]);
+		if (port->recorder) {
+			vn_record_verdict(port, verdict);
+			if (verdict == VN_RX_FRAMES)
+				vn_record_frame(port, port->memory + frames[count].offset, frames[count].length, whole);
+		}
 		if (verdict == VN_RX_LARGE)
 			continue;
 		if (verdict == VN_RX_FRAMES)
@@ -470,6 +479,8 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		uint64_t bytes = 0;
 		for (int i = 0; i < sent; i++)
 			bytes += frames[i].length;
+		if (port->recorder)
+			vn_record_sent(port, base, frames, sent, whole, VN_TX_FRAMES);
 		if (port->tx_full)
 			vn_count(port, VN_TX_QUEUE_READY, 1);
 		port->tx_full = false;
@@ -497,6 +508,8 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 	enum vn_counter cause = one_packet(error);
 	if (cause != VN_COUNTERS) { /* a guest forms a number for it, too */
 		const int lost = port->train_most ? tx->ends[0] : 1;
+		if (port->recorder)
+			vn_record_sent(port, base, frames, lost, whole, cause);
 		vn_count(port, cause, (uint64_t)lost);
 		port->number += (uint32_t)lost;
 		return lost;

@@ -95,6 +95,8 @@ struct vn_port {
 	uint32_t rx_filled, rx_next;      /* slots with packets, and the next one to hand out */
 	uint32_t rx_at, rx_size;          /* … : where in it, and bytes of each packet in it, where it holds a train */
 	struct vn_cutter cutter;          /* the large frame in progress; count 0 when there is none */
+	struct vn_recorder *recorder;     /* NULL where nothing is recorded */
+	uint32_t recorded;                /* the number of its interface there, of two */
 	/* sending */
 	struct vn_batch tx;
 	bool tx_full;
@@ -163,7 +165,7 @@ int vn_accept(struct vn_port *port);
 void vn_hang_up(struct vn_port *port);
 
 /* batch.c */
-#define VN_CONTROL 64 /* bytes of auxiliary data of one packet */
+#define VN_CONTROL 128 /* bytes of auxiliary data of one packet */
 int vn_batch_make(struct vn_port *port);
 void vn_batch_free(struct vn_port *port);
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
@@ -181,7 +183,16 @@ static inline bool vn_is_stopped(const int *stopped)
 	return __atomic_load_n(stopped, __ATOMIC_ACQUIRE);
 }
 
+/* record.c */
+void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packet, uint32_t length);
+void vn_record_verdict(struct vn_port *port, enum vn_counter verdict);
+void vn_record_frame(struct vn_port *port, const uint8_t *frame, uint32_t length, bool whole);
+void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole,
+		    enum vn_counter verdict);
+
 /* segment.c */
+uint64_t vn_sum(const uint8_t *data, uint32_t length, uint64_t sum);
+uint16_t vn_fold(uint64_t sum);
 struct vn_offload { uint8_t flags, type; uint16_t header, size, start, offset; }; /* struct virtio_net_hdr */
 _Static_assert(sizeof(struct vn_offload) == VN_VNET, "the virtio-net header has no gaps");
 bool vn_fill_checksum(const struct vn_offload *offload, uint8_t *frame, uint32_t length);

@@ -16,7 +16,8 @@
 #define UDP 17
 #define FRAGMENT 44        /* RFC 8200 section 4.5 */
 
-static uint64_t add(const uint8_t *data, uint32_t length, uint64_t sum)
+/* The Internet checksum's sum so far, RFC 1071; all but the last piece must be of even length. */
+uint64_t vn_sum(const uint8_t *data, uint32_t length, uint64_t sum)
 {
 	uint32_t word;
 	uint16_t half;
@@ -34,7 +35,7 @@ static uint64_t add(const uint8_t *data, uint32_t length, uint64_t sum)
 }
 
 /* The folded complement, in memory order. */
-static uint16_t fold(uint64_t sum)
+uint16_t vn_fold(uint64_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
@@ -51,7 +52,7 @@ bool vn_fill_checksum(const struct vn_offload *offload, uint8_t *frame, uint32_t
 	uint32_t at = (uint32_t)offload->start + offload->offset;
 	if (offload->start >= length || at + 2 > length)
 		return false;
-	uint16_t sum = fold(add(frame + offload->start, length - offload->start, 0));
+	uint16_t sum = vn_fold(vn_sum(frame + offload->start, length - offload->start, 0));
 	put_sum(frame + at, sum ? sum : 0xffff); /* 0 would say "no checksum" in UDP, and is the same number in TCP */
 	return true;
 }
@@ -133,8 +134,8 @@ static uint16_t transport_sum(const struct vn_cutter *cutter, const uint8_t *ip,
 			      uint8_t protocol)
 {
 	uint8_t pseudo[4] = {0, protocol, (uint8_t)(size >> 8), (uint8_t)size};
-	uint64_t sum = cutter->version == 4 ? add(ip + 12, 8, 0) : add(ip + 8, 32, 0);
-	uint16_t folded = fold(add(l4, size, add(pseudo, 4, sum)));
+	uint64_t sum = cutter->version == 4 ? vn_sum(ip + 12, 8, 0) : vn_sum(ip + 8, 32, 0);
+	uint16_t folded = vn_fold(vn_sum(l4, size, vn_sum(pseudo, 4, sum)));
 	return folded ? folded : 0xffff;
 }
 
@@ -146,7 +147,7 @@ static void put_ip_length(const struct vn_cutter *cutter, uint8_t *ip, uint32_t 
 	}
 	vn_put16(ip + 2, size);
 	vn_put16(ip + 10, 0);
-	put_sum(ip + 10, fold(add(ip, 4u * (ip[0] & 15), 0)));
+	put_sum(ip + 10, vn_fold(vn_sum(ip, 4u * (ip[0] & 15), 0)));
 }
 
 /* One IP fragment of a large UDP datagram. */

@@ -109,6 +109,16 @@ int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t tim
  * were taken. */
 int vn_send(struct vn_port *port, uint8_t *data, const uint32_t *lengths, int count, int64_t timeout);
 
+/* A recorder writes what crosses ports to a pcapng file, until it is closed. It takes the descriptor over, and must stay as
+ * long as its ports. vn_recorder_add wants no call in progress on the port; a port has one recorder, the last one. */
+struct vn_recorder;
+struct vn_recorder *vn_recorder_new(int fd);
+int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const char *name, const char *description);
+/* Write what is not written yet. Returns 0, or the -errno of the first write that failed, after which nothing was written. */
+int vn_recorder_flush(struct vn_recorder *recorder);
+int vn_recorder_close(struct vn_recorder *recorder);
+void vn_recorder_free(struct vn_recorder *recorder);
+
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */
 struct vn_loop;

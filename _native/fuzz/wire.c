@@ -6,6 +6,7 @@
 #include "wire.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,6 +35,8 @@ int vn_open_inet(struct vn_port *port, const struct vn_options *options, int typ
 	uint64_t v6;
 	int rc = vn_number(options, "v6", 0, &v6, failure);
 	(void)protocol, (void)local, (void)remote;
+	port->remote.ss_family = v6 ? AF_INET6 : AF_INET;
+	port->remote_size = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	if (!rc && type == SOCK_RAW && !v6) {
 		port->rx_skip = VN_IPV4;
 		port->rx_header += VN_IPV4;

@@ -47,6 +47,7 @@ class Handle:
         if result < 0:
             _raise_failure(transport, -result, failure)
         self.port: Any = ffi.gc(out[0], lib.vn_port_free)
+        self.recorder: RecorderHandle | None = None  # kept, for C points to it
         if (result := lib.vn_port_ready(self.port, failure)) < 0:
             self.close()
             _raise_failure(transport, -result, failure)
@@ -94,6 +95,42 @@ class Handle:
     def close(self) -> None:
         """Close the descriptors; no call may be in progress."""
         lib.vn_port_close(self.port)
+
+
+class RecorderHandle:
+    """A pcapng file that C writes to, from any thread. It keeps its ports, and each port keeps it."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Take the descriptor over."""
+        recorder = lib.vn_recorder_new(descriptor)
+        if not recorder:
+            os.close(descriptor)
+            raise MemoryError("a recorder")
+        self.recorder: Any = ffi.gc(recorder, lib.vn_recorder_free)
+        self._ports: list[Handle] = []
+
+    def add(self, port: Handle, name: str, description: str) -> None:
+        """No call on the port may be in progress."""
+        result = lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode())
+        if result == -errno.EEXIST:
+            raise PortError("the port is recorded there already")
+        if result < 0:
+            raise PortError(f"the port cannot be recorded: {os.strerror(-result)}")
+        port.recorder = self
+        self._ports.append(port)
+
+    def flush(self) -> None:
+        """Raises OSError."""
+        self._check(lib.vn_recorder_flush(self.recorder))
+
+    def close(self) -> None:
+        """Raises OSError where something could not be written, in all the time."""
+        self._check(lib.vn_recorder_close(self.recorder))
+
+    @staticmethod
+    def _check(result: int) -> None:
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
 
 
 LOOP_COUNTERS: tuple[str, ...] = tuple(
