@@ -72,6 +72,9 @@ int vn_batch_make(struct vn_port *port)
 	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers || !tx->frames)
 		return -ENOMEM;
 
+	if (port->batch > 1 && !port->tx_socket && (tx->results = calloc(depth, sizeof(*tx->results))))
+		tx->ring = vn_ring_open(port->batch);
+
 	for (size_t i = 0; i < depth; i++) {
 		rx->vectors[i].iov_base = port->memory + i * port->slot + port->lead;
 		rx->vectors[i].iov_len = room;
@@ -99,6 +102,8 @@ void vn_batch_free(struct vn_port *port)
 	free(port->tx.messages);
 	free(port->tx.vectors);
 	free(port->tx.headers);
+	vn_ring_close(port->tx.ring);
+	free(port->tx.results);
 	free(port->tx.frames);
 	free(port->tx.control);
 	free(port->tx.ends);
@@ -394,8 +399,31 @@ static enum vn_counter one_packet(int error)
 	}
 }
 
+/* One packet a write, many writes a call. Returns how many were taken up to the last one that was, or -1 and errno.
+ * What failed before that one is dropped: sent again, it would come after those that were sent later. */
+static int write_ring(struct vn_port *port, int count)
+{
+	struct vn_batch *tx = &port->tx;
+	int sent = 0, rc = vn_ring_write(tx->ring, port->tx_fd, tx->messages, count, tx->results);
+	for (int i = 0; !rc && i < count; i++)
+		if (tx->results[i] > 0)
+			sent = i + 1;
+	for (int i = 0; i < sent; i++) {
+		if (tx->results[i] > 0)
+			continue;
+		enum vn_counter cause = one_packet(-tx->results[i]);
+		vn_count(port, cause == VN_COUNTERS ? VN_TX_DROP_QUEUE_FULL : cause, 1);
+		vn_count(port, VN_TX_FRAMES, (uint64_t)-1); /* the caller counts all of `sent` */
+		vn_count(port, VN_TX_BYTES, -(uint64_t)tx->vectors[2 * i + 1].iov_len);
+	}
+	errno = sent ? 0 : rc ? -rc : -tx->results[0];
+	return sent ? sent : -1;
+}
+
 static int write_files(struct vn_port *port, int count)
 {
+	if (port->tx.ring && count > 1)
+		return write_ring(port, count);
 	int sent = 0;
 	while (sent < count) {
 		const struct msghdr *message = &port->tx.messages[sent].msg_hdr;

@@ -27,6 +27,7 @@
 #define VN_DATA_VALID 2       /* VIRTIO_NET_HDR_F_DATA_VALID */
 #define VN_RECEIVE_BUFFER (4 << 20) /* bytes asked of the kernel for a socket's queue */
 
+struct vn_ring;
 struct vn_options { const struct vn_option *list; int count; };
 
 /* A transport: the layout of its header and how its descriptors are opened. Defined as vn_transport_NAME in
@@ -55,6 +56,8 @@ struct vn_batch {
 	struct mmsghdr *messages;
 	struct iovec *vectors;
 	uint8_t *headers;                 /* sending: depth × VN_HEADER, each holding the template */
+	struct vn_ring *ring;             /* sending on no socket; NULL where the kernel allows none */
+	int *results;                     /* … : of each write, bytes or -errno */
 	struct vn_frame *frames;          /* sending: where the frames of one batch lie */
 	uint8_t *cut;                     /* sending frames with a virtio-net header on a wire without: VN_CUT bytes */
 	int *ends;                        /* sending trains: the packet after each one's last */
@@ -189,6 +192,11 @@ void vn_record_verdict(struct vn_port *port, enum vn_counter verdict);
 void vn_record_frame(struct vn_port *port, const uint8_t *frame, uint32_t length, bool whole);
 void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole,
 		    enum vn_counter verdict);
+
+/* ring.c */
+struct vn_ring *vn_ring_open(uint32_t depth);
+void vn_ring_close(struct vn_ring *ring);
+int vn_ring_write(struct vn_ring *ring, int fd, const struct mmsghdr *messages, int count, int *results);
 
 /* segment.c */
 uint64_t vn_sum(const uint8_t *data, uint32_t length, uint64_t sum);

@@ -176,3 +176,15 @@ def test_a_tap_s_descriptor_works_as_fd_transport() -> None:
             nothing_more(port)
         assert not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_NONBLOCK  # as it was before
         os.close(descriptor)
+
+
+def test_a_frame_that_the_tap_refuses_is_dropped_alone() -> None:
+    tap()
+    with vecnet.open_port("vec0:transport=tap,ifname=tap0") as port, packet_socket("tap0") as peer:
+        wait_for_queue("tap0")
+        given = [frame(0), b"x", frame(1), b"y", b"z"]
+        assert port.send(given) == len(given)
+        assert [peer.recv(4096) for _ in range(2)] == [frame(0), frame(1)]
+        assert port.stats["tx_drop_invalid"] == 3
+        assert port.stats["tx_frames"] == 2
+        assert port.stats["tx_bytes"] == 120
