@@ -13,6 +13,7 @@ import pytest
 
 from tests.need import need_root
 from tests.test_launch import vecnet
+from vecnet.datapath.capture import read_capture
 from vecnet.loopback.report import as_junit, as_markdown, as_text
 from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
 from vecnet.topology import load
@@ -100,6 +101,25 @@ def test_a_switch_that_someone_else_runs_cannot_be_tested(tmp_path: Path) -> Non
         done = vecnet("loopback", f"vec0:transport=bess,dst={path}")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "another program listens" in done.stdout
+
+
+def test_the_packets_of_what_fails_are_kept(tmp_path: Path) -> None:
+    need_root()
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("name: e\nlinks: [{transport: fd, endpoints: ['a:vec0', 'b:vec0']}]")
+    captures = tmp_path / "captures"
+    one = "vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3,rx_key=1,tx_key=2"
+    other = "vec0:transport=gre,src=127.0.0.3,dst=127.0.0.2,rx_key=2,tx_key=7"
+    words = ("-p", "frames", "--pcap", str(captures))
+    assert vecnet("sandbox", empty, "--", *LOOPBACK, one, "--peer", other, *words).returncode == 1
+    (capture,) = captures.iterdir()
+    assert capture.name == "vec0--peer-frames.pcapng"
+    packets = list(read_capture(capture))
+    assert any(packet.comment == "dropped: rx_drop_key" for packet in packets)
+    capture.unlink()
+    assert vecnet("sandbox", empty, "--", *LOOPBACK, one, "--mirror", *words).returncode == 0
+    assert list(captures.iterdir()) == []
+    assert vecnet("loopback", one, "--mirror", "--pcap", "/dev/null/x").returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class LinkName(click.ParamType[str]):
 @click.option("--peer", metavar="STRING", help="The string of the other end.")
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
 @click.option("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
+@click.option("--pcap", "pcap", type=click.Path(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the report as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=click.Path(), metavar="F", help="… as JUnit XML.")
@@ -50,6 +51,7 @@ def command(
     peer: str | None,
     mirror: bool,
     impair: str | None,
+    pcap: str | None,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -64,6 +66,7 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.packets import make_folder
     from vecnet.loopback.probes import NAMES
 
     unknown = [probe for probe in probes if probe not in NAMES]
@@ -73,8 +76,11 @@ def command(
     if impair:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
+    captures = make_folder(pcap) if pcap else None
     with progress("loopback") as report_progress:
-        report = loopback.prove(name, subjects, topology=topology, probes=probes, progress=report_progress)
+        report = loopback.prove(
+            name, subjects, topology=topology, probes=probes, captures=captures, progress=report_progress
+        )
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if "-" not in files.values():
         from vecnet.loopback.report import as_text

@@ -10,6 +10,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | inner.py, stack.py, agent.py, pump.py | real IP stacks at both ends |
 | diagnose.py, outer.py | why packets do not come |
 | verdict.py | the results, as data |
+| packets.py | captures of what failed |
 | report.py | … as a table, JSON, JUnit XML, Markdown |
 """
 
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING
 from vecnet.loopback.verdict import LinkReport, Outcome, Report, Result, Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.wire import Subject, Wire
     from vecnet.topology import Topology
@@ -43,13 +46,14 @@ def prove(
     *,
     topology: Topology | None = None,
     probes: Sequence[str] = (),
+    captures: Path | None = None,
     progress: Progress = _quiet,
 ) -> Report:
     """Try the probes (all, unless some are named) on every subject, one after another.
 
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
-    network namespaces of their own.
+    network namespaces of their own. The packets of what fails are kept in the folder `captures`. Raises HostError.
     """
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.stack import Stacks
@@ -63,16 +67,22 @@ def prove(
             def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
                 progress(before + count, total)
 
-            results = _prove_one(subject, chosen, stacks, topology, done)
+            results = _prove_one(subject, chosen, stacks, topology, captures, done)
             reports.append(LinkReport(subject.name, subject.transport, tuple(results)))
     progress(total, total)
     return Report(name, tuple(reports))
 
 
 def _prove_one(
-    subject: Subject, chosen: Sequence[str], stacks: Stacks, topology: Topology | None, done: Callable[[int], None]
+    subject: Subject,
+    chosen: Sequence[str],
+    stacks: Stacks,
+    topology: Topology | None,
+    captures: Path | None,
+    done: Callable[[int], None],
 ) -> list[Result]:
     from vecnet.loopback.diagnose import diagnosis
+    from vecnet.loopback.packets import recorded
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.wire import opened
 
@@ -103,7 +113,10 @@ def _prove_one(
                     Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}")
                 )
             else:
-                results.append(attempt(name, partial(PROBES[name], wire, stacks)))
+                with recorded(captures, wire, name) as keep:
+                    results.append(attempt(name, partial(PROBES[name], wire, stacks)))
+                    if results[-1].verdict is Verdict.FAIL:
+                        keep()
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
