@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import VecnetError
@@ -22,6 +23,7 @@ from vecnet.transports.gre import Gre
 from vecnet.transports.l2tpv3 import L2tpv3
 
 if TYPE_CHECKING:
+    from vecnet.datapath.port import Port
     from vecnet.loopback.wire import Side, Subject, Wire
     from vecnet.topology import Topology
 
@@ -97,9 +99,7 @@ def _ends(wire: Wire) -> Iterator[str]:
         run = Run(to, source)
         before = {**receiver.stats}, {**sender.stats}
 
-        def act(sender=sender, run=run) -> None:  # type: ignore[no-untyped-def]
-            sender.send([run.build(SMALLEST) for _ in range(_TRIES)])
-
+        act = partial(_send_some, sender, run)
         options = side.device.transport if side.device else None
         tunnel = next(
             (one.device.transport for one in sides if one.device and isinstance(one.device.transport, Gre | L2tpv3)),
@@ -165,6 +165,10 @@ def _ip(side: Side, *words: str) -> list[dict[str, Any]]:
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
     except FileNotFoundError:
         return []
+
+
+def _send_some(sender: Port, run: Run) -> None:
+    sender.send([run.build(SMALLEST) for _ in range(_TRIES)], timeout=1.0)
 
 
 def _filters(subject: Subject) -> Iterator[str]:
