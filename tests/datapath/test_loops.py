@@ -6,6 +6,8 @@ generate ── port ═══ port ── drain          generate, drain ──
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -181,6 +183,19 @@ def test_loops_end_by_time_by_stop_and_with_their_port() -> None:
                 loop.wait(5)
         with pytest.raises(PortClosed):
             generate(one, count=1).wait(5)
+
+
+def test_a_program_may_end_while_its_loops_run() -> None:
+    code = """
+import socket, time, vecnet
+from vecnet.datapath.loops import drain, generate, reflect
+halves = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+one, other = (vecnet.open_port(f"vec0:transport=fd,fd={half.fileno()}") for half in halves)
+seen = drain(one)
+generate(one), reflect(other)
+while seen.stats["frames"] < 1000: time.sleep(0.01)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import random
 import socket
 import struct
 import subprocess
@@ -256,7 +256,11 @@ def test_a_damaged_file_is_an_error_with_its_place_wherever_it_is_cut(file: Path
         else:
             with pytest.raises(InputError, match=r"damaged before byte \d+|neither a pcap"):
                 list(read_capture(broken))
-    for at in range(0, len(whole), 3):
-        broken.write_bytes(whole[:at] + os.urandom(3) + whole[at + 3 :])
+    chance = random.Random(7)
+    for _ in range(3000):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            damaged[chance.randrange(len(whole))] = chance.choice((0, 1, 4, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+        broken.write_bytes(damaged)
         with contextlib.suppress(InputError):
             list(read_capture(broken))

@@ -63,7 +63,7 @@ def read_capture(path: str | PathLike[str]) -> Iterator[Captured]:
             if magic == b"\x0a\x0d\x0d\x0a":
                 yield from _pcapng(file)
                 return
-        except (struct.error, EOFError) as error:
+        except (struct.error, IndexError, EOFError) as error:
             raise InputError(f"{path}: damaged before byte {file.tell()}: {error}") from None
         raise InputError(f"{path}: neither a pcap nor a pcapng file")
 

@@ -144,7 +144,10 @@ class Port:
         return counters | _as_guest(counters)
 
     def fileno(self) -> int:
-        """Readable when frames may be waiting: for select, and for asyncio's add_reader. Raises PortClosed."""
+        """Readable when frames may be waiting: for select, and for asyncio's add_reader. Raises PortClosed.
+
+        One `recv` may take less than what has arrived, so go on with `recv(0)` until it returns [].
+        """
         if self.closed:
             raise PortClosed("the port is closed")
         return self.handle.fileno()
