@@ -75,11 +75,14 @@ int vn_batch_make(struct vn_port *port)
 	if (port->batch > 1 && !port->tx_socket && (tx->results = calloc(depth, sizeof(*tx->results))))
 		tx->ring = vn_ring_open(port->batch);
 
+	rx->used = port->depth;
 	for (size_t i = 0; i < depth; i++) {
 		rx->vectors[i].iov_base = port->memory + i * port->slot + port->lead;
 		rx->vectors[i].iov_len = room;
 		rx->messages[i].msg_hdr.msg_iov = &rx->vectors[i];
 		rx->messages[i].msg_hdr.msg_iovlen = 1;
+		rx->messages[i].msg_hdr.msg_name = rx->names ? &rx->names[i] : NULL;
+		rx->messages[i].msg_hdr.msg_control = rx->control ? rx->control + i * VN_CONTROL : NULL;
 		memcpy(tx->headers + i * VN_HEADER, port->template, VN_HEADER);
 		tx->vectors[2 * i].iov_base = tx->headers + i * VN_HEADER;
 		tx->vectors[2 * i].iov_len = port->tx_header;
@@ -127,20 +130,16 @@ static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_cou
 static int fill_from_socket(struct vn_port *port)
 {
 	struct vn_batch *rx = &port->rx;
-	for (uint32_t i = 0; (rx->names || rx->control) && i < port->batch; i++) {
+	for (uint32_t i = 0; i < rx->used; i++) { /* the kernel wrote sizes over these, where it gave an answer */
 		struct msghdr *header = &rx->messages[i].msg_hdr;
-		if (rx->names) {
-			header->msg_name = &rx->names[i];
-			header->msg_namelen = sizeof(rx->names[i]);
-		}
-		if (rx->control) {
-			header->msg_control = rx->control + i * VN_CONTROL;
-			header->msg_controllen = VN_CONTROL;
-		}
+		header->msg_namelen = rx->names ? sizeof(*rx->names) : 0;
+		header->msg_controllen = rx->control ? VN_CONTROL : 0;
 	}
+	rx->used = 0;
 	int got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return -errno;
+	rx->used = (uint32_t)got;
 	if (port->hangs_up) /* an empty packet is the other end's farewell, unix(7) */
 		for (int i = 0; i < got; i++)
 			if (rx->messages[i].msg_len == 0)

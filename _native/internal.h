@@ -63,6 +63,7 @@ struct vn_batch {
 	int *ends;                        /* sending trains: the packet after each one's last */
 	struct vn_frame *cut_frames;      /* … : the segments there */
 	struct sockaddr_storage *names;   /* receiving, where the source is looked at */
+	uint32_t used;                    /* receiving: messages whose sizes the kernel has written over */
 	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL; sending trains */
 };
 
