@@ -6,13 +6,20 @@
 
 struct vn_bench_end { struct vn_port *port; int bare; };
 
-/* `count` frames of `length` bytes go out at one end and come in at the other, `rounds` times; first all out, then all
- * in, so that each half is timed alone: nanoseconds of all rounds. Returns 0, -ENOBUFS where a queue does not hold
- * `count` frames, -ETIMEDOUT where one is lost. */
-int vn_bench_one_way(struct vn_bench_end from, struct vn_bench_end to, uint32_t length, int count, int rounds,
-		     int64_t *out, int64_t *in);
-/* Frames that a bare end fed are taken in at `from` and sent out at `to`: the time of that alone. */
+/* What is moved: `count` times one frame, and that `rounds` times. Ports that were opened with VN_RAW_OFFLOAD take a frame
+ * with its virtio-net header; where the transport has none they cut it, and a bare end then sends segments that were cut
+ * beforehand. */
+struct vn_bench_load { const uint8_t *frame; uint32_t length; int count; int rounds; };
+
+/* Nanoseconds of all rounds: on the clock, and of this thread's processor time. */
+struct vn_bench_cost { int64_t wall; int64_t processor; };
+
+/* Frames go out at one end and come in at the other; first all out, then all in, so that each half is timed alone.
+ * Returns 0, -ENOBUFS where a queue does not hold a round's frames, -ETIMEDOUT where one is lost. */
+int vn_bench_one_way(struct vn_bench_end from, struct vn_bench_end to, const struct vn_bench_load *load,
+		     struct vn_bench_cost *out, struct vn_bench_cost *in);
+/* Frames that a bare end fed are taken in at `from` and sent out at `to`: the cost of that alone. */
 int vn_bench_forward(struct vn_port *feeder, struct vn_port *from, struct vn_port *to, struct vn_port *sink, int bare,
-		     uint32_t length, int count, int rounds, int64_t *spent);
-/* One frame goes out, is taken in, sent back and taken in again: the time of each round, in `times`. */
-int vn_bench_echo(struct vn_bench_end here, struct vn_bench_end there, uint32_t length, int rounds, int64_t *times);
+		     const struct vn_bench_load *load, struct vn_bench_cost *spent);
+/* One frame goes out, is taken in, sent back and taken in again: nanoseconds of each round, in `times`. */
+int vn_bench_echo(struct vn_bench_end here, struct vn_bench_end there, const struct vn_bench_load *load, int64_t *times);

@@ -3,72 +3,151 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
-from vecnet.bench.report import as_svg, as_text
-from vecnet.bench.result import Report, Result, Stream
-from vecnet.bench.wires import TRANSPORTS
+from vecnet.bench.chart import as_svg
+from vecnet.bench.loads import LARGE, VNET, large, segments
+from vecnet.bench.result import Cost, Report, Result, Stream
+from vecnet.bench.table import as_text
+from vecnet.bench.wires import TRANSPORTS, WHOLE
 
-RESULT = Result("gre", "transmit", "bare loop", 1000, (100.0, 200.0, 400.0), (50.0, 210.0, 410.0))
+RESULT = Result(
+    "gre",
+    "transmit",
+    "bare loop",
+    1000,
+    (Cost(100.0, 90.0), Cost(200.0, 190.0), Cost(400.0, 390.0)),
+    (Cost(50.0, 40.0), Cost(210.0), Cost(410.0, 400.0)),
+)
+STREAM = Stream("gre", "iperf3", "a real guest", (2e9, 4e9), (4e9, 4e9))
+REPORT = Report("a machine", 128, [RESULT], [STREAM])
+FLOOR = {"transmit", "receive", "forward", "echo p50", "echo p99"}
 
 
 def test_the_median_of_the_pairs_counts() -> None:
     assert RESULT.nanoseconds == 200
+    assert RESULT.processor_nanoseconds == 190
+    assert RESULT.reference_processor_nanoseconds == 220  # of the runs that know it
     assert RESULT.ratio == pytest.approx(410 / 400)
     assert RESULT.packets_per_second == pytest.approx(5e6)
     assert RESULT.bits_per_second == pytest.approx(40e9)
     low, high = RESULT.spread
     assert low < RESULT.ratio < high
-    single = Result("gre", "transmit", "bare loop", 64, (100.0,), (50.0,))
+    single = Result("gre", "transmit", "bare loop", 64, (Cost(100.0),), (Cost(50.0),))
     assert single.spread == (0.5, 0.5)
-    assert Stream("raw", "forward", "bridge", (2e9, 4e9), (4e9, 4e9)).ratio == 0.75
+    assert single.processor_nanoseconds is None
+    assert STREAM.ratio == 0.75
+    assert STREAM.spread == (0.625, 0.875)
 
 
-def test_table_and_chart_show_every_figure() -> None:
-    report = Report("a machine", [RESULT])
-    line = next(line for line in as_text(report).splitlines() if line.startswith("gre"))
-    assert line.split()[:7] == ["gre", "transmit", "1000", "200", "5.00", "40.00", "bare"]
-    assert line.endswith("> 3")
-    chart = ElementTree.fromstring(as_svg(report))
-    texts = [element.text for element in chart.iter("{http://www.w3.org/2000/svg}text")]
-    assert "gre, transmit, 1000 bytes" in texts
+def test_the_tables_show_every_figure() -> None:
+    lines = [line.split() for line in as_text(REPORT).splitlines()]
+    assert ["gre", "40.00", "3.00", "4.00", ">", "3"] in lines  # next to the HOWTO's: transmit, iperf3, the guest's
+    floor = [
+        "gre",
+        "transmit",
+        "1000",
+        "200",
+        "190",
+        "5.00",
+        "40.00",
+        "bare",
+        "loop",
+        "210",
+        "220",
+        "1.02",
+        "0.76–1.04",
+    ]
+    assert floor in lines
+    assert ["gre", "iperf3", "3.00", "a", "real", "guest", "4.00", "0.75", "0.62–0.88"] in lines
+
+
+def test_the_chart_shows_every_ratio_to_the_floor() -> None:
+    texts = [element.text for element in ElementTree.fromstring(as_svg(REPORT)).iter() if element.tag.endswith("text")]
+    assert {"gre", "transmit", "1000 bytes", "1.02"} <= set(texts)
+
+
+def test_a_large_frame_is_what_tcp_segmentation_offload_makes() -> None:
+    assert LARGE == 65226
+    for mtu in (1500, 1438):
+        packet = Ether(large(mtu)[VNET:])
+        assert len(packet[IP]) == packet[IP].len <= 65535
+        assert len(packet[TCP].payload) == segments(mtu) * (mtu - 52)
+        sum_given = packet[IP].chksum
+        del packet[IP].chksum
+        assert Ether(bytes(packet))[IP].chksum == sum_given
+
+
+def _bench(*words: str, timeout: float = 60) -> dict[str, Any]:
+    done = vecnet("bench", "--quick", "--json", "-", *words, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert isinstance(report, dict)
+    for one in report["results"]:
+        latency = one["what"].startswith("echo")
+        assert 1 < one["ns"] < 1e7, one  # between a gigahertz and a tenth of a kilohertz: nanoseconds they are
+        assert 1 < one["reference_ns"] < 1e7, one
+        assert latency or one["processor_ns"] > 0, one
+        assert latency or one["reference_processor_ns"] > 0, one
+        if not latency:
+            assert one["packets_per_s"] == pytest.approx(1e9 / one["ns"], rel=0.1)
+            assert one["bits_per_s"] == pytest.approx(8 * one["length_bytes"] * one["packets_per_s"], rel=0.01)
+        assert one["ratio_quartiles"][0] <= one["ratio"] <= one["ratio_quartiles"][1]
+        assert one["runs"] == 1
+    return report
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
     need_root()
     chart = tmp_path / "chart.svg"
-    done = vecnet(
-        "bench", "-t", transport, "--runs", "1", "--length", "64", "--no-guest", "--json", "-", "--svg", str(chart)
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
-    measured = {(one["what"], one["reference"]) for one in results}
-    floor = {(what, "bare loop") for what in ("transmit", "receive", "forward", "echo p50", "echo p99")}
-    assert measured >= floor | {("Port.send", "loop in C"), ("Port.recv", "loop in C")}
-    assert (("port to port", "bare loop") in measured) == transport.startswith("l2tpv3 udp")
-    assert (("Port.send", "Scapy") in measured) == (transport == "raw")
-    assert all(one["ns"] > 0 and one["reference_ns"] > 0 for one in results)
+    report = _bench("-t", transport, "--no-guest", "--no-streams", "--svg", str(chart))
+    assert report["depth"] == 128
+    measured = {(one["what"], one["reference"], one["length_bytes"]) for one in report["results"]}
+    for length in (64, 512, 1400):
+        here = {(what, reference) for what, reference, bytes_ in measured if bytes_ == length}
+        expected = {(what, "bare loop") for what in FLOOR} | {("Port.send", "loop in C"), ("Port.recv", "loop in C")}
+        if transport.startswith("l2tpv3 udp"):
+            expected |= {("port to port", "bare loop")}
+        if transport == "raw":
+            expected |= {
+                (f"Port.{way}", other) for way in ("send", "recv") for other in ("Scapy", "Python socket loop")
+            }
+        assert here == expected
+    whole = {what for what, _, length in measured if length == LARGE}
+    assert whole == ({"transmit", "receive", "forward"} if transport in WHOLE else set())
+    assert any(what == "cut and transmit" for what, _, _ in measured) == (transport not in WHOLE)
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")
 
 
+def test_the_keys_of_the_json_are_documented() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/speed.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert documented == {*REPORT.as_json(), *RESULT.as_json(), *STREAM.as_json()}
+
+
 @pytest.mark.uml
-@pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp"])
+@pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp", "fd"])
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
-    need_command("linux.uml")
-    done = vecnet("bench", "-t", transport, "--runs", "1", "--length", "64", "--json", "-", timeout=120)
-    assert done.returncode == 0, done.stderr
-    guest = [one for one in json.loads(done.stdout)["results"] if one["reference"] == "a real guest"]
+    need_command("linux.uml", "iperf3", "ip", "nsenter", "unshare")
+    report = _bench("-t", transport, "--length", "64", "--no-gso", "--no-streams", timeout=120)
+    guest = [one for one in report["results"] if one["reference"] == "a real guest"]
     assert [(one["what"], one["length_bytes"]) for one in guest] == [("transmit", 64)]
-    assert guest[0]["reference_ns"] < 1e6  # a thousand packets a second, at the very least
+    assert [(one["what"], one["reference"]) for one in report["streams"]] == [("iperf3", "a real guest")]
+    assert 1e6 < report["streams"][0]["bits_per_s"] < 1e12
+    assert 1e6 < report["streams"][0]["reference_bits_per_s"] < 1e12
 
 
 def test_an_unknown_transport_is_an_input_error() -> None:
@@ -77,11 +156,12 @@ def test_an_unknown_transport_is_an_input_error() -> None:
     assert "there are tap, hybrid, raw" in done.stderr
 
 
-STREAM = """
+STREAMS = """
 from vecnet import sandbox
 sandbox.enter()
-from vecnet.bench import stream
-for one in stream.streams(1):
+from vecnet.bench import result, streams, wires
+for transport in wires.WHOLE:
+    one = streams.stream(transport, result.QUICK)
     print(one.transport, one.ours[0] > 0, one.theirs[0] > 0)
 """
 
@@ -89,6 +169,6 @@ for one in stream.streams(1):
 def test_streams_cross_forward_and_the_bridge() -> None:
     need_root()
     need_command("ip", "nsenter", "unshare")
-    done = subprocess.run([sys.executable, "-c", STREAM], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", STREAMS], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["tap True True", "hybrid True True", "raw True True"]

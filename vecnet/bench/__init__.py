@@ -3,10 +3,12 @@
 | file | subject |
 |---|---|
 | wires.py | the wires of every transport, in a private network |
+| loads.py | the frames that are moved |
 | measure.py | a port next to a bare loop on the same sockets, taking turns |
-| references.py | the same wires driven from Python: whole batches, Scapy, a plain socket loop |
-| stream.py | a host's TCP through `forward`, next to the kernel's bridge |
-| guests.py | a real guest on the same strings |
+| python.py | the same wires driven from Python: whole batches, Scapy, a plain socket loop |
+| guests.py | a real guest on the same strings: small packets, iperf3 |
+| streams.py | a host's TCP through `forward`, next to the kernel's bridge |
+| ends.py | … and its ends: namespaces, interfaces, which processor |
 | result.py | the figures, as data |
-| report.py | … as a table, JSON, a chart |
+| table.py, chart.py | … for people |
 """

@@ -1,84 +1,206 @@
-"""A real guest on the same string: how fast it sends small and large UDP packets, next to a port in its place.
+"""A real guest on the same string, next to a port in its place: small packets that it sends, and iperf3.
 
-The guest has the host's root as its own (hostfs); `dd` writes a datagram a system call, and the wire's far port counts.
+::
+
+    small   guest, `dd` to UDP, a datagram a system call ══ the string ══ the wire's far port, which counts
+            port that has the string                     ══ the string ══ the same
+    iperf3  guest, iperf3 -c                             ══ the string ══ the far end, iperf3 -s
+            namespace, iperf3 -c ── tap ── forward ── port ══ the string ══ the same
+
+The far end is the host's interface; where the wire has none, the far port is forwarded to a tap. The guest has the
+host's root as its own (hostfs). A guest boots for each run, since one string serves one at a time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from vecnet.bench.result import Result
-from vecnet.datapath.native import bench_one_way
-from vecnet.datapath.port import Port
+from vecnet.bench import ends, measure
+from vecnet.bench.ends import FAR, NEAR
+from vecnet.bench.result import Cost, Effort, Result, Stream
+from vecnet.bench.wires import single
+from vecnet.datapath.loops import forward
+from vecnet.datapath.port import Port, open_port
 from vecnet.errors import HostError
 from vecnet.loopback.wire import Wire
+from vecnet.topology import Topology
+from vecnet.transports.fd import Fd
 
 KERNEL = "linux.uml"
+GUEST = "a real guest"
 _HEADERS = 42  # bytes of Ethernet, IPv4 and UDP header
-_SECONDS = 0.5  # of counting, a run
-_BOOT = 60.0  # seconds
-_BATCH, _SLICES = 64, 100
+_PATIENCE = 60.0  # seconds for a guest to boot, and for iperf3
+_TICK = 1e9 / os.sysconf("SC_CLK_TCK")  # nanoseconds, of proc(5)'s times
 
 _INIT = """#!/bin/bash
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
-ip link set {device} up && ip addr add 10.11.0.1/24 dev {device}
-ip neigh add 10.11.0.2 lladdr 02:00:00:00:00:02 dev {device} nud permanent
-while [ ! -e {folder}/stop ]; do
-    dd if=/dev/zero bs={payload} count=20000 status=none >/dev/udp/10.11.0.2/9
+ip link set {device} up && ip addr add {near}/24 dev {device}
+ip neigh add {far} lladdr 02:00:00:00:00:02 dev {device} nud permanent
+for length in {lengths}; do
+    while [ ! -e {folder}/$length ]; do
+        dd if=/dev/zero bs=$((length - {headers})) count=2000 status=none >/dev/udp/{far}/9
+    done
 done
+ip neigh del {far} dev {device}
+while [ ! -e {folder}/stop ]; do {client} >/dev/null 2>&1 || sleep 0.05; done
 poweroff -f
 """
+_CLIENT = f"iperf3 -c {FAR} --connect-timeout 500 -t {{seconds}}"
 
 
 def available() -> bool:
     return shutil.which(KERNEL) is not None
 
 
-def transmit(name: str, wire: Wire, length: int, runs: int) -> Iterator[Result]:
-    """A guest that sends as fast as it can, next to the port that has the same string. Closes the wire's near port."""
-    near, far = wire.near.handle, wire.far.handle
-    packets = _BATCH * _SLICES
-    ours = tuple(bench_one_way((near, False), (far, False), length, _BATCH, _SLICES)[0] / packets for _ in range(runs))
-    wire.near.close()
+def next_to_guest(
+    name: str, lab: Topology, lengths: Sequence[int], effort: Effort, batch: int
+) -> Iterator[Result | Stream]:
+    """Each length's packets that a guest sends, and iperf3's stream where that program is there."""
+    ours: dict[int, list[Cost]] = {length: [] for length in lengths}
+    theirs: dict[int, list[Cost]] = {length: [] for length in lengths}
+    our_bits, their_bits = [], []
+    streams = shutil.which("iperf3") is not None
+    for _ in range(effort.slow_runs):
+        with single(lab, name) as wire:
+            for length in lengths:
+                ours[length].append(measure.transmitted(wire, length, effort, batch))
+        if streams:
+            with single(lab, name) as wire, _namespace_in_its_place(wire, effort), _far_stack(wire):
+                our_bits.append(_served())
+        with single(lab, name) as wire:
+            wire.near.close()
+            with _guest(wire, lengths, effort) as (session, folder):
+                for length in lengths:
+                    theirs[length].append(_counted(wire.far, length, session, effort.seconds / 2))
+                    Path(folder, str(length)).touch()
+                if streams:
+                    with _far_stack(wire):
+                        their_bits.append(_served())
+    for length in lengths:
+        yield Result(name, "transmit", GUEST, length, tuple(ours[length]), tuple(theirs[length]))
+    if streams:
+        yield Stream(name, "iperf3", GUEST, tuple(our_bits), tuple(their_bits))
+
+
+@contextmanager
+def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple[int, str]]:
+    """A guest on the near string: its session's number, and the folder of its signals."""
+    device = wire.near.device
     with tempfile.TemporaryDirectory(prefix="vecnet-guest-") as folder:
-        device = wire.near.device
         init = Path(folder, "init")
-        init.write_text(_INIT.format(device=device.ifname, payload=length - _HEADERS, folder=folder))
+        init.write_text(
+            _INIT.format(
+                device=device.ifname,
+                near=NEAR,
+                far=FAR,
+                folder=folder,
+                headers=_HEADERS,
+                lengths=" ".join(map(str, lengths)),
+                client=_CLIENT.format(seconds=max(1, round(effort.seconds))),
+            )
+        )
         init.chmod(0o755)
         command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={init}"]
-        guest = subprocess.Popen(
-            [*command, "con=null", "con0=null,null", str(device)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": folder, "HOME": folder},
-        )
+        with ends.on(ends.NEAR_PROCESSOR):
+            guest = subprocess.Popen(
+                [*command, "con=null", "con0=null,null", str(device)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"TMPDIR": folder, "HOME": folder},
+                pass_fds=[device.transport.fd] if isinstance(device.transport, Fd) else [],
+                start_new_session=True,
+            )
         try:
-            theirs = tuple(_counted(wire.far, length) for _ in range(runs))
+            yield guest.pid, folder
         finally:
-            Path(folder, "stop").touch()
+            for signal in (*map(str, lengths), "stop"):
+                Path(folder, signal).touch()
             try:
                 guest.wait(10)
             except subprocess.TimeoutExpired:
                 guest.kill()
                 guest.wait()
-    yield Result(name, "transmit", "a real guest", length, ours, theirs)
 
 
-def _counted(port: Port, length: int) -> float:
-    """Nanoseconds a packet, of those that arrive. Raises HostError where none does."""
-    end = time.monotonic() + _BOOT
+def _counted(port: Port, length: int, session: int, seconds: float) -> Cost:
+    """What a packet costs, of those that arrive. Raises HostError where none does."""
+    end = time.monotonic() + _PATIENCE
     while not any(len(frame) == length for frame in port.recv(timeout=1.0)):
         if time.monotonic() > end:
             raise HostError(f"a guest on {port.device.transport.name} sends nothing")
-    count, started = 0, time.perf_counter_ns()
-    while (spent := time.perf_counter_ns() - started) < _SECONDS * 1e9:
+    count, processor, started = 0, _processor_time(session), time.perf_counter_ns()
+    while (spent := time.perf_counter_ns() - started) < seconds * 1e9:
         count += sum(len(frame) == length for frame in port.recv(timeout=0.2, copy=False))
-    return spent / max(count, 1)
+    return Cost(spent / max(count, 1), (_processor_time(session) - processor) / max(count, 1))
+
+
+def _processor_time(session: int) -> float:
+    """Nanoseconds that all processes of a session have run, those included that have ended. Source: proc(5)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[3]) == session:
+            ticks += sum(map(int, fields[11:15]))  # utime, stime, and the same of children that were waited for
+    return ticks * _TICK
+
+
+@contextmanager
+def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
+    """A namespace whose tap is forwarded to the near port, and an iperf3 in it that tries until it is served."""
+    with ends.namespace() as pid, ends.on(ends.NEAR_PROCESSOR), ExitStack() as stack:
+        tap = stack.enter_context(ends.port_on_interface("tap", pid, wire.subject.mtu))
+        ends.ip(f"addr add {NEAR}/24 dev eth0", pid)
+        stack.enter_context(forward(tap, wire.near))
+        stack.enter_context(forward(wire.near, tap))
+        loop = f"until {_CLIENT.format(seconds=max(1, round(effort.seconds)))} >/dev/null 2>&1; do sleep 0.05; done"
+        client = subprocess.Popen([*ends.inside(pid), "sh", "-c", loop], start_new_session=True)
+        stack.callback(client.wait)
+        stack.callback(client.kill)
+        yield
+
+
+@contextmanager
+def _far_stack(wire: Wire) -> Iterator[None]:
+    """The far end has an address: the host's interface, or a tap that the far port is forwarded to."""
+    side = wire.subject.far
+    with ends.on(ends.FAR_PROCESSOR), ExitStack() as stack:
+        ifname = side.ifname
+        if side.is_host:
+            wire.far.close()
+        else:
+            ifname = "bench-far"
+            ends.ip(f"tuntap add {ifname} mode tap vnet_hdr")
+            stack.callback(ends.ip, f"link del {ifname}")
+            ends.ip(f"link set {ifname} up mtu {wire.subject.mtu}")
+            tap = stack.enter_context(open_port(f"vec0:transport=tap,ifname={ifname},gro=1,depth=128"))
+            stack.enter_context(forward(tap, wire.far))
+            stack.enter_context(forward(wire.far, tap))
+        ends.ip(f"addr add {FAR}/24 dev {ifname}")
+        stack.callback(ends.ip, f"addr del {FAR}/24 dev {ifname}")
+        yield
+
+
+def _served() -> float:
+    """Bits a second that iperf3's server got from one client."""
+    with ends.on(ends.FAR_PROCESSOR):
+        server = subprocess.Popen(["iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
+    try:
+        answer, _ = server.communicate(timeout=_PATIENCE)
+        return float(json.loads(answer)["end"]["sum_received"]["bits_per_second"])
+    except (subprocess.TimeoutExpired, ValueError, KeyError):
+        server.kill()
+        server.wait()
+        raise HostError("no stream came to iperf3") from None

@@ -8,47 +8,60 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vecnet.bench.result import Result
-from vecnet.datapath.native import Handle, bench_echo, bench_forward, bench_one_way
-from vecnet.datapath.port import Port
+from vecnet.bench import loads
+from vecnet.bench.result import Cost, Effort, Result
+from vecnet.datapath.native import Cost as Spent
+from vecnet.datapath.native import Load, bench_echo, bench_forward, bench_one_way
 from vecnet.loopback.wire import Wire
 
 FLOOR = "bare loop"
-_ECHOES = 2000  # rounds of one frame, for percentiles
-_SLICES = 100  # batches timed together, some milliseconds
+_LARGE_BATCH = 4  # large frames at once: what the smallest of the queues holds that a user without rights has
 
 
-def transport(name: str, first: Wire, second: Wire, length: int, runs: int, batch: int) -> Iterator[Result]:
+def transport(name: str, first: Wire, second: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
     """Transmit, receive, forward, and the echo's percentiles, of one transport at one length."""
-    near, far = _handle(first.near), _handle(first.far)
-    wires = (far, near, _handle(second.near), _handle(second.far))
-    packets = batch * _SLICES
-
-    def sent(bare: bool) -> float:
-        return bench_one_way((near, bare), (far, False), length, batch, _SLICES)[0] / packets
-
-    def received(bare: bool) -> float:
-        return bench_one_way((far, True), (near, bare), length, batch, _SLICES)[1] / packets
-
-    def forwarded(bare: bool) -> float:
-        return bench_forward(wires, bare, length, batch, _SLICES) / packets
-
-    for what, measured in (("transmit", sent), ("receive", received), ("forward", forwarded)):
-        yield _paired(name, what, length, runs, measured)
-    yield from _echoes(name, near, far, length, runs)
+    load = Load(loads.small(length), batch, effort.rounds)
+    yield from _ways(name, first, second, length, effort, load, batch)
+    yield from _echoes(name, first, length, effort)
 
 
-def port_to_port(name: str, wire: Wire, length: int, runs: int, batch: int) -> Result:
+def large(name: str, first: Wire, second: Wire, effort: Effort) -> Iterator[Result]:
+    """Large frames, whole, between two wires whose ports keep them: offload="raw" at either end."""
+    load = Load(loads.large(1500), _LARGE_BATCH, effort.rounds)
+    yield from _ways(name, first, second, loads.LARGE, effort, load, _LARGE_BATCH)
+
+
+def cut(name: str, wire: Wire, effort: Effort) -> Result:
+    """Large frames that a port (offload="raw") cuts on sending, next to a loop that sends segments cut beforehand.
+
+    Counted in segments.
+    """
+    near, far = wire.near.handle, wire.far.handle
+    count = _LARGE_BATCH // 2  # segments take more room in a queue
+    mtu = wire.subject.mtu
+    load = Load(loads.large(mtu), count, effort.rounds)
+    segments = count * loads.segments(mtu) * effort.rounds
+
+    def sent(bare: bool) -> Cost:
+        return _each(bench_one_way((near, bare), (far, False), load)[0], segments)
+
+    return paired(name, "cut and transmit", FLOOR, mtu + 14, effort.runs, sent)
+
+
+def port_to_port(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Result:
     """Both halves, a port at either end, next to both halves bare."""
-    near, far = _handle(wire.near), _handle(wire.far)
+    near, far = wire.near.handle, wire.far.handle
+    load = Load(loads.small(length), batch, effort.rounds)
 
-    def moved(bare: bool) -> float:
-        return sum(bench_one_way((near, bare), (far, bare), length, batch, _SLICES)) / (batch * _SLICES)
+    def moved(bare: bool) -> Cost:
+        out, back = bench_one_way((near, bare), (far, bare), load)
+        return _each((out[0] + back[0], out[1] + back[1]), batch * effort.rounds)
 
-    return _paired(name, "port to port", length, runs, moved)
+    return paired(name, "port to port", FLOOR, length, effort.runs, moved)
 
 
-def _paired(name: str, what: str, length: int, runs: int, measured: Callable[[bool], float]) -> Result:
+def paired(name: str, what: str, reference: str, length: int, runs: int, measured: Callable[[bool], Cost]) -> Result:
+    """`measured` tells our cost, or with True the reference's."""
     ours, theirs = [], []
     measured(False), measured(True)  # caches warm up
     for run in range(runs):
@@ -58,20 +71,55 @@ def _paired(name: str, what: str, length: int, runs: int, measured: Callable[[bo
         else:
             theirs.append(measured(True))
             ours.append(measured(False))
-    return Result(name, what, FLOOR, length, tuple(ours), tuple(theirs))
+    return Result(name, what, reference, length, tuple(ours), tuple(theirs))
 
 
-def _echoes(name: str, near: Handle, far: Handle, length: int, runs: int) -> Iterator[Result]:
-    middle: dict[bool, list[float]] = {False: [], True: []}
-    high: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(runs):
+def transmitted(wire: Wire, length: int, effort: Effort, batch: int) -> Cost:
+    """What a packet costs that the near port sends."""
+    load = Load(loads.small(length), batch, effort.rounds)
+    return _each(bench_one_way((wire.near.handle, False), (wire.far.handle, False), load)[0], batch * effort.rounds)
+
+
+def received(wire: Wire, length: int, effort: Effort, batch: int) -> Cost:
+    """What a packet costs that the near port takes in."""
+    load = Load(loads.small(length), batch, effort.rounds)
+    return _each(bench_one_way((wire.far.handle, True), (wire.near.handle, False), load)[1], batch * effort.rounds)
+
+
+def _ways(
+    name: str, first: Wire, second: Wire, length: int, effort: Effort, load: Load, batch: int
+) -> Iterator[Result]:
+    near, far = first.near.handle, first.far.handle
+    wires = (far, near, second.near.handle, second.far.handle)
+    packets = batch * effort.rounds
+
+    def sent(bare: bool) -> Cost:
+        return _each(bench_one_way((near, bare), (far, False), load)[0], packets)
+
+    def taken(bare: bool) -> Cost:
+        return _each(bench_one_way((far, True), (near, bare), load)[1], packets)
+
+    def forwarded(bare: bool) -> Cost:
+        return _each(bench_forward(wires, bare, load), packets)
+
+    for what, measured in (("transmit", sent), ("receive", taken), ("forward", forwarded)):
+        yield paired(name, what, FLOOR, length, effort.runs, measured)
+
+
+def _echoes(name: str, wire: Wire, length: int, effort: Effort) -> Iterator[Result]:
+    near, far = wire.near.handle, wire.far.handle
+    load = Load(loads.small(length), 1, effort.echoes)
+    middle: dict[bool, list[Cost]] = {False: [], True: []}
+    high: dict[bool, list[Cost]] = {False: [], True: []}
+    for _ in range(effort.runs):
         for bare in (False, True):
-            times = sorted(bench_echo((near, bare), (far, bare), length, _ECHOES))
-            middle[bare].append(float(times[len(times) // 2]))
-            high[bare].append(float(times[len(times) * 99 // 100]))
+            times = sorted(bench_echo((near, bare), (far, bare), load))
+            middle[bare].append(Cost(times[len(times) // 2]))
+            high[bare].append(Cost(times[len(times) * 99 // 100]))
     for what, figures in (("echo p50", middle), ("echo p99", high)):
         yield Result(name, what, FLOOR, length, tuple(figures[False]), tuple(figures[True]))
 
 
-def _handle(port: Port) -> Handle:
-    return port.handle
+def _each(spent: Spent, packets: int) -> Cost:
+    wall, processor = spent
+    return Cost(wall / packets, processor / packets)

@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
-class Result:
-    """One thing measured next to a reference, in turns.
+class Effort:
+    """How much is done for a figure. `runs`: turns that each side has; `rounds`: batches timed together."""
 
-    `ours` and `theirs` are nanoseconds, a packet or a round, of each run. `length` is bytes of a frame.
-    """
+    runs: int = 15
+    rounds: int = 50
+    echoes: int = 2000  # round trips of one frame, for percentiles
+    slow_runs: int = 3  # turns of what takes seconds: guests, TCP streams
+    seconds: float = 1.0  # of a TCP stream; half of it to count a guest's packets
+
+
+QUICK = Effort(runs=1, rounds=3, echoes=50, slow_runs=1, seconds=0.2)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Nanoseconds a packet, or a round: on the clock, and of processor time where that was measured."""
+
+    wall: float
+    processor: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One thing measured next to a reference, in turns. `length` is bytes of a frame; a pair of costs is a run."""
 
     transport: str
     what: str  # transmit, receive, forward, echo p50, …
     reference: str
     length: int
-    ours: tuple[float, ...]
-    theirs: tuple[float, ...]
+    ours: tuple[Cost, ...]
+    theirs: tuple[Cost, ...]
 
     @property
     def nanoseconds(self) -> float:
         """The median of our runs."""
-        return statistics.median(self.ours)
+        return statistics.median(cost.wall for cost in self.ours)
 
     @property
     def reference_nanoseconds(self) -> float:
-        return statistics.median(self.theirs)
+        return statistics.median(cost.wall for cost in self.theirs)
+
+    @property
+    def processor_nanoseconds(self) -> float | None:
+        """Processor time, the median of our runs; None where it was not measured."""
+        return _median(cost.processor for cost in self.ours)
+
+    @property
+    def reference_processor_nanoseconds(self) -> float | None:
+        return _median(cost.processor for cost in self.theirs)
 
     @property
     def ratios(self) -> tuple[float, ...]:
         """Of each pair of runs, which the machine's other work disturbs alike."""
-        return tuple(there / here for here, there in zip(self.ours, self.theirs, strict=True))
+        return tuple(there.wall / here.wall for here, there in zip(self.ours, self.theirs, strict=True))
 
     @property
     def ratio(self) -> float:
@@ -43,10 +71,11 @@ class Result:
     @property
     def spread(self) -> tuple[float, float]:
         """The quartiles of the ratios."""
-        if len(self.ratios) < 2:
-            return self.ratio, self.ratio
-        low, _, high = statistics.quantiles(self.ratios, n=4)
-        return low, high
+        return _quartiles(self.ratios)
+
+    @property
+    def is_latency(self) -> bool:
+        return self.what.startswith("echo")
 
     @property
     def packets_per_second(self) -> float:
@@ -57,6 +86,7 @@ class Result:
         return self.packets_per_second * self.length * 8
 
     def as_json(self) -> dict[str, Any]:
+        latency = self.is_latency
         return {
             "transport": self.transport,
             "what": self.what,
@@ -64,10 +94,12 @@ class Result:
             "length_bytes": self.length,
             "ns": round(self.nanoseconds, 1),
             "reference_ns": round(self.reference_nanoseconds, 1),
+            "processor_ns": _rounded(self.processor_nanoseconds),
+            "reference_processor_ns": _rounded(self.reference_processor_nanoseconds),
+            "packets_per_s": None if latency else round(self.packets_per_second),
+            "bits_per_s": None if latency else round(self.bits_per_second),
             "ratio": round(self.ratio, 3),
             "ratio_quartiles": [round(one, 3) for one in self.spread],
-            "packets_per_s": round(self.packets_per_second),
-            "bits_per_s": round(self.bits_per_second),
             "runs": len(self.ours),
         }
 
@@ -81,15 +113,27 @@ class Stream:
     reference: str
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
-    note: str = ""
 
     @property
     def bits_per_second(self) -> float:
         return statistics.median(self.ours)
 
     @property
+    def reference_bits_per_second(self) -> float:
+        return statistics.median(self.theirs)
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        return tuple(here / there for here, there in zip(self.ours, self.theirs, strict=True))
+
+    @property
     def ratio(self) -> float:
-        return statistics.median(here / there for here, there in zip(self.ours, self.theirs, strict=True))
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles of the ratios."""
+        return _quartiles(self.ratios)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -97,24 +141,42 @@ class Stream:
             "what": self.what,
             "reference": self.reference,
             "bits_per_s": round(self.bits_per_second),
-            "reference_bits_per_s": round(statistics.median(self.theirs)),
+            "reference_bits_per_s": round(self.reference_bits_per_second),
             "ratio": round(self.ratio, 3),
+            "ratio_quartiles": [round(one, 3) for one in self.spread],
             "runs": len(self.ours),
-            "note": self.note,
         }
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that a run measured."""
+    """All that a run measured. `depth` is packets a system call."""
 
     machine: str
+    depth: int
     results: Sequence[Result]
     streams: Sequence[Stream] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
             "machine": self.machine,
+            "depth": self.depth,
             "results": [result.as_json() for result in self.results],
             "streams": [stream.as_json() for stream in self.streams],
         }
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high

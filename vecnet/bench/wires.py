@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vecnet.loopback.wire import Wire, of_topology, opened
+from vecnet.datapath.port import Offload
+from vecnet.loopback.wire import Subject, Wire, of_topology, opened
 from vecnet.topology import Topology, loads
 
 _TUNNEL = "endpoints: {{'a:vec{0}': {{local: '{1}'}}, 'b:vec{0}': {{local: '{2}'}}}}"
@@ -30,6 +31,7 @@ _KINDS = {
     "fd": "{{transport: fd, endpoints: ['a:vec{0}', 'b:vec{0}']",
 }
 TRANSPORTS = tuple(_KINDS)
+WHOLE = ("tap", "hybrid", "raw")  # those that carry large frames
 
 
 def topology(transports: tuple[str, ...], depth: int, folder: str) -> Topology:
@@ -52,7 +54,27 @@ def topology(transports: tuple[str, ...], depth: int, folder: str) -> Topology:
 @contextmanager
 def pair(lab: Topology, transport: str) -> Iterator[tuple[Wire, Wire]]:
     """Both wires of a transport, open."""
+    one, two = _subjects(lab, transport)
+    with opened(one) as first, opened(two) as second:
+        yield first, second
+
+
+@contextmanager
+def whole_pair(lab: Topology, transport: str) -> Iterator[tuple[Wire, Wire]]:
+    """… with ports that take a frame with its virtio-net header. The far end of one that has none gets segments."""
+    one, two = _subjects(lab, transport)
+    far: Offload = "raw" if transport in WHOLE else "software"
+    with opened(one, "raw", far) as first, opened(two, "raw", far) as second:
+        yield first, second
+
+
+@contextmanager
+def single(lab: Topology, transport: str) -> Iterator[Wire]:
+    """The first of both wires, open."""
+    with opened(_subjects(lab, transport)[0]) as wire:
+        yield wire
+
+
+def _subjects(lab: Topology, transport: str) -> list[Subject]:
     name = transport.replace(" ", "-")
-    first, second = of_topology(lab, [f"{name}-1", f"{name}-2"])
-    with opened(first) as one, opened(second) as two:
-        yield one, two
+    return of_topology(lab, [f"{name}-1", f"{name}-2"])

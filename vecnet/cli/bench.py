@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from vecnet.errors import HostError, InputError
 
+if TYPE_CHECKING:
+    from vecnet.bench.result import Effort, Result, Stream
+    from vecnet.cli.progress import Report as Progress
+    from vecnet.topology import Topology
+
+_LENGTHS = (64, 512, 1400)
+_LARGEST_BATCH = 128  # packets; twice as many do not fit the queues that a user without rights has
+
 
 @click.command("bench")
 @click.option("--transport", "-t", "transports", multiple=True, metavar="T", help="Only this one; may be repeated.")
-@click.option("--length", "lengths", type=click.IntRange(60, 1514), multiple=True, help="Bytes of a frame.")
-@click.option("--runs", type=click.IntRange(1, 1000), default=15, show_default=True, help="Turns that each side has.")
-@click.option("--depth", type=click.IntRange(1, 1024), default=64, show_default=True, help="Packets per system call.")
-@click.option("--guest/--no-guest", default=True, show_default=True, help="Measure a real guest too, if there is one.")
+@click.option(
+    "--length",
+    "lengths",
+    type=click.IntRange(60, 1514),
+    multiple=True,
+    help=f"Bytes of a frame.  [default: {_LENGTHS}]",
+)
+@click.option("--gso/--no-gso", default=True, show_default=True, help="Large frames (64 kB) too.")
+@click.option("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
+@click.option("--depth", type=click.IntRange(1, 1024), default=128, show_default=True, help="Packets per system call.")
+@click.option("--guest/--no-guest", default=True, show_default=True, help="A real guest too, if there is one.")
+@click.option(
+    "--streams/--no-streams", default=True, show_default=True, help="TCP through forward, and the kernel's bridge."
+)
+@click.option(
+    "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
+)
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the figures as JSON; - is stdout.")
 @click.option("--svg", "svg_file", type=click.Path(), metavar="F", help="… as a chart.")
 def command(
     transports: tuple[str, ...],
     lengths: tuple[int, ...],
-    runs: int,
+    gso: bool,
+    runs: int | None,
     depth: int,
     guest: bool,
+    streams: bool,
+    quick: bool,
     json_file: str | None,
     svg_file: str | None,
 ) -> None:
@@ -33,51 +60,108 @@ def command(
     Ratios are to a bare loop of recvmmsg and sendmmsg on the same sockets, measured in the same run, taking turns: 1.0
     is as fast as the loop that forms and checks no header. Figures of different machines do not compare; ratios do.
     """
+    from dataclasses import replace
+
     from vecnet import host, sandbox
-    from vecnet.bench import guests, measure, references, stream, wires
-    from vecnet.bench.report import WRITERS, as_text
-    from vecnet.bench.result import Report, Result
+    from vecnet.bench import wires
+    from vecnet.bench.chart import as_svg
+    from vecnet.bench.result import QUICK, Effort, Report, Result
+    from vecnet.bench.table import as_text
     from vecnet.cli.progress import progress
 
     unknown = [name for name in transports if name not in wires.TRANSPORTS]
     if unknown:
         raise InputError(f"there is no transport {unknown[0]!r} to measure; there are {', '.join(wires.TRANSPORTS)}")
     chosen = transports or wires.TRANSPORTS
-    sizes = lengths or (64, 512, 1400)
+    effort = QUICK if quick else Effort()
+    if runs is not None:
+        effort = replace(effort, runs=runs, slow_runs=min(runs, effort.slow_runs))
     sandbox.enter()
-    every_processor = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(every_processor)})  # one processor, and always the same
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as report_progress:
-        host.prepare_sandbox(wires.topology(chosen, depth, folder))
+    with tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as show:
         lab = wires.topology(chosen, depth, folder)
+        host.prepare_sandbox(lab)
         host.up(lab)
-        total = len(chosen) * len(sizes)
-        for done, (name, length) in enumerate((name, length) for name in chosen for length in sizes):
-            report_progress(done, total)
-            with wires.pair(lab, name) as (first, second):
-                results += measure.transport(name, first, second, length, runs, min(depth, 64))
-                if name.startswith("l2tpv3 udp"):
-                    results.append(measure.port_to_port(name, first, length, runs, 4 * depth))
-                results += references.from_python(name, first, length, runs, min(depth, 64))
-                if name == "raw":
-                    ifname = first.subject.far.ifname
-                    results += references.next_to_python(name, first, ifname, length, runs, min(depth, 64))
-                if guest and name != "fd" and guests.available():
-                    os.sched_setaffinity(0, every_processor)
-                    results += guests.transmit(name, first, length, 5)
-                    os.sched_setaffinity(0, {min(every_processor)})
-        os.sched_setaffinity(0, every_processor)
-        streams = [*stream.streams(max(runs // 3, 1))] if not transports else []
-    report = Report(f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors", results, streams)
-    files = {"json": json_file, "svg": svg_file}
-    if "-" not in files.values():
+        found = list(_measured(lab, chosen, lengths or _LENGTHS, gso, guest, streams, effort, depth, show))
+    report = Report(
+        f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors",
+        depth,
+        [one for one in found if isinstance(one, Result)],
+        [one for one in found if not isinstance(one, Result)],
+    )
+    if "-" not in (json_file, svg_file):
         click.echo(as_text(report))
-    for form, file in files.items():
-        if file is None:
-            continue
-        try:
-            with click.open_file(file, "w", encoding="utf-8") as out:
-                out.write(WRITERS[form](report))
-        except OSError as error:
-            raise HostError(f"the figures cannot be written to {file}: {error.strerror}") from None
+    if json_file:
+        _write(json_file, json.dumps(report.as_json(), indent=2) + "\n")
+    if svg_file:
+        _write(svg_file, as_svg(report))
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        with click.open_file(file, "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise HostError(f"the figures cannot be written to {file}: {error.strerror}") from None
+
+
+def _measured(
+    lab: Topology,
+    transports: tuple[str, ...],
+    lengths: tuple[int, ...],
+    gso: bool,
+    guest: bool,
+    streams: bool,
+    effort: Effort,
+    depth: int,
+    show: Progress,
+) -> Iterator[Result | Stream]:
+    """Every transport, step by step. All that one thread does runs on one processor, always the same."""
+    from vecnet.bench import ends, guests, wires
+    from vecnet.bench.streams import stream
+
+    batch = min(depth, _LARGEST_BATCH)
+    guest = guest and guests.available()
+    steps = len(transports) * (len(lengths) + gso + guest) + streams * len(set(transports) & set(wires.WHOLE))
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        show(done, steps)
+        done += 1
+
+    for name in transports:
+        with ends.on(ends.FAR_PROCESSOR):
+            for length in lengths:
+                step()
+                yield from _small(lab, name, length, effort, batch)
+            if gso:
+                step()
+                yield from _large(lab, name, effort)
+            if guest:
+                step()
+                yield from guests.next_to_guest(name, lab, lengths, effort, batch)
+        if streams and name in wires.WHOLE:
+            step()
+            yield stream(name, effort)
+
+
+def _small(lab: Topology, name: str, length: int, effort: Effort, batch: int) -> Iterator[Result]:
+    from vecnet.bench import measure, python, wires
+
+    with wires.pair(lab, name) as (first, second):
+        yield from measure.transport(name, first, second, length, effort, batch)
+        if name.startswith("l2tpv3 udp"):
+            yield measure.port_to_port(name, first, length, effort, 2 * batch)
+        yield from python.from_python(name, first, length, effort, batch)
+        if name == "raw":
+            yield from python.next_to_python(name, first, length, effort, batch)
+
+
+def _large(lab: Topology, name: str, effort: Effort) -> Iterator[Result]:
+    from vecnet.bench import measure, wires
+
+    with wires.whole_pair(lab, name) as (first, second):
+        if name in wires.WHOLE:
+            yield from measure.large(name, first, second, effort)
+        else:
+            yield measure.cut(name, first, effort)

@@ -282,29 +282,42 @@ def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]
 # ---- measuring, for vecnet bench: see _native/bench/bench.h ----
 
 End = tuple[Handle, bool]  # a port, and whether it is to be a bare loop on that port's descriptors
+Cost = tuple[int, int]  # nanoseconds of all rounds: on the clock, and of processor time
 
 
-def bench_one_way(source: End, sink: End, length: int, count: int, rounds: int) -> tuple[int, int]:
-    """Nanoseconds for sending and for receiving `count` frames of `length` bytes, over all rounds. Raises PortError."""
-    spent = ffi.new("int64_t[2]")
-    ends = [ffi.new("struct vn_bench_end *", [handle.port, bare])[0] for handle, bare in (source, sink)]
-    _measured(lib.vn_bench_one_way(*ends, length, count, rounds, spent, spent + 1))
-    return spent[0], spent[1]
+class Load:
+    """What is moved: `count` times a frame, and that `rounds` times."""
+
+    def __init__(self, frame: bytes, count: int, rounds: int) -> None:
+        self._frame = ffi.new("uint8_t[]", frame)
+        self.load: Any = ffi.new("struct vn_bench_load *", [self._frame, len(frame), count, rounds])
+        self.rounds = rounds
 
 
-def bench_forward(wires: Sequence[Handle], bare: bool, length: int, count: int, rounds: int) -> int:
-    """Nanoseconds for forwarding: `wires` are the feeder, the port to receive at, the one to send at, the sink."""
-    spent = ffi.new("int64_t *")
-    _measured(lib.vn_bench_forward(*(handle.port for handle in wires), bare, length, count, rounds, spent))
-    return int(spent[0])
+def bench_one_way(source: End, sink: End, load: Load) -> tuple[Cost, Cost]:
+    """What sending costs, and receiving. Raises PortError."""
+    spent = ffi.new("struct vn_bench_cost[2]")
+    _measured(lib.vn_bench_one_way(_end(source), _end(sink), load.load, spent, spent + 1))
+    return (spent[0].wall, spent[0].processor), (spent[1].wall, spent[1].processor)
 
 
-def bench_echo(here: End, there: End, length: int, rounds: int) -> list[int]:
+def bench_forward(wires: Sequence[Handle], bare: bool, load: Load) -> Cost:
+    """What forwarding costs: `wires` are the feeder, the port to receive at, the one to send at, the sink."""
+    spent = ffi.new("struct vn_bench_cost *")
+    _measured(lib.vn_bench_forward(*(handle.port for handle in wires), bare, load.load, spent))
+    return spent.wall, spent.processor
+
+
+def bench_echo(here: End, there: End, load: Load) -> list[int]:
     """Nanoseconds of each round: a frame out, in, back out, in."""
-    times = ffi.new("int64_t[]", rounds)
-    ends = [ffi.new("struct vn_bench_end *", [handle.port, bare])[0] for handle, bare in (here, there)]
-    _measured(lib.vn_bench_echo(*ends, length, rounds, times))
+    times = ffi.new("int64_t[]", load.rounds)
+    _measured(lib.vn_bench_echo(_end(here), _end(there), load.load, times))
     return list(times)
+
+
+def _end(end: End) -> Any:
+    handle, bare = end
+    return ffi.new("struct vn_bench_end *", [handle.port, bare])[0]
 
 
 def _measured(result: int) -> None:

@@ -31,7 +31,7 @@ from vecnet.transports.tap import Tap
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
-    from vecnet.datapath.port import Port
+    from vecnet.datapath.port import Offload, Port, Role
     from vecnet.impairment import Impairment
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports.link import HostInterface
@@ -156,28 +156,31 @@ def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
 
 
 @contextmanager
-def opened(subject: Subject) -> Iterator[Wire]:
+def opened(subject: Subject, near_offload: Offload = "software", far_offload: Offload = "software") -> Iterator[Wire]:
     """Both ends, open within the block. Raises Failed or Untested, each with the reason in words."""
     from vecnet.datapath.port import open_port
 
     with ExitStack() as stack:
         descriptors = _descriptors(subject, stack)
 
-        def port(side: Side, fd: int | None) -> Port:
+        def port(side: Side, fd: int | None, offload: Offload) -> Port:
             if side.device is None and fd is None:
-                return stack.enter_context(_host_port(subject, side))
+                return stack.enter_context(_host_port(subject, side, offload))
             assert side.device is not None
             device = side.device
             if fd is not None:
                 assert isinstance(device.transport, Fd)
                 device = dataclasses.replace(device, transport=dataclasses.replace(device.transport, fd=fd))
-            return stack.enter_context(open_port(device, role="switch" if side.switch else "guest"))
+            role: Role = "switch" if side.switch else "guest"
+            return stack.enter_context(open_port(device, role=role, offload=offload))
 
         if subject.far.switch:
             _refuse_foreign_switch(subject.far)
         try:
-            far = port(subject.far, descriptors[1])  # first: a guest's bess connects to a switch that listens
-            near = port(subject.near, descriptors[0])
+            far = port(
+                subject.far, descriptors[1], far_offload
+            )  # first: a guest's bess connects to a switch that listens
+            near = port(subject.near, descriptors[0], near_offload)
         except PermissionMissing as error:
             raise Untested(str(error)) from None
         except InterfaceMissing as error:
@@ -220,13 +223,13 @@ def _descriptors(subject: Subject, stack: ExitStack) -> tuple[int | None, int | 
 
 
 @contextmanager
-def _host_port(subject: Subject, side: Side) -> Iterator[Port]:
+def _host_port(subject: Subject, side: Side, offload: Offload) -> Iterator[Port]:
     from vecnet.datapath.port import open_port
     from vecnet.host.namespaces import Namespaces
 
     device = VecDevice(0, Raw(ifname=side.ifname, mtu=subject.mtu, gro=True, depth=256))
     with Namespaces() as namespaces, namespaces[side.netns].entered():
-        port = open_port(device)
+        port = open_port(device, offload=offload)
     with port:
         yield port
 

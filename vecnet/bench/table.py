@@ -1,0 +1,139 @@
+"""The figures as tables: one like the HOWTO's, then every figure with its reference and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from vecnet.bench.loads import LARGE
+from vecnet.bench.result import Report, Result, Stream
+
+# HOWTO, the table at its beginning: Gbit/s, of a guest
+HOWTO = {"tap": "> 8", "hybrid": "> 6", "raw": "> 6", "gre": "> 3", "l2tpv3": "> 3", "bess": "> 3", "fd": "varies"}
+_BESIDE = "bare loop"
+
+
+def as_text(report: Report) -> str:
+    head = (
+        f"{report.machine}. {report.depth} packets a system call; medians of runs that take turns with the reference."
+    )
+    parts = [
+        head,
+        "Gbit/s, next to the HOWTO's table",
+        _like_the_howto(report),
+        "every figure",
+        _figures(report.results),
+    ]
+    if report.streams:
+        parts += ["TCP streams, Gbit/s", _streams(report.streams)]
+    return "\n\n".join(parts)
+
+
+def _like_the_howto(report: Report) -> str:
+    """A row a transport: what a port transmits and receives, in bits, and what TCP carries through it."""
+    lengths = sorted({one.length for one in report.results if one.length < LARGE and one.what == "transmit"})
+    longest = lengths[-1] if lengths else 0
+    rows = [
+        (
+            "transport",
+            f"transmit, {longest} bytes",
+            f"receive, {longest} bytes",
+            "transmit, 64 kB",
+            "receive, 64 kB",
+            "iperf3",
+            "iperf3, a real guest",
+            "HOWTO, a guest",
+        )
+    ]
+    for transport in dict.fromkeys(one.transport for one in report.results):
+        here = [one for one in report.results if one.transport == transport and one.reference == _BESIDE]
+        tcp = [one for one in report.streams if one.transport == transport and one.what == "iperf3"]
+        rows.append(
+            (
+                transport,
+                _first(here, lambda one: (one.what, one.length) == ("transmit", longest)),
+                _first(here, lambda one: (one.what, one.length) == ("receive", longest)),
+                _first(here, lambda one: (one.what, one.length) == ("transmit", LARGE))
+                or _first(here, lambda one: one.what == "cut and transmit", " cut"),
+                _first(here, lambda one: (one.what, one.length) == ("receive", LARGE)),
+                *((_giga(tcp[0].bits_per_second), _giga(tcp[0].reference_bits_per_second)) if tcp else ("", "")),
+                HOWTO[transport.split()[0]],
+            )
+        )
+    return _aligned(rows)
+
+
+def _figures(results: Iterable[Result]) -> str:
+    rows: list[tuple[str, ...]] = [
+        (
+            "transport",
+            "what",
+            "bytes",
+            "ns",
+            "processor ns",
+            "Mpps",
+            "Gbit/s",
+            "reference",
+            "ns",
+            "processor ns",
+            "ratio",
+            "quartiles",
+        )
+    ]
+    for one in results:
+        rows.append(
+            (
+                one.transport,
+                one.what,
+                str(one.length),
+                f"{one.nanoseconds:.0f}",
+                _whole(one.processor_nanoseconds),
+                "" if one.is_latency else f"{one.packets_per_second / 1e6:.2f}",
+                "" if one.is_latency else _giga(one.bits_per_second),
+                one.reference,
+                f"{one.reference_nanoseconds:.0f}",
+                _whole(one.reference_processor_nanoseconds),
+                f"{one.ratio:.2f}",
+                _spread(one.spread),
+            )
+        )
+    return _aligned(rows)
+
+
+def _streams(streams: Iterable[Stream]) -> str:
+    rows = [("transport", "what", "Gbit/s", "reference", "Gbit/s", "ratio", "quartiles")]
+    rows += [
+        (
+            one.transport,
+            one.what,
+            _giga(one.bits_per_second),
+            one.reference,
+            _giga(one.reference_bits_per_second),
+            f"{one.ratio:.2f}",
+            _spread(one.spread),
+        )
+        for one in streams
+    ]
+    return _aligned(rows)
+
+
+def _first(results: Iterable[Result], wanted: Callable[[Result], bool], note: str = "") -> str:
+    return next((_giga(one.bits_per_second) + note for one in results if wanted(one)), "")
+
+
+def _giga(bits: float) -> str:
+    return f"{bits / 1e9:.2f}"
+
+
+def _whole(nanoseconds: float | None) -> str:
+    return "" if nanoseconds is None else f"{nanoseconds:.0f}"
+
+
+def _spread(quartiles: tuple[float, float]) -> str:
+    return f"{quartiles[0]:.2f}–{quartiles[1]:.2f}"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
