@@ -2,14 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
 .PHONY: demo test test-kernel sanitize fuzz bench check format venv deps wheel clean
 
 demo: venv ## a real guest pings the host through a wire that vecnet made
 	./topologies/demo/run
 
-test: venv ## the tests here, the datapath's again under sanitizers, then those that need a kernel with tunnels
-	$(BIN)/pytest -m "not kernel and not soak" $(TESTS)
+test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
+	$(BIN)/pytest $(WORKERS) -m "not kernel and not soak" $(TESTS)
 	$(MAKE) sanitize
 	$(BIN)/python -m tests.kernel.boot
 
@@ -20,11 +21,10 @@ bench: venv ## every transport next to a bare loop on the same sockets; the READ
 	$(BIN)/vecnet bench --json bench.json --svg docs/bench.svg
 	@echo "figures: bench.json, chart: docs/bench.svg"
 
-sanitize: venv ## the datapath's tests, with the compiled module under the address and undefined-behaviour sanitizers
+sanitize: venv ## the tests, with the compiled module under the address and undefined-behaviour sanitizers
 	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
-	VECNET_SANITIZE=1 LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	PYTHONPATH=.sanitize/lib $(BIN)/pytest -m "not kernel and not uml and not soak" \
-	    -o pythonpath=".sanitize/lib ." --ignore tests/datapath/test_fuzz.py tests/datapath
+	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not soak and not unsanitized" \
+	    -o pythonpath=".sanitize/lib ." $(TESTS)
 
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
 	VECNET_FUZZ_RUNS=$(or $(RUNS),1000000) $(BIN)/pytest tests/datapath/test_fuzz.py

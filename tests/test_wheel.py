@@ -12,6 +12,7 @@ import pytest
 
 from tests.need import need
 
+pytestmark = pytest.mark.unsanitized
 ROOT = Path(__file__).resolve().parents[1]
 EXCHANGE = """
 import socket, sys, vecnet

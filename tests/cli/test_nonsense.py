@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -177,8 +178,11 @@ def test_an_interrupted_command(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     process = subprocess.Popen([EXECUTABLE, "args", fifo], stderr=subprocess.PIPE, text=True, env=environment())
     writer = os.open(fifo, os.O_WRONLY)  # opens once the command reads
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    said = ""
+    while process.returncode is None:  # Python acts only on the next signal where one comes just before it reads
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _, said = process.communicate(timeout=10)
     os.close(writer)
     assert process.returncode == 130
     assert said.strip() == "interrupted"

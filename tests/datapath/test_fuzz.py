@@ -17,6 +17,7 @@ from tests.datapath.test_tunnels import WIRES
 from tests.datapath.wires import VNET, frame
 from tests.need import need, need_command
 
+pytestmark = pytest.mark.unsanitized
 NATIVE = Path(__file__).resolve().parents[2] / "_native"
 HARNESSES = {"receive": 100_000, "segment": 100_000, "send": 10_000}  # runs of each, a few seconds
 FORMS = 21  # how many header forms receive.c chooses from by its first byte

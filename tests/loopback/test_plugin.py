@@ -16,6 +16,7 @@ import pytest
 
 from tests.need import need, need_command
 
+pytestmark = pytest.mark.unsanitized
 ROOT = Path(__file__).parents[2]
 # an ordinary user, for whom /dev/net/tun has the mode that distributions give it
 NOBODY = """

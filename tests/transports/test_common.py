@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -191,12 +192,19 @@ vecnet.cli.main(["check", "vec0:transport=dummyx,lane=77"])
 """
 
 
+def run_copy(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the copy of the package that is in `folder`."""
+    words = [f"{sys.prefix}/bin/python", "-c", code]
+    env = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
 def test_a_new_transport_is_one_file(tmp_path: Path) -> None:
     """A file dropped into a copy of the package is parsed, explained and has its place in topologies."""
     copy = tmp_path / "vecnet"
     shutil.copytree(Path(vecnet.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     (copy / "transports" / "dummy.py").write_text(DUMMY)
-    done = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_copy(tmp_path, USE)
     assert done.returncode == 2, done.stderr
     assert "fallback  transport=dummyx  compared by prefix: the guest opens dummy; write transport=dummy" in done.stdout
     assert "'77' is not a whole number from 1 to 9" in done.stdout
@@ -206,6 +214,5 @@ def test_a_broken_transport_file_is_named(tmp_path: Path) -> None:
     copy = tmp_path / "vecnet"
     shutil.copytree(Path(vecnet.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     (copy / "transports" / "empty.py").write_text("")
-    words = [sys.executable, "-c", "from vecnet import parse; parse('vec0:transport=empty')"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run_copy(tmp_path, "from vecnet import parse; parse('vec0:transport=empty')")
     assert "ImportError: vecnet/transports/empty.py declares no transport of that name" in done.stderr

@@ -20,6 +20,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from tests.host.network import call
 from tests.need import need, need_command, need_root
 
 KERNEL = os.environ.get("UML_KERNEL", "linux.uml")
+PYTHON = os.path.realpath(f"{sys.prefix}/bin/python3")  # the machine's own, which guests have too
 BOOT_SECONDS = 90  # a guest boots in 2 s; this bounds a machine that is busy with something else
 LIMIT_SECONDS = 40  # a command on the host's side
 

@@ -22,7 +22,7 @@ import pytest
 
 from tests.need import need_command
 from tests.uml import agent
-from tests.uml.guest import Wiring
+from tests.uml.guest import PYTHON, Wiring
 from vecnet import open_port, parse
 from vecnet.datapath.port import Port
 
@@ -52,7 +52,7 @@ for unit in {" ".join(str(unit) for unit in range(len(WIRES)))}; do
     ip link set vec$unit up
     devices="$devices vec$unit"
 done
-{sys.executable} {Path(agent.__file__)} "$here" $devices
+{PYTHON} {Path(agent.__file__)} "$here" $devices
 refused $devices
 """
 

@@ -25,7 +25,7 @@ import pytest
 from tests.datapath.wires import receive
 from tests.need import need_command
 from tests.uml import agent
-from tests.uml.guest import Guest, Wiring
+from tests.uml.guest import PYTHON, Guest, Wiring
 from tests.uml.wires import TUNNELS, Wire, topology
 from vecnet import Gre, L2tpv3, VecDevice, open_port, parse
 from vecnet.datapath.port import Port
@@ -263,7 +263,7 @@ def heard() -> dict[str, tuple[Heard, Heard]]:
 def boot(wiring: Wiring, name: str, strings: dict[str, str]) -> Guest:
     script = SCRIPT.format(
         links="\n".join(f"link set {vec} up" for vec in strings),
-        python=sys.executable,
+        python=PYTHON,
         agent=Path(agent.__file__),
         devices=" ".join(strings),
     )

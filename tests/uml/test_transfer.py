@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from tests.need import need_command
-from tests.uml.guest import Wiring
+from tests.uml.guest import PYTHON, Wiring
 
 pytestmark = pytest.mark.uml
 
@@ -69,7 +69,7 @@ def returned() -> dict[tuple[str, str], tuple[bytes, bytes]]:
         client = wiring.folder / "client.py"
         client.write_text(CLIENT)
         lines = ["ip -batch - <<END", *batch, "END"]
-        lines.append(f"{sys.executable} {client} {wiring.folder} {' '.join(addresses)}")
+        lines.append(f"{PYTHON} {client} {wiring.folder} {' '.join(addresses)}")
         report = wiring.boot(strings, "\n".join(lines)).wait()
         assert report.status == 0, report
         assert "GRO disabled" not in report.console, "a frame was larger than the guest has room for"
