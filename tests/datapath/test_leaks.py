@@ -46,12 +46,18 @@ def held() -> tuple[int, int]:
 def assert_nothing_grows(work: object, rounds: int = ROUNDS) -> None:
     """Memory settles in the first rounds. A port's arrays have 15 kB and more, so one that is lost each time shows."""
     assert callable(work)
-    for _ in range(100):
-        work()
-    descriptors, memory = held()
-    for _ in range(rounds):
-        work()
-    now, grown = held()
+    gc.collect()
+    gc.freeze()  # what other tests have left need not be walked each round
+    try:
+        for _ in range(30):
+            work()
+        descriptors, memory = held()
+        for _ in range(rounds):
+            work()
+            gc.collect()  # else memory is what waits for the collector: more, the more memory a process has
+        now, grown = held()
+    finally:
+        gc.unfreeze()
     assert now == descriptors
     assert grown - memory < 2_000 * rounds
 
