@@ -24,10 +24,11 @@ RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
 IFLA_GSO_MAX_SEGS = 40
+IFLA_QDISC = 6
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_PERMANENT = 0x80
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 1, 0x40
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 RT_SCOPE_LINK = 253
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
@@ -73,6 +74,18 @@ def read_links(place: Namespace, counters: bool = False) -> Iterator[Seen]:
     for kind, message in place.route.dump(request):
         if kind == RTM_NEWLINK:
             yield _seen(message)
+
+
+def sends(place: Namespace, ifname: str) -> bool:
+    """Whether an interface has a carrier, and its transmit queue; until the kernel has given it one, it drops all.
+
+    Raises OSError where it is not there.
+    """
+    payload = _IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_IFNAME, ifname.encode() + b"\0")
+    _, message = place.route.ask(wire.message(RTM_GETLINK, wire.NLM_F_REQUEST, payload))
+    flags = _IFINFO.unpack_from(message)[3]
+    got = wire.attributes(message[_IFINFO.size :], (IFLA_QDISC,))
+    return bool(flags & IFF_RUNNING) and wire.text(got[IFLA_QDISC]) != "noop"
 
 
 @contextmanager

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports.link import HostInterface
 
-_SIOCGIFFLAGS, _SIOCGIFHWADDR, _IFF_RUNNING = 0x8913, 0x8927, 0x40  # netdevice(7)
+_SIOCGIFHWADDR = 0x8927  # netdevice(7)
 _CARRIER_PATIENCE = 2.0  # seconds
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
@@ -188,7 +188,7 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
         except (PortError, HostError) as error:
             raise Failed(str(error)) from None
         for side in (subject.near, subject.far):
-            _wait_for_carrier(side)
+            _wait_until_it_sends(side)
         yield Wire(subject, near, far)
 
 
@@ -240,14 +240,22 @@ def _mac(side: Side) -> bytes:
     return _ask(side, side.stack, _SIOCGIFHWADDR)[2:8]
 
 
-def _wait_for_carrier(side: Side) -> None:
-    """A tap has a carrier from when it is opened; until the kernel has noticed, it drops what it is to send."""
+def _wait_until_it_sends(side: Side) -> None:
+    """A tap has a carrier from when it is opened, and a busy kernel notices only up to a second later."""
+    from vecnet.host import observe
+    from vecnet.host.namespaces import Namespaces
+
     end = time.monotonic() + _CARRIER_PATIENCE
-    for ifname in filter(None, (side.ifname, side.bridge)):
-        while not int.from_bytes(_ask(side, ifname, _SIOCGIFFLAGS)[:2], "little") & _IFF_RUNNING:
-            if time.monotonic() > end:
-                return  # the probes will say what that means
-            time.sleep(0.002)
+    with Namespaces() as namespaces:
+        place = namespaces[side.netns]
+        for ifname in filter(None, (side.ifname, side.bridge)):
+            try:
+                while not observe.sends(place, ifname):
+                    if time.monotonic() > end:
+                        return  # the probes will say what that means
+                    time.sleep(0.002)
+            except OSError as error:
+                raise _missing(ifname, error) from None
 
 
 def _ask(side: Side, ifname: str, request: int) -> bytes:
@@ -260,5 +268,9 @@ def _ask(side: Side, ifname: str, request: int) -> bytes:
         try:
             return fcntl.ioctl(probe, request, ifname.encode().ljust(40, b"\0"))[16:]
         except OSError as error:
-            why = "is not there" if error.errno == errno.ENODEV else error.strerror
-            raise Failed(f"{ifname} {why}; is the topology up?") from None
+            raise _missing(ifname, error) from None
+
+
+def _missing(ifname: str, error: OSError) -> Failed:
+    why = "is not there" if error.errno == errno.ENODEV else error.strerror
+    return Failed(f"{ifname} {why}; is the topology up?")
