@@ -57,6 +57,7 @@ class Handle:
         start = ffi.gc(lib.vn_port_memory(self.port), lambda _: kept and None)  # a view keeps the port alive
         self.memory = memoryview(ffi.buffer(start, size))
         self._frames = ffi.new("struct vn_frame[]", max(self.depth, 64))
+        self._pairs = ffi.cast("uint32_t *", self._frames)  # … as numbers, which are read all at once
         self._most = max(self.depth, 64)
 
     def receive(self, most: int, timeout: int) -> list[memoryview] | None:
@@ -66,8 +67,8 @@ class Handle:
             if got == -errno.EINTR:
                 return None
             _raise_moving(-got)
-        frames, memory = self._frames, self.memory
-        return [memory[(at := frames[i].offset) : at + frames[i].length] for i in range(got)]
+        pairs, memory = ffi.unpack(self._pairs, 2 * got), self.memory
+        return [memory[at : at + length] for at, length in zip(pairs[::2], pairs[1::2], strict=True)]
 
     def send(self, data: bytearray, lengths: Sequence[int], timeout: int) -> int | None:
         """Send the frames that lie one after another in `data`, which may be written to.

@@ -127,7 +127,7 @@ class Port:
             while mine and done < len(queue):
                 rest = queue[done:]
                 left = _left(timeout, deadline)
-                sent = self.handle.send(bytearray().join(rest), [memoryview(frame).nbytes for frame in rest], left)
+                sent = self.handle.send(bytearray().join(rest), _lengths(rest), left)
                 done += sent or 0
                 if sent is not None and deadline is not None and time.monotonic() >= deadline:
                     break
@@ -188,6 +188,13 @@ def _left(timeout: float | None, deadline: float | None) -> int:
     if timeout is None or deadline is None:
         return -1
     return max(0, int((deadline - time.monotonic()) * 1e9))
+
+
+def _lengths(frames: Sequence[Frame]) -> list[int]:
+    """Bytes of each frame. Of a view, len() counts elements."""
+    if memoryview in set(map(type, frames)):
+        return [memoryview(frame).nbytes for frame in frames]
+    return list(map(len, frames))
 
 
 def _texts(transport: Transport) -> dict[str, str]:
