@@ -74,16 +74,18 @@ def paired(name: str, what: str, reference: str, length: int, runs: int, measure
     return Result(name, what, reference, length, tuple(ours), tuple(theirs))
 
 
-def transmitted(wire: Wire, length: int, effort: Effort, batch: int) -> Cost:
-    """What a packet costs that the near port sends."""
+def transmitted(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
+    """What a packet costs that the near port sends, or the bare loop in its place."""
     load = Load(loads.small(length), batch, effort.rounds)
-    return _each(bench_one_way((wire.near.handle, False), (wire.far.handle, False), load)[0], batch * effort.rounds)
+    out, _ = bench_one_way((wire.near.handle, bare), (wire.far.handle, False), load)
+    return _each(out, batch * effort.rounds)
 
 
-def received(wire: Wire, length: int, effort: Effort, batch: int) -> Cost:
-    """What a packet costs that the near port takes in."""
+def received(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
+    """What a packet costs that the near port takes in from the far one, or a bare loop from a bare loop."""
     load = Load(loads.small(length), batch, effort.rounds)
-    return _each(bench_one_way((wire.far.handle, True), (wire.near.handle, False), load)[1], batch * effort.rounds)
+    _, back = bench_one_way((wire.far.handle, bare), (wire.near.handle, bare), load)
+    return _each(back, batch * effort.rounds)
 
 
 def _ways(

@@ -24,17 +24,22 @@ _FORCED = 33  # SO_RCVBUFFORCE, socket(7)
 
 
 def from_python(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
-    """`send` and `recv` of whole batches, next to the loop in C on the same port."""
+    """`send` and `recv` of whole batches, next to C on the same sockets: loops over the ports, and bare loops."""
     frames = [loads.small(length)] * batch
+    for reference, bare in (("loop in C", False), (measure.FLOOR, True)):
 
-    def sent(in_c: bool) -> Cost:
-        return measure.transmitted(wire, length, effort, batch) if in_c else _sent(wire, frames, effort.rounds)
+        def sent(in_c: bool, bare: bool = bare) -> Cost:
+            return (
+                measure.transmitted(wire, length, effort, batch, bare) if in_c else _sent(wire, frames, effort.rounds)
+            )
 
-    def received(in_c: bool) -> Cost:
-        return measure.received(wire, length, effort, batch) if in_c else _received(wire, frames, effort.rounds)
+        def received(in_c: bool, bare: bool = bare) -> Cost:
+            return (
+                measure.received(wire, length, effort, batch, bare) if in_c else _received(wire, frames, effort.rounds)
+            )
 
-    yield measure.paired(name, "Port.send", "loop in C", length, effort.runs, sent)
-    yield measure.paired(name, "Port.recv", "loop in C", length, effort.runs, received)
+        yield measure.paired(name, "Port.send", reference, length, effort.runs, sent)
+        yield measure.paired(name, "Port.recv", reference, length, effort.runs, received)
 
 
 def next_to_python(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
