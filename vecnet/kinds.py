@@ -147,6 +147,9 @@ class IntegerChoice(Kind):
         return {"enum": [*self.numbers, *map(str, self.numbers)]}
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/-]+")  # most words; the others are looked at letter by letter
+
+
 class Word(Kind):
     """Any text that is not empty and that a vec string can carry."""
 
@@ -155,6 +158,8 @@ class Word(Kind):
     def parse(self, text: str) -> str:
         if not text:
             raise self._refuse(text)
+        if _PLAIN.fullmatch(text):
+            return text
         for char in text:
             why = _unfit(char)
             if why:

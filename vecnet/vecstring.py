@@ -22,11 +22,12 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from vecnet.errors import Problem, VecStringError
 from vecnet.kinds import ends_word
-from vecnet.options import FINE, Effect, Judgement, Severity, kstrtox
+from vecnet.options import FINE, Effect, Judgement, Option, Severity, kstrtox
 from vecnet.transports import TRANSPORTS, Transport
 
 MAX_TOKENS = 20  # MAXVARGS in the driver
@@ -69,12 +70,16 @@ class VecDevice:
 def _tokens(transport: Transport) -> Iterator[tuple[str, str]]:
     """The canonical tokens: the transport, its own options in their declared order, then the common ones."""
     yield "transport", transport.name
-    declared = transport.options()
-    common = Transport.options()
-    for key in [*(key for key in declared if key not in common), *common]:
+    for key, declared in _in_order(transport.name):
         value = getattr(transport, key)
-        if value != declared[key].default:
-            yield key, declared[key].write(value)
+        if value != declared.default:
+            yield key, declared.write(value)
+
+
+@cache
+def _in_order(transport: str) -> tuple[tuple[str, Option], ...]:
+    declared, common = TRANSPORTS[transport].options(), Transport.options()
+    return tuple((key, declared[key]) for key in [*(key for key in declared if key not in common), *common])
 
 
 @dataclass(frozen=True, slots=True)

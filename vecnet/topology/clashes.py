@@ -34,13 +34,17 @@ def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInte
 
 def _once(doc: Document, named: Iterable[Named]) -> None:
     seen: dict[tuple[Any, ...], tuple[str, Node]] = {}
-    for identity, text, node in sorted(named, key=lambda entry: doc.at(entry[2])):
+    for identity, text, node in sorted(named, key=lambda entry: _place_in_file(entry[2])):
         if identity in seen:
             first, where = seen[identity]
             line = where.start_mark.line + 1
             doc.wrong(node, f"{text} is there already: {first} in line {line}", "choose another")
         else:
             seen[identity] = (text, node)
+
+
+def _place_in_file(node: Node) -> tuple[int, int]:
+    return node.start_mark.line, node.start_mark.column
 
 
 def _link_names(wires: list[Wire]) -> Iterator[Named]:

@@ -84,8 +84,8 @@ class Transport:
         problems: list[Problem] = []
         for key, declared in self.options().items():
             value = getattr(self, key)
-            if value is None:
-                continue
+            if value is None or (value == declared.default and type(value) is type(declared.default)):
+                continue  # most are, and thousands of links are made in one go
             try:
                 object.__setattr__(self, key, declared.kind.parse(str(value)))
             except ValueError as error:

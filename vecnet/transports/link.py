@@ -135,7 +135,7 @@ def chosen(low: int, high: int, *names: str) -> int:
 def chosen_mac(*names: str) -> str:
     """A unicast, locally administered MAC address (IEEE 802) that follows from names."""
     tail = chosen(0, 2**40 - 1, "mac", *names).to_bytes(5, "big")
-    return ":".join(f"{octet:02x}" for octet in (0x02, *tail))
+    return f"02:{tail.hex(':')}"
 
 
 def chosen_ifname(readable: str, *names: str) -> str:
