@@ -13,7 +13,7 @@ from vecnet.kinds import Choice, Flag, Integer
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
 
 _KEY = Integer(0, 0xFFFFFFFF)
 _KEYLESS = Effect(
@@ -100,26 +100,17 @@ class Gre(Transport):
         """A gretap or ip6gretap. Never iseq: a guest's numbers start again with every boot."""
         if link.host is None:
             return ()
-        here, given = ends[link.host], link.ends[link.host].given
-        return (
-            HostInterface(
-                ifname=link.ends[link.host].ifname,
-                kind="ip6gretap" if here.v6 else "gretap",
-                mtu=here.mtu,
-                mac=given.get("mac") or link.choose_mac(link.host),
-                attributes={
-                    "local": here.src,
-                    "remote": here.dst,
-                    "ikey": here.rx_key,
-                    "okey": here.tx_key,
-                    "oseq": here.sequence,
-                    "ttl": 64,
-                },
-                addresses=tuple(given.get("ip", ())),
-                bridge=given.get("bridge"),
-                offload=False,  # the guest's gre takes neither large frames nor open checksums
-            ),
-        )
+        here = ends[link.host]
+        attributes = {
+            "local": here.src,
+            "remote": here.dst,
+            "ikey": here.rx_key,
+            "okey": here.tx_key,
+            "oseq": here.sequence,
+            "ttl": 64,
+        }
+        # the guest's gre takes neither large frames nor open checksums
+        return (host_interface(link, "ip6gretap" if here.v6 else "gretap", here.mtu, attributes, offload=False),)
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:

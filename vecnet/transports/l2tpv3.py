@@ -13,7 +13,7 @@ from vecnet.kinds import Choice, Flag, Integer, IntegerChoice
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
 _COOKIE = Integer(0, 2**64 - 1)
@@ -180,32 +180,22 @@ class L2tpv3(Transport):
         """An l2tp session's interface. Its l2spec word stands where the guest's counter does."""
         if link.host is None:
             return ()
-        here, given = ends[link.host], link.ends[link.host].given
-        return (
-            HostInterface(
-                ifname=link.ends[link.host].ifname,
-                kind="l2tp",
-                mtu=here.mtu,
-                mac=given.get("mac") or link.choose_mac(link.host),
-                attributes={
-                    "encap": "udp" if here.udp else "ip",
-                    "local": here.src,
-                    "remote": here.dst,
-                    "udp_sport": here.srcport,
-                    "udp_dport": here.dstport,
-                    "tunnel_id": _tunnel(link, link.host),
-                    "session_id": here.rx_session,
-                    "peer_session_id": here.tx_session,
-                    "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
-                    "peer_cookie": here.rx_cookie,
-                    "cookie_size": here.cookie_size,
-                    "l2spec_type": "default" if here.counter else "none",
-                },
-                addresses=tuple(given.get("ip", ())),
-                bridge=given.get("bridge"),
-                offload=False,
-            ),
-        )
+        here = ends[link.host]
+        attributes = {
+            "encap": "udp" if here.udp else "ip",
+            "local": here.src,
+            "remote": here.dst,
+            "udp_sport": here.srcport,
+            "udp_dport": here.dstport,
+            "tunnel_id": _tunnel(link, link.host),
+            "session_id": here.rx_session,
+            "peer_session_id": here.tx_session,
+            "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
+            "peer_cookie": here.rx_cookie,
+            "cookie_size": here.cookie_size,
+            "l2spec_type": "default" if here.counter else "none",
+        }
+        return (host_interface(link, "l2tp", here.mtu, attributes, offload=False),)
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:

@@ -100,6 +100,22 @@ class HostInterface:
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
 
 
+def host_interface(link: Link, kind: str, mtu: int, attributes: Mapping[str, Any], *, offload: bool) -> HostInterface:
+    """The interface that the host's end of a link names, with what the file states of it."""
+    end = link.ends[1]
+    return HostInterface(
+        ifname=end.ifname,
+        kind=kind,
+        mtu=mtu,
+        mac=end.given.get("mac") or link.choose_mac(1),
+        attributes=attributes,
+        addresses=tuple(end.given.get("ip", ())),
+        bridge=end.given.get("bridge"),
+        netns=end.given.get("netns"),
+        offload=offload,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.

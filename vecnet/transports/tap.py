@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from vecnet.kinds import Account, IfName, Word
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, Sides
+from vecnet.transports.link import HostInterface, Key, Link, Sides, host_interface
 
 VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
@@ -71,14 +71,5 @@ def large_frames(values: Mapping[str, Any], on_the_host: str) -> Iterator[Effect
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
     """The persistent tap at the host's end of a link."""
     given = link.ends[1].given
-    return HostInterface(
-        ifname=link.ends[1].ifname,
-        kind="tap",
-        mtu=mtu,
-        mac=given.get("mac") or link.choose_mac(1),
-        attributes={"owner": given.get("owner"), "group": given.get("group"), "vnet_hdr": vnet_hdr},
-        addresses=tuple(given.get("ip", ())),
-        bridge=given.get("bridge"),
-        netns=given.get("netns"),
-        offload=offload,
-    )
+    attributes = {"owner": given.get("owner"), "group": given.get("group"), "vnet_hdr": vnet_hdr}
+    return host_interface(link, "tap", mtu, attributes, offload=offload)
