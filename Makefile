@@ -10,7 +10,7 @@ demo: venv ## a real guest pings the host through a wire that vecnet made
 	./topologies/demo/run
 
 test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
-	$(BIN)/pytest $(WORKERS) -m "not kernel and not soak" $(TESTS)
+	$(BIN)/pytest $(WORKERS) -m "not kernel" $(TESTS)
 	$(MAKE) sanitize
 	$(BIN)/python -m tests.kernel.boot
 
@@ -23,7 +23,7 @@ bench: venv ## every transport next to a bare loop on the same sockets; the READ
 
 sanitize: venv ## the tests, with the compiled module under the address and undefined-behaviour sanitizers
 	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
-	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not soak and not unsanitized" \
+	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not unsanitized" \
 	    -o pythonpath=".sanitize/lib ." $(TESTS)
 
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000

@@ -75,12 +75,12 @@ def test_frames_each_way_arrive_once_in_order_and_unchanged(kind: str, size: int
         exchange(one, other, 100_000, size, seconds=60)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.unsanitized  # a minute becomes ten
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["fd", "veth"])
 def test_ten_million_frames_each_way(kind: str) -> None:
     with wire(kind) as (one, other):
-        exchange(one, other, 10_000_000, (60, 1514), seconds=1700)
+        exchange(one, other, 10_000_000, (60, 1514), seconds=550)
 
 
 @every_kind
