@@ -14,13 +14,17 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
+from vecnet import host
 from vecnet.bench.chart import as_svg
 from vecnet.bench.loads import LARGE, VNET, large, segments
-from vecnet.bench.result import Cost, Report, Result, Stream
+from vecnet.bench.making import PAIRS, Links
+from vecnet.bench.result import Cost, Report, Result, Spent, Stream, Task
 from vecnet.bench.table import as_text
 from vecnet.bench.wires import TRANSPORTS, WHOLE
+from vecnet.topology import load
 
 RESULT = Result(
     "gre",
@@ -31,7 +35,8 @@ RESULT = Result(
     (Cost(50.0, 40.0), Cost(210.0), Cost(410.0, 400.0)),
 )
 STREAM = Stream("gre", "iperf3", "a real guest", (2e9, 4e9), (4e9, 4e9))
-REPORT = Report("a machine", 128, [RESULT], [STREAM])
+TASK = Task("down", "ip link del, each", 4096, (Spent(2.0, 40_000), Spent(4.0, 50_000)), (Spent(10.0, 8_000),) * 2)
+REPORT = Report("a machine", 128, [RESULT], [STREAM], [TASK])
 FLOOR = {"transmit", "receive", "forward", "echo p50", "echo p99"}
 
 
@@ -49,6 +54,8 @@ def test_the_median_of_the_pairs_counts() -> None:
     assert single.processor_nanoseconds is None
     assert STREAM.ratio == 0.75
     assert STREAM.spread == (0.625, 0.875)
+    assert (TASK.seconds, TASK.reference_seconds, TASK.kilobytes) == (3.0, 10.0, 50_000)  # memory at its highest
+    assert TASK.ratio == 3.75
 
 
 def test_the_tables_show_every_figure() -> None:
@@ -71,6 +78,8 @@ def test_the_tables_show_every_figure() -> None:
     ]
     assert floor in lines
     assert ["gre", "iperf3", "3.00", "a", "real", "guest", "4.00", "0.75", "0.62–0.88"] in lines
+    made = ["4096", "down", "3.000", "50", "ip", "link", "del,", "each", "10.000", "8", "3.75", "3.12–4.38"]
+    assert made in lines
 
 
 def test_the_chart_shows_every_ratio_to_the_floor() -> None:
@@ -112,7 +121,7 @@ def _bench(*words: str, timeout: float = 60) -> dict[str, Any]:
 def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
     need_root()
     chart = tmp_path / "chart.svg"
-    report = _bench("-t", transport, "--no-guest", "--no-streams", "--svg", str(chart))
+    report = _bench("-t", transport, "--no-guest", "--no-streams", "--no-making", "--svg", str(chart))
     assert report["depth"] == 128
     measured = {(one["what"], one["reference"], one["length_bytes"]) for one in report["results"]}
     for length in (64, 512, 1400):
@@ -135,7 +144,7 @@ def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
 def test_the_keys_of_the_json_are_documented() -> None:
     page = Path(__file__).parents[2].joinpath("docs/speed.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert documented == {*REPORT.as_json(), *RESULT.as_json(), *STREAM.as_json()}
+    assert documented == {*REPORT.as_json(), *RESULT.as_json(), *STREAM.as_json(), *TASK.as_json()}
 
 
 @pytest.mark.uml
@@ -155,6 +164,39 @@ def test_an_unknown_transport_is_an_input_error() -> None:
     done = vecnet("bench", "-t", "smoke")
     assert done.returncode == 2
     assert "there are tap, hybrid, raw" in done.stderr
+
+
+def test_ip_makes_what_up_makes(tmp_path: Path) -> None:
+    need_root()
+    need_command("ip")
+    with private_network():
+        links = Links.of(tmp_path, 4)
+        host.up(load(links.file))
+        made = host_state(numbers=False)
+        host.down("bench-making")
+        for order in (links.make, zip(*links.make, strict=True)):
+            batch = tmp_path / "batch"
+            batch.write_text("\n".join(line for lines in order for line in lines))
+            ip("-batch", str(batch))
+            assert host_state(numbers=False) == made
+            assert host.plan(load(links.file)).steps == ()
+            host.down("bench-making")
+
+
+def test_making_wires_is_measured() -> None:
+    need_root()
+    need_command("ip", "nsenter", "unshare")
+    report = _bench("-t", "raw", "--length", "64", "--no-gso", "--no-guest", "--no-streams")
+    assert [(one["what"], one["reference"], one["links"]) for one in report["tasks"]] == [
+        *((what, reference, 8) for what, reference in PAIRS),
+        ("--version", "import yaml", 4),
+        ("args", "import yaml", 4),
+    ]
+    for one in report["tasks"]:
+        assert 0.0005 < one["seconds"] < 60, one
+        assert 0.0005 < one["reference_seconds"] < 60, one
+        assert 1_000 < one["reference_peak_kb"] < 500_000, one
+        assert 10_000 < one["peak_kb"] < 500_000, one  # a Python's
 
 
 STREAMS = """

@@ -1,4 +1,4 @@
-"""vecnet bench: how fast ports move frames, as ratios to references that are measured in the same run.
+"""vecnet bench: how fast ports move frames and wires are made, as ratios to references measured in the same run.
 
 | file | subject |
 |---|---|
@@ -9,6 +9,7 @@
 | guests.py | a real guest on the same strings: small packets, iperf3 |
 | streams.py | a host's TCP through `forward`, next to the kernel's bridge |
 | ends.py | … and its ends: namespaces, interfaces, which processor |
+| making.py | vecnet's commands next to `ip`: many links made and removed, and starting |
 | result.py | the figures, as data |
 | table.py, chart.py | … for people |
 """

@@ -15,11 +15,12 @@ class Effort:
     runs: int = 15
     rounds: int = 50
     echoes: int = 2000  # round trips of one frame, for percentiles
-    slow_runs: int = 3  # turns of what takes seconds: guests, TCP streams
+    slow_runs: int = 3  # turns of what takes seconds: guests, TCP streams, making wires
     seconds: float = 1.0  # of a TCP stream; half of it to count a guest's packets
+    links: tuple[int, ...] = (64, 1024, 4096)  # that are made at once
 
 
-QUICK = Effort(runs=1, rounds=3, echoes=50, slow_runs=1, seconds=0.2)
+QUICK = Effort(runs=1, rounds=3, echoes=50, slow_runs=1, seconds=0.2, links=(8,))
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,68 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a command takes: time on the clock, and memory at its peak (the resident set, getrusage(2))."""
+
+    seconds: float
+    kilobytes: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """A command next to another that does the same; `links` is how many it makes, removes or reads."""
+
+    what: str
+    reference: str
+    links: int
+    ours: tuple[Spent, ...]
+    theirs: tuple[Spent, ...]
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(spent.seconds for spent in self.ours)
+
+    @property
+    def reference_seconds(self) -> float:
+        return statistics.median(spent.seconds for spent in self.theirs)
+
+    @property
+    def kilobytes(self) -> int:
+        return max(spent.kilobytes for spent in self.ours)
+
+    @property
+    def reference_kilobytes(self) -> int:
+        return max(spent.kilobytes for spent in self.theirs)
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        return tuple(there.seconds / here.seconds for here, there in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles of the ratios."""
+        return _quartiles(self.ratios)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "reference": self.reference,
+            "links": self.links,
+            "seconds": round(self.seconds, 4),
+            "reference_seconds": round(self.reference_seconds, 4),
+            "peak_kb": self.kilobytes,
+            "reference_peak_kb": self.reference_kilobytes,
+            "ratio": round(self.ratio, 3),
+            "ratio_quartiles": [round(one, 3) for one in self.spread],
+            "runs": len(self.ours),
+        }
+
+
+@dataclass(frozen=True)
 class Report:
     """All that a run measured. `depth` is packets a system call."""
 
@@ -156,6 +219,7 @@ class Report:
     depth: int
     results: Sequence[Result]
     streams: Sequence[Stream] = ()
+    tasks: Sequence[Task] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -163,6 +227,7 @@ class Report:
             "depth": self.depth,
             "results": [result.as_json() for result in self.results],
             "streams": [stream.as_json() for stream in self.streams],
+            "tasks": [task.as_json() for task in self.tasks],
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from vecnet.bench.loads import LARGE
-from vecnet.bench.result import Report, Result, Stream
+from vecnet.bench.result import Report, Result, Stream, Task
 
 # HOWTO, the table at its beginning: Gbit/s, of a guest
 HOWTO = {"tap": "> 8", "hybrid": "> 6", "raw": "> 6", "gre": "> 3", "l2tpv3": "> 3", "bess": "> 3", "fd": "varies"}
@@ -25,6 +25,8 @@ def as_text(report: Report) -> str:
     ]
     if report.streams:
         parts += ["TCP streams, Gbit/s", _streams(report.streams)]
+    if report.tasks:
+        parts += ["making wires, and starting", _tasks(report.tasks)]
     return "\n\n".join(parts)
 
 
@@ -112,6 +114,25 @@ def _streams(streams: Iterable[Stream]) -> str:
             _spread(one.spread),
         )
         for one in streams
+    ]
+    return _aligned(rows)
+
+
+def _tasks(tasks: Iterable[Task]) -> str:
+    rows = [("links", "what", "s", "MB", "reference", "s", "MB", "ratio", "quartiles")]
+    rows += [
+        (
+            str(one.links),
+            one.what,
+            f"{one.seconds:.3f}",
+            f"{one.kilobytes / 1000:.0f}",
+            one.reference,
+            f"{one.reference_seconds:.3f}",
+            f"{one.reference_kilobytes / 1000:.0f}",
+            f"{one.ratio:.2f}",
+            _spread(one.spread),
+        )
+        for one in tasks
     ]
     return _aligned(rows)
 

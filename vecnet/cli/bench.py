@@ -1,4 +1,4 @@
-"""vecnet bench: measure every transport, next to a bare loop on the same sockets."""
+"""vecnet bench: measure every transport, next to a bare loop on the same sockets, and making wires, next to `ip`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from vecnet.errors import HostError, InputError
 
 if TYPE_CHECKING:
-    from vecnet.bench.result import Effort, Result, Stream
+    from vecnet.bench.result import Effort, Result, Stream, Task
     from vecnet.cli.progress import Report as Progress
     from vecnet.topology import Topology
 
@@ -39,6 +39,9 @@ _LARGEST_BATCH = 128  # packets; twice as many do not fit the queues that a user
     "--streams/--no-streams", default=True, show_default=True, help="TCP through forward, and the kernel's bridge."
 )
 @click.option(
+    "--making/--no-making", default=True, show_default=True, help="Thousands of raw's links made and removed, and ip."
+)
+@click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
 @click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the figures as JSON; - is stdout.")
@@ -51,11 +54,12 @@ def command(
     depth: int,
     guest: bool,
     streams: bool,
+    making: bool,
     quick: bool,
     json_file: str | None,
     svg_file: str | None,
 ) -> None:
-    """Measure how fast ports move frames, in a private network, which needs no root.
+    """Measure how fast ports move frames and wires are made, in a private network, which needs no root.
 
     Ratios are to a bare loop of recvmmsg and sendmmsg on the same sockets, measured in the same run, taking turns: 1.0
     is as fast as the loop that forms and checks no header. Figures of different machines do not compare; ratios do.
@@ -65,7 +69,7 @@ def command(
     from vecnet import host, sandbox
     from vecnet.bench import wires
     from vecnet.bench.chart import as_svg
-    from vecnet.bench.result import QUICK, Effort, Report, Result
+    from vecnet.bench.result import QUICK, Effort, Report, Result, Stream, Task
     from vecnet.bench.table import as_text
     from vecnet.cli.progress import progress
 
@@ -81,12 +85,13 @@ def command(
         lab = wires.topology(chosen, depth, folder)
         host.prepare_sandbox(lab)
         host.up(lab)
-        found = list(_measured(lab, chosen, lengths or _LENGTHS, gso, guest, streams, effort, depth, show))
+        found = list(_measured(lab, chosen, lengths or _LENGTHS, gso, guest, streams, making, effort, depth, show))
     report = Report(
         f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors",
         depth,
         [one for one in found if isinstance(one, Result)],
-        [one for one in found if not isinstance(one, Result)],
+        [one for one in found if isinstance(one, Stream)],
+        [one for one in found if isinstance(one, Task)],
     )
     if "-" not in (json_file, svg_file):
         click.echo(as_text(report))
@@ -111,17 +116,20 @@ def _measured(
     gso: bool,
     guest: bool,
     streams: bool,
+    making: bool,
     effort: Effort,
     depth: int,
     show: Progress,
-) -> Iterator[Result | Stream]:
+) -> Iterator[Result | Stream | Task]:
     """Every transport, step by step. All that one thread does runs on one processor, always the same."""
     from vecnet.bench import ends, guests, wires
+    from vecnet.bench.making import wires_made
     from vecnet.bench.streams import stream
 
     batch = min(depth, _LARGEST_BATCH)
     guest = guest and guests.available()
-    steps = len(transports) * (len(lengths) + gso + guest) + streams * len(set(transports) & set(wires.WHOLE))
+    making = making and "raw" in transports
+    steps = len(transports) * (len(lengths) + gso + guest) + streams * len(set(transports) & set(wires.WHOLE)) + making
     done = 0
 
     def step() -> None:
@@ -143,6 +151,9 @@ def _measured(
         if streams and name in wires.WHOLE:
             step()
             yield stream(name, effort)
+    if making:
+        step()
+        yield from wires_made(effort)
 
 
 def _small(lab: Topology, name: str, length: int, effort: Effort, batch: int) -> Iterator[Result]:
