@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from tests.host.network import LAB, LAB_CHANGED, host_state, ip, names, topology
+from tests.test_launch import vecnet
 from vecnet import host
 from vecnet.errors import BusyError, HostError
 from vecnet.host import wire
@@ -311,3 +313,36 @@ def test_a_failed_undo_says_how_to_remove_the_rest(monkeypatch: pytest.MonkeyPat
     assert names() != set()
     host.down("lab")
     assert names() == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_signal_in_the_middle_of_a_thousand_links(number: signal.Signals, tmp_path: Path) -> None:
+    """SIGINT takes back all that was made; after SIGKILL, `down` removes it, and `up` mends it."""
+    file = tmp_path / "many.yaml"
+    links = [f"{{transport: raw, endpoints: [g{i}:vec0, h{i}:vec0]}}" for i in range(1024)]
+    file.write_text(f"name: many\nlinks: [{', '.join(links)}]\n")
+
+    def struck() -> int:
+        run = subprocess.Popen([sys.executable, "-m", "vecnet", "up", file], stdout=subprocess.DEVNULL)
+        while interfaces() < 100:
+            assert run.poll() is None
+        run.send_signal(number)
+        return run.wait(60)
+
+    if number == signal.SIGINT:
+        assert struck() == 130
+        assert interfaces() == 0
+        return
+    assert struck() == -number
+    assert interfaces() >= 100
+    assert vecnet("down", file).returncode == 0
+    assert interfaces() == 0
+    assert struck() == -number
+    assert vecnet("up", file).returncode == 0
+    assert interfaces() == 2048
+    assert vecnet("plan", file).stdout == "many: nothing to do, 1024 interfaces as wanted\n"
+
+
+def interfaces() -> int:
+    """How many there are beside the loopback."""
+    return len(Path("/proc/self/net/dev").read_text().splitlines()) - 3

@@ -19,6 +19,7 @@ import pytest
 from tests.host.network import LAB, LAB_CHANGED, host_state, ip, names, topology
 from vecnet import host
 from vecnet.errors import HostError, InUseError, NotOursError
+from vecnet.topology import load
 
 ALL = {"lan", "tap-web", "tap-db", "hyb", "veth-db", "p-veth-db", "veth-web", "p-veth-web", "web-vec2", "db-vec2"}
 
@@ -362,3 +363,28 @@ def test_a_stated_link_local_address_is_given_once() -> None:
     host.up(lab)
     assert "fe80::77" in {one["local"] for one in facts("t0")["addr_info"]}  # type: ignore[attr-defined]
     assert host.plan(lab).steps == ()
+
+
+def asked(count: int, folder: Path) -> dict[str, int]:
+    """What an `up` that changes nothing asks of the kernel, for so many links: Python itself tells of each call."""
+    file = folder / f"{count}.yaml"
+    # between guests, whose ends get no address of IPv6: a dump is read again where one settles meanwhile
+    links = [f"{{transport: raw, endpoints: [g{i}:vec0, h{i}:vec0]}}" for i in range(count)]
+    file.write_text(f"name: many\nlinks: [{', '.join(links)}]\n")
+    host.up(load(file))
+    script = (
+        "import collections, json, sys; from vecnet import host; from vecnet.topology import load; "
+        "many = load(sys.argv[1]); calls = collections.Counter(); "
+        "sys.addaudithook(lambda event, _: calls.update([event])); "
+        "steps = host.up(many).steps; told = dict(calls); assert not steps; "
+        "print(json.dumps({call: told[call] for call in told if call.startswith(('socket.', 'fcntl.', 'open'))}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, file], capture_output=True, text=True, check=True)
+    calls: dict[str, int] = json.loads(done.stdout)
+    return calls
+
+
+def test_a_second_up_of_many_links_asks_no_more_than_of_few(tmp_path: Path) -> None:
+    few = asked(2, tmp_path)
+    assert few["socket.sendto"] > 3  # dumps
+    assert asked(300, tmp_path) == few
