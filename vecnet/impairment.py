@@ -51,7 +51,7 @@ class Impairment:
 class ImpairmentText(Kind):
     """An Impairment, written as for `tc qdisc … netem`."""
 
-    expects = "an impairment such as: loss 1% delay 10ms 2ms reorder 5% duplicate 1% corrupt 0.1% rate 10mbit seed 7"
+    expects = "an impairment such as 'loss 1% delay 10ms 2ms reorder 5% duplicate 1% corrupt 0.1% rate 10mbit seed 7'"
 
     def parse(self, text: str) -> Impairment:
         words = text.split()

@@ -16,6 +16,7 @@ Schema = dict[str, Any]
 
 IFNAMSIZ = 16  # linux/if.h, with the closing NUL
 UNIX_PATH_MAX = 108  # linux/un.h, with the closing NUL
+MAX_ACCOUNT = 0xFFFFFFFE  # credentials(7): the number above it means "no change"
 
 _TRUE = {"on", "true", "yes", "y", "1"}
 _FALSE = {"off", "false", "no", "n", "0"}
@@ -322,6 +323,8 @@ class IpInterface(Kind):
     expects = "an address with its prefix length, such as 10.0.0.1/24"
 
     def parse(self, text: str) -> str:
+        if "%" in text:
+            raise ValueError(f"{text!r} has a scope, which follows from the interface: write it without '%'")
         try:
             if not re.search(r"/[0-9]+$", text):
                 raise ValueError(text)
@@ -341,10 +344,13 @@ class Account(Kind):
     def parse(self, text: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?", text):
             raise self._refuse(text)
+        if text.isdigit() and (len(text) > 10 or int(text) > MAX_ACCOUNT):
+            raise ValueError(f"{text} is larger than a user's or group's number: write at most {MAX_ACCOUNT}")
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$"}
+        number = {"minimum": 0, "maximum": MAX_ACCOUNT}
+        return {"type": ["string", "integer"], **number, "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$"}
 
 
 class FreeText(Kind):

@@ -30,6 +30,23 @@ _TAG = "tag:yaml.org,2002:"
 _TAGS = {_TAG + tag for tag in ("str", "int", "float", "bool", "null", "map", "seq", "merge", "timestamp", "value")}
 _NOUNS = {ScalarNode: "a single value", SequenceNode: "a list", MappingNode: "a mapping"}
 
+_ALIGN = "indent the keys of one mapping alike, and so the '-' of one list"
+_QUOTE = "put quotes around a value that begins with a sign of YAML's own"
+_SYNTAX = {  # a part of what libyaml and PyYAML's own parser say is wrong, and what to write instead
+    "alias": "write &name at a value before *name repeats it",
+    "',' or": "close the bracket that line {line} opens, or put a ',' between the values",
+    "unexpected end of stream": "close the quote that line {line} opens",
+    "node content": f"{_QUOTE}, and close every bracket",
+    "cannot start any token": _QUOTE,
+    "'-' indicator": _ALIGN,
+    "expected key": _ALIGN,
+    "<block end>": _ALIGN,
+    "mapping values": _ALIGN,
+    "expected ':'": "write key: value",
+    "escape character": "write a '\\\\' within single quotes",
+    "block sequence entries": "begin a list on a line of its own",
+}
+
 
 def read_text(path: str) -> str:
     """The text of a file, "-" for standard input. Raises InputError where it cannot be read or is not text."""
@@ -94,8 +111,11 @@ class Document:
             instead = "indent with spaces, YAML does not take tabs there"
         elif "single document" in (error.context or "") + (error.problem or ""):
             instead = "a file holds one topology: leave the second '---' out"
-        elif "alias" in (error.problem or ""):
-            instead = "write &name at a value before *name repeats it"
+        else:
+            instead = next((mend for words, mend in _SYNTAX.items() if words in (error.problem or "")), "")
+            opened = error.context_mark
+            if opened and "{" in instead:
+                instead = instead.format(line=opened.line + 1)
         context = f" {error.context}" if error.context else ""
         return Problem(f"this is not YAML:{context}{',' if context else ''} {error.problem}", instead, where)
 
@@ -127,6 +147,8 @@ class Document:
     def items(self, node: Node, what: str, of: str) -> list[Node]:
         """A list's nodes."""
         if isinstance(node, SequenceNode):
+            if node.tag not in _TAGS:
+                self.wrong(node, f"the tag {node.tag} has no meaning in a topology", "leave it out")
             return list(node.value)
         self.wrong(node, f"{what} is {self._noun(node)}, and takes a list", f"begin each of the {of} with '- '")
         return []
