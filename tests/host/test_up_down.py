@@ -175,6 +175,24 @@ def test_what_somebody_changed_by_hand_is_put_right() -> None:
     assert host_state(numbers=False) == before
 
 
+def test_an_address_that_somebody_gave_a_lifetime_is_there_for_good_again() -> None:
+    lab = topology('links: [{transport: tap, endpoints: {a:vec0: {}, host:t0: {ip: ["fd01::1/64", 10.1.0.1/24]}}}]')
+    host.up(lab)
+    before = host_state()
+    for address in ("fd01::1/64", "10.1.0.1/24"):
+        ip("addr", "change", address, "dev", "t0", "valid_lft", "100", "preferred_lft", "100")
+    assert host_state() != before
+    assert len(host.up(lab).steps) == 1
+    assert host_state() == before
+
+
+def test_an_ipv6_address_with_an_ipv4_one_inside_is_given_once() -> None:
+    addresses = '["::ffff:10.0.0.1/96", "::10.0.0.2/96", "2001:db8::10.0.0.3/96"]'
+    lab = topology(f"links: [{{transport: tap, endpoints: {{a:vec0: {{}}, host:t0: {{ip: {addresses}}}}}}}]")
+    host.up(lab)
+    assert host.plan(lab).steps == ()
+
+
 @pytest.mark.parametrize(
     ("make", "name"),
     [
@@ -290,6 +308,12 @@ def test_200_links_go_up_are_planned_and_go_down() -> None:
 def test_unknown_owner_is_named() -> None:
     with pytest.raises(HostError, match="this host has no user 'nobody-of-that-name'"):
         host.plan(topology("links: [{transport: tap, endpoints: {a:vec0: {}, host:t: {owner: nobody-of-that-name}}}]"))
+
+
+def test_the_largest_number_of_a_user_and_of_a_group() -> None:
+    lab = topology("links: [{transport: tap, endpoints: {a:vec0: {}, host:t: {owner: 4294967294, group: 4294967294}}}]")
+    host.up(lab)
+    assert host.plan(lab).steps == ()
 
 
 def test_a_kind_that_the_kernel_lacks_is_named_with_its_module() -> None:

@@ -31,6 +31,7 @@ Attrs = list[tuple[str, Any]]
 
 _ACKED = 0x5  # NLM_F_REQUEST | NLM_F_ACK
 _MAKE = _ACKED | 0x600  # NLM_F_CREATE | NLM_F_EXCL
+_SET = _ACKED | 0x500  # NLM_F_CREATE | NLM_F_REPLACE
 _ADDRESS_TYPES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -70,8 +71,8 @@ def delete_group(group: int) -> bytes:
 
 
 def address(index: int, text: str, *, add: bool) -> bytes:
-    """Add or remove an address such as 10.0.0.1/24. IPv6 without duplicate detection: a wire has two ends, and an
-    address that is still tentative cannot be bound."""
+    """Add or remove an address such as 10.0.0.1/24, for good where it is there for a time only. IPv6 without duplicate
+    detection: a wire has two ends, and an address that is still tentative cannot be bound."""
     interface = ipaddress.ip_interface(text)
     message = ifaddrmsg()
     message["family"] = _ADDRESS_TYPES[interface.version]
@@ -82,7 +83,7 @@ def address(index: int, text: str, *, add: bool) -> bytes:
         message["flags"] = IFA_F_NODAD
     if interface.version == 4 and add and interface.network.prefixlen < 31:
         attrs.append(("IFA_BROADCAST", str(interface.network.broadcast_address)))
-    return _encoded(message, RTM_NEWADDR if add else RTM_DELADDR, _MAKE if add else _ACKED, attrs)
+    return _encoded(message, RTM_NEWADDR if add else RTM_DELADDR, _SET if add else _ACKED, attrs)
 
 
 class _Features(genlmsg):  # type: ignore[misc]

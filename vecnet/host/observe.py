@@ -141,7 +141,10 @@ def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
         flags = wire.number(got[IFA_FLAGS]) if IFA_FLAGS in got else IFA_F_PERMANENT
         if raw is None or family not in (socket.AF_INET, socket.AF_INET6) or not flags & IFA_F_PERMANENT:
             continue
-        found.setdefault(index, []).append(f"{socket.inet_ntop(family, raw)}/{length}")
+        text = socket.inet_ntop(family, raw)
+        if ":" in text and "." in text:  # an IPv4 address inside, which a topology's addresses have in hexadecimal
+            text = str(ipaddress.ip_address(bytes(raw)))
+        found.setdefault(index, []).append(f"{text}/{length}")
     return found
 
 

@@ -127,6 +127,8 @@ def attach(ifname: str) -> int:
 
 def control(tap: int, request: int, argument: int | bytes) -> None:
     """One ioctl on a tap's descriptor. Raises OSError."""
+    if isinstance(argument, int) and argument > 0x7FFFFFFF:
+        argument -= 1 << 32  # Python passes an int on, and the kernel reads it as unsigned
     try:
         fcntl.ioctl(tap, request, argument)
     except OSError as error:
