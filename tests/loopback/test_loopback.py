@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,19 @@ def test_a_topology_that_is_not_up_fails_and_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "vecnet-none0" in done.stdout
     assert "vecnet up" in done.stdout
+
+
+@pytest.mark.parametrize("requests", [0, 1, 2])
+def test_an_agent_whose_starter_is_killed_ends_without_a_word(requests: int) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "vecnet.loopback.agent", "here"]
+    with theirs, subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE, text=True) as agent:
+        with ours:  # which is closed before there is an answer
+            for _ in range(requests):
+                ours.send(b'{"do": "listen", "address": "127.0.0.1", "interface": "lo"}')
+        theirs.close()
+        _, said = agent.communicate(timeout=60)
+    assert (agent.returncode, said) == (0, "")
 
 
 def test_what_may_not_be_tested_is_its_own_verdict(tmp_path: Path) -> None:

@@ -136,8 +136,8 @@ def _socket(address: str, interface: str) -> socket.socket:
 
 
 def main(mode: str) -> None:
-    """Answer requests until the other end closes."""
-    with socket.socket(fileno=0) as requests:
+    """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
+    with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
         agent = Agent()
         greeting: dict[str, Any] = {}
         if mode == "private":
