@@ -131,6 +131,19 @@ def test_guests_end_with_their_starter(pair: Path, number: signal.Signals) -> No
         time.sleep(0.05)
 
 
+def test_guests_ignore_what_their_starter_ignores(pair: Path) -> None:
+    script = 'kill -HUP $$ $PPID; echo "{guest} goes on"'
+    done = subprocess.run(
+        ["nohup", sys.executable, "-m", "vecnet", "run", str(pair), "--", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["a| a goes on", "b| b goes on"]
+
+
 def test_a_signal_while_guests_start_reaches_every_one(tmp_path: Path) -> None:
     many = tmp_path / "many.yaml"
     names = [f"g{number:02}" for number in range(40)]

@@ -143,7 +143,7 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(_NOT_STARTED)  # it died before it could have told us
-        for number in _PASSED_ON:
+        for number in _passed_on():
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -154,6 +154,11 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         os._exit(_NOT_STARTED)
 
 
+def _passed_on() -> list[signal.Signals]:
+    """Without those that are ignored, as nohup(1) has it: guests ignore them too."""
+    return [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 @contextmanager
 def _signals_to(running: list[int]) -> Iterator[list[int]]:
     """Signals to this process go to the running guests while the block lasts."""
@@ -162,7 +167,7 @@ def _signals_to(running: list[int]) -> Iterator[list[int]]:
         for pid in running:
             os.kill(pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {number: signal.signal(number, pass_on) for number in _passed_on()}
     try:
         yield running
     finally:
