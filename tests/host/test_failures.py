@@ -228,22 +228,71 @@ def test_sigterm_at_each_message_undoes_and_ends_the_process(monkeypatch: pytest
     assert every_strike(strike) > 40
 
 
-def test_ctrl_c_undoes_and_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = host_state()
+def struck_by(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal comes with the fifth batch that is sent."""
     batch = wire.Socket.batch
     sent: list[int] = []
 
     def interrupted(sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
         sent.append(len(messages))
         if len(sent) == 5:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return batch(sock, messages)
 
     monkeypatch.setattr(wire.Socket, "batch", interrupted)
+
+
+def test_ctrl_c_undoes_and_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host_state()
+    struck_by(signal.SIGINT, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         host.up(topology(LAB))
     assert host_state() == before
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stops_nothing(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(number, signal.SIG_IGN)  # as nohup has it, and a shell for what runs in the background
+    try:
+        struck_by(number, monkeypatch)
+        host.up(topology(LAB))
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert host.plan(topology(LAB)).steps == ()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_s_own_handler_is_called_once_all_is_undone(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = host_state()
+    seen: list[bool] = []
+    before = signal.signal(number, lambda *_: seen.append(host_state() == state))
+    try:
+        struck_by(number, monkeypatch)
+        with pytest.raises(HostError, match=f"stopped by {number.name}"):
+            host.up(topology(LAB))
+    finally:
+        signal.signal(number, before)
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_waits_for_another_can_be_ended(number: signal.Signals) -> None:
+    script = (
+        "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
+        "host.up(topology(LAB))"
+    )
+    with Namespaces() as namespaces, locked([namespaces.home]):
+        second = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+        assert second.stderr is not None
+        assert second.stderr.readline().startswith("waiting for another vecnet")
+        second.send_signal(number)
+        second.communicate(timeout=30)
+    assert second.returncode == -number
+    assert names() == set()
 
 
 def test_the_second_of_two_runs_waits_and_says_for_whom() -> None:

@@ -72,13 +72,13 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     with Namespaces() as namespaces:
         named = _named(topology)
         places = [namespaces.home, *(namespaces[name] for name in sorted(named))]
-        with stoppable() as check, locked(places, timeout, say):
+        with locked(places, timeout, say), stoppable() as check:  # whoever waits may be ended as ever
             world = World(namespaces, named)
             todo = _plan(topology, world)
             if todo.changes:
                 carry_out(todo, world, lambda: World(namespaces, named), check, progress)
             return todo
-    raise AssertionError("a signal that asked to stop was not delivered")
+    raise AssertionError("unreachable: no context above swallows an error")
 
 
 def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
@@ -90,17 +90,17 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     from vecnet.host.namespaces import Namespaces
     from vecnet.host.world import World
 
-    with Namespaces() as namespaces, stoppable() as check, locked([namespaces.home], timeout, say):
+    with Namespaces() as namespaces, locked([namespaces.home], timeout, say):
         world = World(namespaces, set())
         nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
         steps = tuple(
             Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "") for node in nodes
         )
         places = [namespaces[netns] for netns in {node.netns for node in nodes} if netns is not None]
-        with locked(places, timeout, say):
+        with locked(places, timeout, say), stoppable() as check:
             operations(name, steps, world).run(check, progress)
         return Plan(name, steps)
-    raise AssertionError("a signal that asked to stop was not delivered")
+    raise AssertionError("unreachable: no context above swallows an error")
 
 
 def status(name: str | None = None) -> list[Report]:

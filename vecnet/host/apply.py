@@ -166,15 +166,16 @@ def _addresses(work: Work, node: Node, before: Sequence[str], after: Sequence[st
             work.route(Stage.ADDRESS, node, node.netns, what, build)
 
 
-class Stopped(Exception):
+class Stopped(HostError):
     """A signal asked this run to end."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Check]:
-    """Within the block SIGINT and SIGTERM wait for the next call of the function that it gives, which raises Stopped.
+    """Within the block SIGINT, SIGTERM and SIGHUP wait for the next call of the function that it gives: raises Stopped.
 
-    Afterwards the signal does what it did before, so that its default ends the process. In a thread nothing is changed.
+    Afterwards the signal does what it did before, so that its default ends the process; Stopped goes on only where
+    the program's own handler returns. A signal that is ignored stays so. In a thread nothing is changed.
     """
     got: list[int] = []
 
@@ -188,10 +189,12 @@ def stoppable() -> Iterator[Check]:
     if threading.current_thread() is not threading.main_thread():
         yield check
         return
-    old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    old = {number: handler for number, handler in old.items() if handler not in (signal.SIG_IGN, None)}
+    for number in old:
+        signal.signal(number, note)
     try:
-        with contextlib.suppress(Stopped):
-            yield check
+        yield check
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
