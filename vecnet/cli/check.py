@@ -62,7 +62,13 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
 
 
 def _notes(topology: Topology) -> Iterator[str]:
-    """What is valid and does not boot in one go."""
+    """What is valid and does not boot in one go, or not here."""
+    for link in topology.links:
+        netns = link.interfaces[0].netns if link.transport in ("tap", "hybrid") else None
+        if netns:
+            end, other = link.spec.ends
+            there = f"start {end.node} there, with ip netns exec {netns}"
+            yield f"note: {other} is in the network namespace {netns}: {there}"
     for guest in topology.guests:
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
         if size >= COMMAND_LINE:
