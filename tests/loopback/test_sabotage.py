@@ -12,6 +12,7 @@ import dataclasses
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ import pytest
 from tests.host.network import ip, private_network
 from tests.need import need, need_command, need_root
 from vecnet import host
+from vecnet.host import observe
 from vecnet.host.kinds import tap
+from vecnet.host.namespaces import Namespaces
 from vecnet.loopback import LinkReport, Verdict, prove
-from vecnet.loopback.wire import Subject, of_topology
+from vecnet.loopback.wire import Subject, of_topology, wait_until
 from vecnet.topology import Topology, loads
 from vecnet.vecstring import VecDevice
 
@@ -100,6 +103,47 @@ def assert_found(report: LinkReport, sentence: str) -> None:
 
 def test_the_lab_is_whole(lab: Topology) -> None:
     report = prove(lab.name, of_topology(lab), topology=lab, probes=PROBES)
+    assert report.exit_code == 0, [(link.link, link.reason) for link in report.links]
+
+
+NAMED = """
+name: named
+links:
+  - transport: tap
+    endpoints: {web:vec0: {ip: 10.0.0.2/24}, host:t: {ip: 10.0.0.1/24, netns: there}}
+  - transport: hybrid
+    endpoints: {web:vec1: {ip: 10.1.0.2/24}, host:h: {ip: 10.1.0.1/24, netns: there}}
+  - transport: raw
+    endpoints: {db:vec0: {ip: 10.2.0.2/24}, host:r: {ip: 10.2.0.1/24, netns: there}}
+"""
+
+
+def test_hosts_in_a_named_network_namespace() -> None:
+    need_root()
+    need_command("ip")
+    with private_network():
+        ip("netns", "add", "there")
+        topology = loads(NAMED)
+        host.up(topology)
+        report = prove("named", of_topology(topology), topology=topology, probes=PROBES)
+    assert report.exit_code == 0, [(link.link, link.reason) for link in report.links]
+
+
+def test_an_ipv6_address_that_the_kernel_has_still_to_route_is_waited_for() -> None:
+    need_root()
+    need_command("ip")
+    ends = "{a:vec0: {local: 'fd00::1'}, b:vec0: {local: 'fd00::2'}}"
+    with private_network():
+        topology = loads(f"name: late\nlinks: [{{transport: gre, endpoints: {ends}}}]")
+        host.prepare_sandbox(topology)
+        route = ("local", "fd00::1", "dev", "lo", "table", "local")
+        with Namespaces() as namespaces:
+            wait_until(partial(observe.is_reached, namespaces.home, "fd00::1"))
+            ip("-6", "route", "del", *route)
+            assert not observe.is_reached(namespaces.home, "fd00::1")
+        worker = subprocess.Popen(["sh", "-c", f"sleep 1; ip -6 route add {' '.join(route)}"])
+        report = prove("late", of_topology(topology), topology=topology, probes=PROBES[:2])
+        worker.wait()
     assert report.exit_code == 0, [(link.link, link.reason) for link in report.links]
 
 

@@ -19,7 +19,7 @@ from vecnet.host import genl, mark, wire
 from vecnet.host.namespaces import Namespace
 from vecnet.host.tunnels import Session, Tunnel, read_tunnels
 
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
+RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_GETROUTE = 16, 18, 20, 22, 26
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
@@ -31,8 +31,10 @@ IFA_F_PERMANENT = 0x80
 IFF_UP, IFF_RUNNING = 1, 0x40
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 RT_SCOPE_LINK = 253
+RTA_DST, RTN_LOCAL = 1, 2
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+_RTMSG = struct.Struct("=8BI")  # family, two prefix lengths, tos, table, protocol, scope, type, flags
 _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, bytes, errors, dropped
 
 
@@ -86,6 +88,21 @@ def sends(place: Namespace, ifname: str) -> bool:
     flags = _IFINFO.unpack_from(message)[3]
     got = wire.attributes(message[_IFINFO.size :], (IFLA_QDISC,))
     return bool(flags & IFF_RUNNING) and wire.text(got[IFLA_QDISC]) != "noop"
+
+
+def is_reached(place: Namespace, address: str) -> bool:
+    """Whether packets to one of the namespace's own addresses stay in it.
+
+    Of an IPv6 address that is new, not yet: the kernel adds the route by a worker, which a busy machine keeps waiting.
+    """
+    raw = ipaddress.ip_address(address).packed
+    family = socket.AF_INET6 if len(raw) == 16 else socket.AF_INET
+    payload = _RTMSG.pack(family, 8 * len(raw), 0, 0, 0, 0, 0, 0, 0) + wire.pack(RTA_DST, raw)
+    try:
+        _, message = place.route.ask(wire.message(RTM_GETROUTE, wire.NLM_F_REQUEST, payload))
+    except OSError:
+        return False
+    return bool(_RTMSG.unpack_from(message)[7] == RTN_LOCAL)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from vecnet.errors import VecnetError
@@ -83,6 +84,9 @@ class Agent:
     def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, Any]:
         """Make the guest's NIC; its descriptor goes with the answer."""
         from vecnet import host
+        from vecnet.host import observe
+        from vecnet.host.namespaces import Namespaces
+        from vecnet.loopback.wire import wait_until
 
         interface = HostInterface(
             ifname=NIC,
@@ -95,6 +99,8 @@ class Agent:
         )
         host.up(_Network(interface))
         self.descriptors = [host.attach_tap(interface)]
+        with Namespaces() as namespaces:
+            wait_until(partial(observe.sends, namespaces.home, NIC))
         return {}
 
     def detach(self) -> dict[str, Any]:

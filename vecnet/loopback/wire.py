@@ -16,16 +16,20 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, InterfaceMissing, PermissionMissing, PortError
+from vecnet.kinds import is_v6
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.transports.bess import Bess
 from vecnet.transports.fd import Fd
+from vecnet.transports.gre import Gre
 from vecnet.transports.hybrid import Hybrid
+from vecnet.transports.l2tpv3 import L2tpv3
 from vecnet.transports.raw import Raw
 from vecnet.transports.tap import Tap
 from vecnet.vecstring import VecDevice
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from vecnet.transports.link import HostInterface
 
 _SIOCGIFHWADDR = 0x8927  # netdevice(7)
-_CARRIER_PATIENCE = 2.0  # seconds
+_PATIENCE = 2.0  # seconds, for the kernel's workers
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
 
@@ -172,7 +176,8 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
                 assert isinstance(device.transport, Fd)
                 device = dataclasses.replace(device, transport=dataclasses.replace(device.transport, fd=fd))
             role: Role = "switch" if side.switch else "guest"
-            return stack.enter_context(open_port(device, role=role, offload=offload))
+            with _place_of_guest(subject, device):
+                return stack.enter_context(open_port(device, role=role, offload=offload))
 
         if subject.far.switch:
             _refuse_foreign_switch(subject.far)
@@ -188,8 +193,18 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
         except (PortError, HostError) as error:
             raise Failed(str(error)) from None
         for side in (subject.near, subject.far):
-            _wait_until_it_sends(side)
+            _wait_until_it_carries(side)
         yield Wire(subject, near, far)
+
+
+@contextmanager
+def _place_of_guest(subject: Subject, device: VecDevice) -> Iterator[None]:
+    """A guest opens a tap from the tap's own network namespace."""
+    from vecnet.host.namespaces import Namespaces
+
+    netns = subject.far.netns if isinstance(device.transport, Tap | Hybrid) else None
+    with Namespaces() as namespaces, namespaces[netns].entered():
+        yield
 
 
 def _refuse_foreign_switch(side: Side) -> None:
@@ -240,22 +255,38 @@ def _mac(side: Side) -> bytes:
     return _ask(side, side.stack, _SIOCGIFHWADDR)[2:8]
 
 
-def _wait_until_it_sends(side: Side) -> None:
-    """A tap has a carrier from when it is opened, and a busy kernel notices only up to a second later."""
+def _wait_until_it_carries(side: Side) -> None:
+    """What a busy kernel does only up to a second later, or two: a tap has a carrier from when it is opened, and an
+    IPv6 address is reached from when it is given."""
     from vecnet.host import observe
     from vecnet.host.namespaces import Namespaces
 
-    end = time.monotonic() + _CARRIER_PATIENCE
     with Namespaces() as namespaces:
         place = namespaces[side.netns]
         for ifname in filter(None, (side.ifname, side.bridge)):
             try:
-                while not observe.sends(place, ifname):
-                    if time.monotonic() > end:
-                        return  # the probes will say what that means
-                    time.sleep(0.002)
+                wait_until(partial(observe.sends, place, ifname))
             except OSError as error:
                 raise _missing(ifname, error) from None
+        for address in _own_ipv6(side):
+            wait_until(partial(observe.is_reached, place, address))
+
+
+def _own_ipv6(side: Side) -> list[str]:
+    """The IPv6 addresses that this host has for an end: a tunnel's outer one, the host's inner ones."""
+    if side.is_host:
+        own = [address.partition("/")[0] for address in side.addresses]
+    else:
+        options = side.device.transport if side.device else None
+        own = [options.src] if isinstance(options, Gre | L2tpv3) else []
+    return [address for address in own if is_v6(address)]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for the kernel, and not for ever: the probes will say what is missing."""
+    end = time.monotonic() + _PATIENCE
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.002)
 
 
 def _ask(side: Side, ifname: str, request: int) -> bytes:
