@@ -137,13 +137,16 @@ static int fill_from_socket(struct vn_port *port)
 	}
 	rx->used = 0;
 	int got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
+	if (got < 0 && errno == ECONNRESET) /* it is told before what the other end sent until it closed */
+		got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return -errno;
 	rx->used = (uint32_t)got;
-	if (port->hangs_up) /* an empty packet is the other end's farewell, unix(7) */
-		for (int i = 0; i < got; i++)
-			if (rx->messages[i].msg_len == 0)
-				return i ? i : -ECONNRESET;
+	if (port->hangs_up && rx->messages[got - 1].msg_len == 0 && vn_is_hung_up(port)) {
+		while (got && rx->messages[got - 1].msg_len == 0) /* what comes after the last packet, recv(2) */
+			got--;
+		return got ? got : -ECONNRESET;
+	}
 	return got;
 }
 
@@ -170,7 +173,7 @@ static int fill(struct vn_port *port)
 			return rc;
 	}
 	int got = port->rx_socket ? fill_from_socket(port) : fill_from_file(port);
-	if (got == -ECONNRESET && port->listen_fd >= 0) {
+	if ((got == -ECONNRESET || got == -ENOTCONN) && port->listen_fd >= 0) { /* or the sender has hung up */
 		vn_hang_up(port);
 		return -EAGAIN;
 	}
@@ -541,5 +544,7 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		port->number += (uint32_t)lost;
 		return lost;
 	}
-	return port->listen_fd >= 0 ? 0 : -error; /* a switch goes on with the next guest */
+	if (port->listen_fd < 0 || (error != EPIPE && error != ECONNRESET && error != ENOTCONN))
+		return -error;
+	return vn_hang_up(port) ? -ENOBUFS : 0; /* a switch goes on with the next guest, once all of this one is received */
 }

@@ -10,7 +10,8 @@
 
 #define SECOND INT64_C(1000000000)
 #define PAUSE 50000 /* nanoseconds between tries where the kernel is out of buffers, which poll does not tell */
-#define ROUNDS 64   /* batches dropped whole that one call goes through before it gives the caller a turn */
+#define TURN 20000000 /* nanoseconds between a sender's looks for a switch's guest, which the receiver may have accepted */
+#define ROUNDS 64   /* batches dropped whole that one call goes through before Python looks after its signals */
 
 int64_t vn_now(void)
 {
@@ -19,22 +20,26 @@ int64_t vn_now(void)
 	return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-/* Wait until the port may go on, one of those given is stopped, or the time is over.
- * Returns 1, 0 when the time is over, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
+/* Wait until the port may go on, one of those given is stopped, or the time is over: 0 after the time, or earlier.
+ * Otherwise 1, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
 int vn_wait(const struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop,
 	    const struct vn_port *other)
 {
 	struct pollfd fds[4] = {
-		{.fd = events & POLLOUT ? port->tx_fd : port->rx_fd, .events = events},
+		{.fd = events & POLLOUT ? port->tx_fd : vn_port_fileno(port), .events = events},
 		{.fd = port->stop_fd, .events = POLLIN},
 		{.fd = loop ? loop->stop_fd : -1, .events = POLLIN},
 		{.fd = other ? other->stop_fd : -1, .events = POLLIN},
 	};
-	const struct timespec limit = {timeout / SECOND, timeout % SECOND};
 	if (!events)
 		fds[0].fd = -1;
-	else if (port->listen_fd >= 0 && !__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
-		fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
+	if (port->listen_fd >= 0 && events & POLLOUT) {
+		if (!__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
+			fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
+		if (timeout < 0 || timeout > TURN)
+			timeout = TURN;
+	}
+	const struct timespec limit = {timeout / SECOND, timeout % SECOND};
 	int rc = ppoll(fds, 4, timeout < 0 ? NULL : &limit, NULL);
 	if (rc < 0)
 		return -errno;

@@ -166,7 +166,8 @@ int vn_find_interface(struct vn_port *port, const char *ifname, struct vn_failur
 int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure);
 int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure);
 int vn_accept(struct vn_port *port);
-void vn_hang_up(struct vn_port *port);
+bool vn_is_hung_up(const struct vn_port *port);
+int vn_hang_up(struct vn_port *port);
 
 /* batch.c */
 #define VN_CONTROL 128 /* bytes of auxiliary data of one packet */

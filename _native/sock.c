@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -311,15 +312,25 @@ int vn_accept(struct vn_port *port)
 	return rc;
 }
 
-/* The guest went away: wait for the next one. */
-void vn_hang_up(struct vn_port *port)
+/* Whether the other end has closed the connection. */
+bool vn_is_hung_up(const struct vn_port *port)
+{
+	struct pollfd peer = {.fd = port->rx_fd, .events = POLLRDHUP};
+	return poll(&peer, 1, 0) > 0;
+}
+
+/* Wait for the next guest, if the last one went away: another thread may have found out before. Returns 0, or -EAGAIN
+ * where frames that it sent are still to be received. */
+int vn_hang_up(struct vn_port *port)
 {
 	struct epoll_event event = {.events = EPOLLIN};
+	int unread = 0;
 	pthread_mutex_lock(&port->accepting);
-	if (port->connected) {
+	if (port->connected && vn_is_hung_up(port) && !ioctl(port->rx_fd, FIONREAD, &unread) && !unread) {
 		__atomic_store_n(&port->connected, 0, __ATOMIC_RELEASE);
 		dup3(port->listen_fd, port->rx_fd, O_CLOEXEC);
 		epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, port->listen_fd, &event);
 	}
 	pthread_mutex_unlock(&port->accepting);
+	return unread ? -EAGAIN : 0;
 }

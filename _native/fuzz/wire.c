@@ -90,9 +90,16 @@ int vn_accept(struct vn_port *port)
 	return 0;
 }
 
-void vn_hang_up(struct vn_port *port)
+bool vn_is_hung_up(const struct vn_port *port)
 {
 	(void)port;
+	return false;
+}
+
+int vn_hang_up(struct vn_port *port)
+{
+	(void)port;
+	return 0;
 }
 
 /* Open a port from the options of a vec string, or end. */

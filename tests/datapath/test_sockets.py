@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,66 @@ def test_bess_as_the_switch_serves_one_guest_after_another(tmp_path: Path) -> No
                 assert receive(guest, 1) == [frame(turn + 20)]
             nothing_more(port)
     assert not path.exists()
+
+
+def test_a_switch_that_only_sends_goes_on_with_the_next_guest(tmp_path: Path) -> None:
+    device = f"vec0:transport=bess,dst={tmp_path}/switch"
+    with vecnet.open_port(device, role="switch") as switch:
+        for turn in range(3):
+            with vecnet.open_port(device) as guest:
+                assert switch.send(frame(turn), timeout=5) == 1
+                assert receive(guest, 1) == [frame(turn)]
+
+
+def test_a_guest_is_served_by_both_threads_that_wait_for_it(tmp_path: Path) -> None:
+    """One of them accepts the connection, and the other must not go on waiting for another one."""
+    device = f"vec0:transport=bess,dst={tmp_path}/switch"
+    with ThreadPoolExecutor(2) as threads:
+        for turn in range(100):
+            with vecnet.open_port(device, role="switch") as switch:
+                received, sent = threads.submit(switch.recv, 20), threads.submit(switch.send, frame(turn), 20)
+                time.sleep(0.002)
+                with vecnet.open_port(device) as guest:
+                    assert receive(guest, 1) == [frame(turn)]
+                    assert guest.send(frame(turn)) == 1
+                    assert sent.result() == 1
+                    assert received.result(5) == [frame(turn)]
+
+
+def test_what_a_guest_sent_before_it_left_is_received(tmp_path: Path) -> None:
+    """Even where it left without receiving everything, which the kernel tells first: ECONNRESET."""
+    device = f"vec0:transport=bess,dst={tmp_path}/switch"
+    with vecnet.open_port(device, role="switch") as switch:
+        with vecnet.open_port(device) as guest:
+            assert switch.send([frame(1), frame(2)], timeout=5) == 2
+            assert guest.send([frame(3), frame(4)]) == 2
+        assert switch.send(frame(5), timeout=0.1) == 0  # nobody is there
+        assert receive(switch, 2) == [frame(3), frame(4)]
+        nothing_more(switch)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, vecnet.open_port(f"vec0:transport=fd,fd={near.fileno()}") as port:
+        assert port.send(frame(1)) == 1
+        far.send(frame(2))
+        far.close()
+        assert receive(port, 1) == [frame(2)]
+        with pytest.raises(ListenerMissing):
+            port.recv(1)
+
+
+@pytest.mark.parametrize("options", ["", ",vec=0"])
+def test_an_empty_packet_is_no_farewell(options: str) -> None:
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, vecnet.open_port(f"vec0:transport=fd,fd={near.fileno()}{options}") as port:
+        for one in (b"", frame(1), b"", frame(2), b""):
+            far.send(one)
+        assert receive(port, 2) == [frame(1), frame(2)]
+        nothing_more(port)
+        assert port.stats["rx_drop_short"] == 3
+        far.send(frame(3))
+        far.close()
+        assert receive(port, 1) == [frame(3)]
+        with pytest.raises(ListenerMissing):
+            port.recv(1)
 
 
 def test_bess_says_what_is_missing(listener: socket.socket, tmp_path: Path) -> None:
