@@ -401,6 +401,15 @@ static enum vn_counter one_packet(int error)
 	}
 }
 
+/* The counter of a write through the ring: VN_TX_FRAMES, or that of a drop. */
+static enum vn_counter ring_verdict(int result)
+{
+	if (result > 0)
+		return VN_TX_FRAMES;
+	enum vn_counter cause = one_packet(-result);
+	return cause == VN_COUNTERS ? VN_TX_DROP_QUEUE_FULL : cause;
+}
+
 /* One packet a write, many writes a call. Returns how many were taken up to the last one that was, or -1 and errno.
  * What failed before that one is dropped: sent again, it would come after those that were sent later. */
 static int write_ring(struct vn_port *port, int count)
@@ -413,8 +422,7 @@ static int write_ring(struct vn_port *port, int count)
 	for (int i = 0; i < sent; i++) {
 		if (tx->results[i] > 0)
 			continue;
-		enum vn_counter cause = one_packet(-tx->results[i]);
-		vn_count(port, cause == VN_COUNTERS ? VN_TX_DROP_QUEUE_FULL : cause, 1);
+		vn_count(port, ring_verdict(tx->results[i]), 1);
 		vn_count(port, VN_TX_FRAMES, (uint64_t)-1); /* the caller counts all of `sent` */
 		vn_count(port, VN_TX_BYTES, -(uint64_t)tx->vectors[2 * i + 1].iov_len);
 	}
@@ -509,7 +517,10 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		uint64_t bytes = 0;
 		for (int i = 0; i < sent; i++)
 			bytes += frames[i].length;
-		if (port->recorder)
+		if (port->recorder && tx->ring && ready > 1)
+			for (int i = 0; i < sent; i++)
+				vn_record_sent(port, base, frames + i, 1, whole, ring_verdict(tx->results[i]));
+		else if (port->recorder)
 			vn_record_sent(port, base, frames, sent, whole, VN_TX_FRAMES);
 		if (port->tx_full)
 			vn_count(port, VN_TX_QUEUE_READY, 1);

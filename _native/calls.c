@@ -59,6 +59,8 @@ int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t tim
 			return got;
 		if (timeout == 0 && (got == -EAGAIN || round == ROUNDS))
 			return 0;
+		if (round == ROUNDS)
+			return -EINTR;
 		int64_t left = timeout > 0 ? deadline - vn_now() : -1;
 		if (timeout > 0 && left <= 0)
 			return 0;

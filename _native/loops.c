@@ -75,6 +75,12 @@ void vn_loop_stop(struct vn_loop *loop)
 	(void)written; /* only a full counter fails, and then it is readable already */
 }
 
+void vn_loop_forked(struct vn_loop *loop)
+{
+	close(loop->stop_fd);
+	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
 uint64_t vn_loop_counter(const struct vn_loop *loop, int counter)
 {
 	return counter >= 0 && counter < VN_LOOP_COUNTERS ? __atomic_load_n(&loop->counters[counter], __ATOMIC_RELAXED) : 0;

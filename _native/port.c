@@ -236,6 +236,17 @@ void vn_port_free(struct vn_port *port)
 	free(port);
 }
 
+void vn_port_forked(struct vn_port *port)
+{
+	close_fd(&port->stop_fd);
+	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	port->restore_fd = -1;
+	port->bound_path[0] = 0;
+	vn_ring_close(port->tx.ring); /* its memory is the parent's, too */
+	port->tx.ring = NULL;
+	pthread_mutex_init(&port->accepting, NULL); /* a thread that the fork does not have may have held it */
+}
+
 /* ---- questions ---- */
 
 int vn_port_fileno(const struct vn_port *port)

@@ -222,7 +222,9 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 	if (port->recorder == recorder)
 		return -EEXIST;
 	pthread_mutex_lock(&recorder->mutex);
-	int rc = recorder->ports == PORTS ? -ENOSPC : recorder->fd < 0 ? -EBADF : 0;
+	int rc = recorder->fd < 0 ? -EBADF : recorder->ports == PORTS ? -ENOSPC : 0;
+	if (strlen(name) > UINT16_MAX || strlen(description) > UINT16_MAX) /* an option's most */
+		rc = -ENAMETOOLONG;
 	if (!rc) {
 		struct recorded *recorded = &recorder->recorded[recorder->ports];
 		rc = prepare(port, recorded);
@@ -265,6 +267,16 @@ int vn_recorder_close(struct vn_recorder *recorder)
 	recorder->error = EBADF; /* nothing is written any more */
 	pthread_mutex_unlock(&recorder->mutex);
 	return rc == -EBADF ? 0 : rc;
+}
+
+void vn_recorder_forked(struct vn_recorder *recorder)
+{
+	pthread_mutex_init(&recorder->mutex, NULL); /* a thread that the fork does not have may have held it */
+	recorder->used = 0;
+	recorder->error = EBADF;
+	if (recorder->fd >= 0)
+		close(recorder->fd);
+	recorder->fd = -1;
 }
 
 /* The ports may be gone already. */

@@ -92,6 +92,8 @@ void vn_port_stop(struct vn_port *port);
 /* Close the descriptors; no call may be in progress. The memory stays until vn_port_free. */
 void vn_port_close(struct vn_port *port);
 void vn_port_free(struct vn_port *port);
+/* In a fork, before anything else: from now on what stops or closes this copy leaves the parent's alone. */
+void vn_port_forked(struct vn_port *port);
 
 /* Readable when frames may be waiting. */
 int vn_port_fileno(const struct vn_port *port);
@@ -103,7 +105,8 @@ uint64_t vn_port_counter(const struct vn_port *port, int counter);
 uint8_t *vn_port_memory(const struct vn_port *port);
 size_t vn_port_memory_size(const struct vn_port *port);
 
-/* Receive at most `most` frames, which stay where they are until the next call. Returns how many, 0 after the timeout. */
+/* Receive at most `most` frames, which stay where they are until the next call. Returns how many, 0 after the timeout,
+ * -EINTR where a signal came, or may have come: call again. */
 int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout);
 /* Send frames that lie one after another in `data`, which is written to where checksums are filled in. Returns how many
  * were taken. */
@@ -118,6 +121,8 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 int vn_recorder_flush(struct vn_recorder *recorder);
 int vn_recorder_close(struct vn_recorder *recorder);
 void vn_recorder_free(struct vn_recorder *recorder);
+/* In a fork: close this copy, unwritten. */
+void vn_recorder_forked(struct vn_recorder *recorder);
 
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */
@@ -149,6 +154,7 @@ struct vn_pattern {
 struct vn_loop *vn_loop_new(void);
 void vn_loop_free(struct vn_loop *loop);
 void vn_loop_stop(struct vn_loop *loop);
+void vn_loop_forked(struct vn_loop *loop); /* as vn_port_forked */
 uint64_t vn_loop_counter(const struct vn_loop *loop, int counter);
 const char *vn_loop_counter_name(int counter);
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
 import gc
 import os
 import select
@@ -11,16 +13,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import vecnet
-from tests.datapath.wires import frame, receive, tap, veth
+from tests.datapath.wires import frame, receive, tap, veth, wait_for
 from tests.host.network import ip
+from vecnet.datapath.capture import read_capture
+from vecnet.datapath.loops import drain
 from vecnet.datapath.port import Port
+from vecnet.datapath.record import record
 from vecnet.errors import (
     AddressMissing,
     InterfaceMissing,
@@ -128,6 +135,21 @@ def test_recv_waits_as_long_as_it_is_told() -> None:
             assert port.recv() == [frame(1)]
 
 
+def test_a_timeout_may_be_longer_than_any_clock_and_must_be_a_number() -> None:
+    with pair() as (port, far):
+        for timeout in (float("inf"), 1e300, threading.TIMEOUT_MAX):
+            far.send(frame(1))
+            assert port.recv(timeout) == [frame(1)]
+            assert port.send(frame(2), timeout) == 1
+        for timeout in (-1, float("-inf")):
+            assert port.recv(timeout) == []
+        for call in (port.recv, lambda timeout: port.send(frame(1), timeout)):
+            with pytest.raises(PortError, match="no time"):
+                call(float("nan"))
+        with pytest.raises(PortError, match="one frame at the least"):
+            port.recv(0, most=0)
+
+
 def test_recv_hands_out_at_most_as_many_as_asked_for() -> None:
     with pair() as (port, far):
         for n in range(10):
@@ -159,6 +181,12 @@ def test_send_takes_one_frame_or_any_iterable_of_any_bytes() -> None:
         assert port.send(one for one in (bytearray(frame(2)), memoryview(frame(3)))) == 2
         assert port.send([]) == 0
         assert [far.recv(99) for _ in range(3)] == [frame(1), frame(2), frame(3)]
+        wide = array.array("H", range(40))
+        assert port.send([frame(1), wide]) + port.send(memoryview(wide)) == 3  # type: ignore[list-item]
+        assert [far.recv(99) for _ in range(3)] == [frame(1), wide.tobytes(), wide.tobytes()]
+        for wrong in ("text", 5, [5], ["text"], [None]):
+            with pytest.raises(TypeError):
+                port.send(wrong)  # type: ignore[arg-type]
 
 
 def test_fileno_tells_select_when_frames_wait() -> None:
@@ -229,8 +257,131 @@ def test_a_signal_interrupts_a_wait_as_python_wants_it() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_signal_is_heard_while_nothing_but_dropped_packets_come() -> None:
+    flood = """
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+while True: sender.sendto(bytes(80), ("127.0.0.1", 0))
+"""
+
+    class Heard(Exception):
+        pass
+
+    def hear(_number: int, _frame: object) -> None:
+        raise Heard
+
+    before = signal.signal(signal.SIGALRM, hear)
+    device = GRE + ",rx_key=1,tx_key=2,depth=1"
+    with vecnet.open_port(device) as port, subprocess.Popen([sys.executable, "-c", flood]) as sender:
+        try:
+            while not port.stats["rx_drop_flags"]:
+                port.recv(0)
+            for _ in range(20):
+                signal.setitimer(signal.ITIMER_REAL, 0.02)
+                began = time.monotonic()
+                with pytest.raises(Heard):
+                    port.recv(10)
+                assert time.monotonic() - began < 5
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            sender.kill()
+
+
+def test_a_signal_s_handler_may_close() -> None:
+    def close(_number: int, _frame: object) -> None:
+        port.close()
+
+    before = signal.signal(signal.SIGALRM, close)
+    try:
+        for call in ("recv", *["stats"] * 20):
+            with pair() as (port, _far):
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
+                with contextlib.suppress(PortClosed):
+                    while not port.closed:
+                        port.recv() if call == "recv" else port.stats
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def in_a_fork(work: Callable[[], object]) -> None:
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(20)  # not to hang
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_fork_closes_its_copy_alone(tmp_path: Path) -> None:
+    path = tmp_path / "switch"
+    tap()
+    with (
+        pair() as (port, far),
+        vecnet.open_port(f"vec0:transport=bess,dst={path}", role="switch") as switch,
+        vecnet.open_port("vec0:transport=tap,ifname=tap0") as by_ring,
+        drain(port) as loop,
+        record(tmp_path / "recording", switch, by_ring) as recording,
+    ):
+        wait_for(lambda: loop.running)
+
+        def work() -> None:
+            assert by_ring.send([frame(1), frame(2)]) == 2
+            loop.stop()
+            recording.close()
+            for one in (port, switch, by_ring):
+                one.close()
+
+        in_a_fork(work)
+        assert loop.running
+        far.send(frame(1))
+        wait_for(lambda: loop.stats["foreign"] == 1)
+        assert switch.recv(0) == []
+        assert by_ring.send([frame(1), frame(2)]) == 2
+        loop.stop()
+        loop.wait()
+        assert port.recv(0.05) == []
+        assert path.exists()
+    assert [one.data for one in read_capture(tmp_path / "recording")] == [frame(1)] * 2 + [frame(2)] * 2
+    assert not path.exists()
+
+
+def test_a_fork_goes_on_where_the_parent_closes() -> None:
+    with pair() as (port, far):
+        read_end, write_end = os.pipe()
+
+        def work() -> None:
+            os.read(read_end, 1)
+            assert port.recv(0.05) == []
+            far.send(frame(1))
+            assert port.recv(5) == [frame(1)]
+            with ThreadPoolExecutor(1) as threads:
+                waiting = threads.submit(port.recv)
+                time.sleep(0.05)
+                port.close()
+                with pytest.raises(PortClosed):
+                    waiting.result(5)
+
+        def close() -> None:
+            port.close()
+            os.write(write_end, b"x")
+
+        parent = threading.Timer(0.1, close)
+        parent.start()
+        in_a_fork(work)
+        parent.join()
+        os.close(read_end)
+        os.close(write_end)
+
+
 def test_a_port_left_open_is_closed_with_its_last_reference() -> None:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.collect()  # what the tests before have left
     with near, far:
         before = open_descriptors()
         port = vecnet.open_port(f"vec0:transport=fd,fd={near.fileno()}")

@@ -20,7 +20,7 @@ import vecnet
 from tests.datapath.test_loops import wire as linked
 from tests.datapath.test_offload import LARGE, NEEDS_CHECKSUM, TCPV4, content, vnet
 from tests.datapath.test_tunnels import WIRES, Wire, every_wire, opened
-from tests.datapath.wires import frame, receive, veth
+from tests.datapath.wires import frame, receive, tap, veth
 from tests.need import need_command
 from vecnet.datapath.capture import Captured, read_capture
 from vecnet.datapath.loops import drain, generate
@@ -193,6 +193,30 @@ def test_recording_ends_before_or_after_its_ports_and_can_begin_again(file: Path
             record(file, one)
 
 
+def test_a_frame_that_a_tap_refuses_among_others_is_told(file: Path) -> None:
+    tap()
+    with vecnet.open_port("vec0:transport=tap,ifname=tap0") as port, record(file, port):
+        assert port.send([frame(1), b"short", frame(2)]) == 3
+        assert (port.stats["tx_frames"], port.stats["tx_drop_invalid"]) == (2, 1)
+    inner, _ = inner_and_outer(file)
+    told = [(one.data, one.comment) for one in inner]
+    assert told == [(frame(1), ""), (b"short", "dropped: tx_drop_invalid"), (frame(2), "")]
+
+
+def test_what_cannot_be_recorded_is_said(file: Path) -> None:
+    with linked("fd") as (one, _), contextlib.ExitStack() as held:
+        recorder = record(file)
+        for _ in range(64):
+            recorder.add(held.enter_context(linked("fd"))[0])
+        with pytest.raises(PortError, match="64 ports"):
+            recorder.add(one)
+        recorder.close()
+        with pytest.raises(PortError, match="recording is closed"):
+            recorder.add(one)
+        with record(file) as other, pytest.raises(PortError, match="cannot be recorded"):
+            other.add(one, "n" * 70_000)
+
+
 def test_a_disk_that_is_full_is_said_and_the_port_goes_on() -> None:
     with linked("fd") as (one, other):
         recorder = record("/dev/full", one)
@@ -219,6 +243,11 @@ def test_a_recording_is_replayed(file: Path) -> None:
         assert receive(other, 200) == got
         with pytest.raises(InputError, match="no such Ethernet frames"):
             replay(one, file, interface="vec7")
+        for wrong in ({"speed": 0}, {"speed": -1}, {"speed": float("nan")}, {"direction": "up"}):
+            with pytest.raises(InputError, match=next(iter(wrong))):
+                replay(one, file, **wrong)
+        with pytest.raises(FileNotFoundError):
+            replay(one, file.with_name("none"))
 
 
 @pytest.mark.parametrize("kind", ["pcap", "pcap, nanoseconds", "pcap, big-endian", "pcapng"])

@@ -51,7 +51,10 @@ class _Interface:
 
 
 def read_capture(path: str | PathLike[str]) -> Iterator[Captured]:
-    """The packets of a pcap or pcapng file, in their order. Raises InputError with the place of any damage."""
+    """The packets of a pcap or pcapng file, in their order.
+
+    Raises InputError with the place of any damage, and OSError where the file cannot be read.
+    """
     with Path(path).open("rb") as file:
         magic = file.read(4)
         file.seek(0)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Never
+from typing import Any, Never, Protocol
 
 from vecnet.errors import AddressMissing, InterfaceMissing, ListenerMissing, PermissionMissing, PortClosed, PortError
 
@@ -29,6 +30,29 @@ COUNTERS: tuple[str, ...] = tuple(ffi.string(lib.vn_counter_name(index)).decode(
 TRANSPORTS: tuple[str, ...] = tuple(
     ffi.string(lib.vn_transport_name(index)).decode() for index in range(lib.vn_transport_count())
 )
+
+
+_HELD: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+class Forkable(Protocol):
+    """What shares descriptors with a fork's copy of it."""
+
+    def forked(self) -> None:
+        """In the fork: stopping and closing shall no longer concern the parent's."""
+
+
+def keep(one: Forkable) -> None:
+    """Tell this one, for as long as it is there, of every fork."""
+    _HELD.add(one)
+
+
+def _forked() -> None:
+    for one in list(_HELD):
+        one.forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Handle:
@@ -97,6 +121,9 @@ class Handle:
         """Close the descriptors; no call may be in progress."""
         lib.vn_port_close(self.port)
 
+    def forked(self) -> None:
+        lib.vn_port_forked(self.port)
+
 
 class RecorderHandle:
     """A pcapng file that C writes to, from any thread. It keeps its ports, and each port keeps it."""
@@ -109,12 +136,17 @@ class RecorderHandle:
             raise MemoryError("a recorder")
         self.recorder: Any = ffi.gc(recorder, lib.vn_recorder_free)
         self._ports: list[Handle] = []
+        keep(self)
 
     def add(self, port: Handle, name: str, description: str) -> None:
         """No call on the port may be in progress."""
         result = lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode())
         if result == -errno.EEXIST:
             raise PortError("the port is recorded there already")
+        if result == -errno.EBADF:
+            raise PortError("the recording is closed; begin another one")
+        if result == -errno.ENOSPC:
+            raise PortError("one file records 64 ports at the most; begin another one for the rest")
         if result < 0:
             raise PortError(f"the port cannot be recorded: {os.strerror(-result)}")
         port.recorder = self
@@ -127,6 +159,9 @@ class RecorderHandle:
     def close(self) -> None:
         """Raises OSError where something could not be written, in all the time."""
         self._check(lib.vn_recorder_close(self.recorder))
+
+    def forked(self) -> None:
+        lib.vn_recorder_forked(self.recorder)
 
     @staticmethod
     def _check(result: int) -> None:
@@ -150,12 +185,16 @@ class LoopHandle:
         if not loop:
             raise PortError("no descriptor is left for a loop; raise the limit with: ulimit -n")
         self.loop: Any = ffi.gc(loop, lib.vn_loop_free)
+        keep(self)
 
     def counters(self) -> dict[str, int]:
         return {name: lib.vn_loop_counter(self.loop, index) for index, name in enumerate(LOOP_COUNTERS)}
 
     def stop(self) -> None:
         lib.vn_loop_stop(self.loop)
+
+    def forked(self) -> None:
+        lib.vn_loop_forked(self.loop)
 
     def generate(
         self, port: Handle, limit: tuple[int, int], pattern: Mapping[str, object], followed: LoopHandle | None
@@ -192,10 +231,12 @@ def _raise_moving(number: int) -> Never:
     if number in (errno.ENETDOWN, errno.ENXIO, errno.EIO, errno.EBADFD):
         raise InterfaceMissing(
             f"the interface went down or away while the port was open ({os.strerror(number)}); "
-            "bring it back with: ip link set … up"
+            "bring it back with: ip link set … up; one that was deleted is made again, and the port opened again"
         )
     if number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNREFUSED, errno.ENOTCONN):
         raise ListenerMissing(f"the other end closed the connection ({os.strerror(number)})")
+    if number == errno.EDESTADDRREQ:
+        raise PortError("the descriptor's socket has no other end; connect it before the port is opened")
     raise PortError(f"frames could not be moved: {os.strerror(number)}")
 
 

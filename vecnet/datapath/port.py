@@ -2,6 +2,7 @@
 
 Threads. One thread receives while another sends; a third may close at any moment: calls in progress then raise
 PortClosed, and the descriptors are closed once they have returned. Several receivers, or senders, take turns.
+A fork may use and close its copy of a port; the parent's stays open.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vecnet.transports import Transport
 from vecnet.vecstring import VecDevice, parse
 
 Frame = bytes | bytearray | memoryview
+FOREVER = threading.TIMEOUT_MAX / 2  # seconds
 Role = Literal["guest", "switch"]
 Offload = Literal["software", "raw"]
 
@@ -74,12 +76,23 @@ class Port:
         flags = native.SWITCH * (role == "switch") | native.RAW_OFFLOAD * (offload == "raw")
         flags |= native.STRICT_SOURCE * strict_source | native.KEEP_TRUNCATED * keep_truncated
         flags |= native.VLAN_AS_GUEST * (not restore_vlan)
-        self.receiving = threading.RLock()  # held while frames are received; reentrant: a signal's handler may close
-        self.sending = threading.RLock()
-        self._closing = threading.Lock()
+        self._make_locks()
         self._last: dict[str, int] | None = None  # the counters of a closed port
         self.device = device
         self.handle = native.Handle(device.transport.name, _texts(device.transport), flags)
+        native.keep(self)
+
+    def _make_locks(self) -> None:
+        """All reentrant: a signal's handler may close."""
+        self.receiving = threading.RLock()  # held while frames are received
+        self.sending = threading.RLock()
+        self._closing = threading.RLock()
+
+    def forked(self) -> None:
+        """In a fork, by itself: the threads that held the locks are not there, and closing is this copy's alone."""
+        self._make_locks()
+        if not self.closed:
+            self.handle.forked()
 
     @property
     def depth(self) -> int:
@@ -104,10 +117,12 @@ class Port:
     ) -> list[bytes] | list[memoryview]:
         """Frames that have arrived, at most `most` (`depth`); waits `timeout` seconds for the first, None for ever.
 
-        [] when none came in time. With `copy=False` frames are views of the port's memory: nothing is copied, and the
-        next `recv` overwrites them. Raises PortClosed, and PortError where the wire is gone.
+        [] when none came in time; a negative timeout is 0. With `copy=False` frames are views of the port's memory:
+        nothing is copied, and the next `recv` overwrites them. Raises PortClosed, and PortError where the wire is gone.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        if most is not None and most < 1:
+            raise PortError(f"most={most!r}: a call hands out one frame at the least")
+        timeout, deadline = _until(timeout)
         with taken(self.receiving, timeout) as mine:
             views: list[memoryview] | None = None if mine else []
             while views is None:
@@ -121,7 +136,7 @@ class Port:
         counted under its cause in `stats`. Raises PortClosed, and PortError where the wire is gone.
         """
         queue: Sequence[Frame] = [frames] if isinstance(frames, Frame) else list(frames)
-        deadline = None if timeout is None else time.monotonic() + timeout
+        timeout, deadline = _until(timeout)
         done = 0
         with taken(self.sending, timeout) as mine:
             while mine and done < len(queue):
@@ -154,7 +169,9 @@ class Port:
 
     def close(self) -> None:
         """Stop whatever is in progress and close the descriptors. Closing again does nothing."""
-        self.handle.stop()
+        with self._closing:
+            if not self.closed:  # its descriptors are not somebody else's by now
+                self.handle.stop()
         with self.receiving, self.sending, self._closing:
             if self._last is None:
                 self._last = self.handle.counters()
@@ -175,12 +192,22 @@ class Port:
 @contextmanager
 def taken(lock: threading.RLock, timeout: float | None) -> Iterator[bool]:
     """Hold the lock, if it could be had in time; whether it could."""
-    mine = lock.acquire(timeout=-1 if timeout is None else max(0, timeout))
+    mine = lock.acquire(timeout=-1 if timeout is None else timeout)
     try:
         yield mine
     finally:
         if mine:
             lock.release()
+
+
+def _until(timeout: float | None) -> tuple[float | None, float | None]:
+    """The timeout as a clock can count it, and its end. What is longer than centuries is for ever."""
+    if timeout is None or timeout >= FOREVER:
+        return None, None
+    if timeout != timeout:
+        raise PortError("timeout=nan is no time; give seconds, or None for ever")
+    timeout = max(0, timeout)
+    return timeout, time.monotonic() + timeout
 
 
 def _left(timeout: float | None, deadline: float | None) -> int:
@@ -191,10 +218,10 @@ def _left(timeout: float | None, deadline: float | None) -> int:
 
 
 def _lengths(frames: Sequence[Frame]) -> list[int]:
-    """Bytes of each frame. Of a view, len() counts elements."""
-    if memoryview in set(map(type, frames)):
-        return [memoryview(frame).nbytes for frame in frames]
-    return list(map(len, frames))
+    """Bytes of each frame. Of anything but bytes, len() may count elements."""
+    if set(map(type, frames)) <= {bytes, bytearray}:
+        return list(map(len, frames))
+    return [memoryview(frame).nbytes for frame in frames]
 
 
 def _texts(transport: Transport) -> dict[str, str]:

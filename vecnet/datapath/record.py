@@ -85,9 +85,14 @@ def replay(
     - `direction`: "in" or "out" sends only those that the file says went that way.
     - `speed`: 1 keeps the pace of the capture, 2 doubles it; None is as fast as they are taken.
 
-    Frames that were dropped when they were recorded are left out. Raises InputError where the file is damaged or has no
-    such frames, and PortError.
+    Frames that were dropped when they were recorded are left out; those that a capture cut short are sent as they are.
+    Raises InputError where the file is damaged or has no such frames, or an argument makes no sense; PortError; and
+    OSError where the file cannot be read.
     """
+    if speed is not None and not speed > 0:
+        raise InputError(f"speed={speed!r}: 1 keeps the pace, 2 doubles it, None is as fast as possible")
+    if direction not in ("", "in", "out"):
+        raise InputError(f"direction={direction!r} is neither 'in' nor 'out', nor '' for both")
     sent = 0
     batch: list[bytes] = []
     began: tuple[int, float] | None = None
