@@ -227,6 +227,18 @@ def test_receiving_waits_its_turn_behind_a_loop() -> None:
         wait_for(lambda: loop.stats["foreign"] == 1)
 
 
+def test_a_loop_that_waits_for_its_turn_is_stopped_too() -> None:
+    with wire("fd") as (one, other):
+        with drain(one) as first, drain(one) as second:
+            wait_for(lambda: first.running and second.running)
+        with drain(one) as first:
+            time.sleep(0.05)
+            second = drain(one, count=1)
+            first.stop()
+            generate(other, count=1).wait()
+            assert second.wait(5)["frames"] == 1
+
+
 def test_a_switch_s_loop_outlives_its_guests(tmp_path: object) -> None:
     device = f"vec0:transport=bess,dst={tmp_path}/switch"
     with vecnet.open_port(device, role="switch") as switch, reflect(switch) as mirror:
@@ -253,7 +265,11 @@ def test_a_tap_is_driven_by_loops_too() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"size": 33}, {"size": (60, 59)}, {"size": 70000}, {"rate": 0.5}, {"window": 0}, {"count": 0}, {"target": "x"}],
+    [
+        *({"size": 33}, {"size": (60, 59)}, {"size": 70000}, {"target": "x"}),
+        *({"rate": 0.5}, {"rate": float("inf")}, {"rate": float("nan")}, {"window": 0}, {"window": 2**64}),
+        *({"count": 0}, {"count": 1.5}, {"count": 2**64}, {"seconds": float("nan")}, {"stream": -1}, {"stream": 2**32}),
+    ],
 )
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with wire("fd") as (one, _other), pytest.raises(PortError):

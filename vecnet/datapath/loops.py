@@ -17,15 +17,18 @@ from types import TracebackType
 from typing import Self
 
 from vecnet.datapath.native import LoopHandle
-from vecnet.datapath.port import Port
+from vecnet.datapath.port import FOREVER, Port
 from vecnet.errors import PortError
 
 SMALLEST, LARGEST = 34, 65550  # bytes of a generated frame: its headers, and the largest IP packet in an Ethernet frame
+_TURN = 0.05  # seconds between two looks of a loop that waits for another to leave its port
 _TARGET, _SOURCE = "02:00:00:00:00:02", "02:00:00:00:00:01"  # locally administered addresses, IEEE 802
 
 
 class Loop:
     """A running loop. A context manager, which stops it.
+
+    Where another loop or a call has the port's frames, it waits for its turn.
 
     `stats` may be read at any moment: `frames` and `bytes` moved, and of a drain besides: `lost`, `doubled`,
     `reordered`, `changed` (not what was generated) and `foreign` (not generated, or of another stream).
@@ -34,6 +37,7 @@ class Loop:
     def __init__(self, name: str, handle: LoopHandle, run: Callable[[], None], locks: list[threading.RLock]) -> None:
         self.handle = handle
         self._error: BaseException | None = None
+        self._stopped = False
         self._thread = threading.Thread(target=self._work, args=(run, locks), name=f"vecnet {name}", daemon=True)
         self._thread.start()
 
@@ -41,7 +45,10 @@ class Loop:
         try:
             with ExitStack() as held:
                 for lock in locks:
-                    held.enter_context(lock)
+                    while not lock.acquire(timeout=_TURN):
+                        if self._stopped:
+                            return
+                    held.callback(lock.release)
                 run()
         except BaseException as error:
             self._error = error
@@ -56,6 +63,7 @@ class Loop:
 
     def stop(self) -> None:
         """End the loop soon, from any thread. `wait` tells when it has ended."""
+        self._stopped = True
         self.handle.stop()
 
     def wait(self, timeout: float | None = None) -> dict[str, int]:
@@ -107,14 +115,14 @@ def generate(
     smallest, largest = (size, size) if isinstance(size, int) else size
     if not SMALLEST <= smallest <= largest <= LARGEST:
         raise PortError(f"size={size!r}: a generated frame has {SMALLEST} to {LARGEST} bytes")
-    if rate is not None and rate < 1:
-        raise PortError(f"rate={rate!r}: a generator sends one frame a second at the least")
-    if window < 1:
-        raise PortError(f"window={window!r}: it lets no frame out")
+    if rate is not None and not 1 <= rate < 2**63:
+        raise PortError(f"rate={rate!r}: a generator sends one frame a second at the least; None is without a limit")
+    if not 1 <= window < 2**64:
+        raise PortError(f"window={window!r}: fewer than 1 let no frame out, and a number has 64 bits")
     pattern = {
         "target": _mac(target),
         "source": _mac(source),
-        "stream": stream,
+        "stream": _stream(stream),
         "smallest": smallest,
         "largest": largest,
         "rate": round(rate or 0),
@@ -127,9 +135,12 @@ def generate(
 
 
 def drain(port: Port, *, count: int | None = None, seconds: float | None = None, stream: int = 0) -> Loop:
-    """Receive what `generate` sends elsewhere, and check order and content. Other frames do not count."""
-    handle, limit = LoopHandle(), _limit(count, seconds)
-    return Loop("drain", handle, lambda: handle.drain(port.handle, limit, stream), [port.receiving])
+    """Receive what `generate` sends elsewhere, and check order and content. Other frames do not count.
+
+    Raises PortError where the numbers make no sense, as every loop does.
+    """
+    handle, limit, number = LoopHandle(), _limit(count, seconds), _stream(stream)
+    return Loop("drain", handle, lambda: handle.drain(port.handle, limit, number), [port.receiving])
 
 
 def reflect(port: Port, *, count: int | None = None, seconds: float | None = None) -> Loop:
@@ -149,9 +160,17 @@ def forward(port: Port, to: Port, *, count: int | None = None, seconds: float | 
 
 
 def _limit(count: int | None, seconds: float | None) -> tuple[int, int]:
-    if count is not None and count < 1:
-        raise PortError(f"count={count!r}: a loop moves one frame at the least")
-    return count or 0, -1 if seconds is None else max(0, int(seconds * 1e9))
+    if count is not None and not (isinstance(count, int) and 1 <= count < 2**64):
+        raise PortError(f"count={count!r}: a loop moves one frame at the least; None is without end")
+    if seconds is not None and seconds != seconds:
+        raise PortError("seconds=nan is no time; None is without end")
+    return count or 0, -1 if seconds is None or seconds >= FOREVER else int(max(0, seconds) * 1e9)
+
+
+def _stream(number: int) -> int:
+    if not 0 <= number < 2**32:
+        raise PortError(f"stream={number!r}: it has 32 bits")
+    return number
 
 
 def _mac(text: str) -> bytes:
