@@ -64,6 +64,7 @@ def vecnet() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; whatever goes wrong becomes a sentence and an exit status."""
+    _open_what_is_closed()
     gc.set_threshold(50_000)  # looking for garbage while modules load takes a tenth of a short command's time
     try:
         status = vecnet.main(args=list(argv) if argv is not None else None, prog_name="vecnet", standalone_mode=False)
@@ -81,6 +82,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         status = _fault(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _open_what_is_closed() -> None:
+    """Output that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its number."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - until the process ends
 
 
 # of the answer: nobody reads the pipe any more, or the disk is full
