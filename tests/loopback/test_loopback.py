@@ -56,8 +56,8 @@ def test_a_topology_that_is_not_up_fails_and_says_so(tmp_path: Path) -> None:
     topology.write_text("name: d\nlinks: [{transport: tap, endpoints: ['a:vec0', 'host:vecnet-none0']}]")
     done = vecnet("loopback", topology)
     assert done.returncode == 1
-    assert "vecnet-none0" in done.stdout
-    assert "vecnet up" in done.stdout
+    missing = "there is no interface vecnet-none0 in this network namespace; make it with: vecnet up"
+    assert f"open: {missing}. vecnet-none0 is not there: run vecnet up\n" in done.stdout
 
 
 @pytest.mark.parametrize("requests", [0, 1, 2])

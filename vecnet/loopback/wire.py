@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, InterfaceMissing, PermissionMissing, PortError
+from vecnet.errors import HostError, PermissionMissing, PortError
 from vecnet.kinds import is_v6
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.transports.bess import Bess
@@ -188,8 +188,6 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
             near = port(subject.near, descriptors[0], near_offload)
         except PermissionMissing as error:
             raise Untested(str(error)) from None
-        except InterfaceMissing as error:
-            raise Failed(f"{error}; is the topology up?") from None
         except (PortError, HostError) as error:
             raise Failed(str(error)) from None
         for side in (subject.near, subject.far):
@@ -244,7 +242,10 @@ def _host_port(subject: Subject, side: Side, offload: Offload) -> Iterator[Port]
 
     device = VecDevice(0, Raw(ifname=side.ifname, mtu=subject.mtu, gro=True, depth=256))
     with Namespaces() as namespaces, namespaces[side.netns].entered():
-        port = open_port(device, offload=offload)
+        try:
+            port = open_port(device, offload=offload)
+        except PortError as error:  # the link's own transport is another one
+            raise type(error)(str(error).removeprefix("raw: ")) from None
     with port:
         yield port
 
