@@ -163,3 +163,16 @@ def test_closed_output_is_no_failure_and_its_number_is_nobody_else_s(tmp_path: P
     script = f'"$0" sandbox {TAP} -- sh -c "readlink /proc/self/fd/2 >{tmp_path}/seen" 2>&-'
     subprocess.run(["sh", "-c", script, EXECUTABLE], check=True, env=environment())
     assert (tmp_path / "seen").read_text() == "/dev/null\n"
+
+
+def test_down_of_a_renamed_file_tells_what_is_up(tmp_path: Path) -> None:
+    file = tmp_path / "before.yaml"
+    file.write_text("links: [{transport: tap, endpoints: [a:vec0, host:tap0]}]\n")
+    vecnet("up", file)
+    done = vecnet("down", file.rename(tmp_path / "after.yaml"))
+    assert (done.returncode, done.stderr) == (0, "after: nothing to do\nwhat is up here: before\n")
+    assert names() == {"tap0"}
+
+
+def test_a_file_where_a_name_is_wanted_is_told_so() -> None:
+    assert "its name: is what `vecnet status` takes" in refused("status", TAP)

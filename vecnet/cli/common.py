@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.errors import InputError, VecnetError
+from vecnet.errors import InputError, Problem, VecnetError
 from vecnet.kinds import Name
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def topology_name(text: str) -> str:
     try:
         return str(Name().parse(text))
     except ValueError:
-        raise InputError(f"{text!r} is not the name of a topology") from None
+        instead = "if it is a file, its name: is what `vecnet status` takes" if "/" in text else ""
+        raise InputError([Problem(f"{text!r} is not the name of a topology", instead)]) from None
 
 
 def require_guest(topology: Topology, guest: str) -> None:

@@ -21,6 +21,10 @@ def command(subject: str, as_json: bool) -> None:
     with progress("down") as report:
         plan = host.down(name, progress=report)
     click.echo(plan.summary(), err=True)
+    if not plan.steps:  # the file may have had another name, from which the topology had its own
+        others = sorted({entry.topology for entry in host.status()})
+        if others:
+            click.echo(f"what is up here: {', '.join(others)}", err=True)
     if as_json:
         click.echo(json_text(plan.as_json()))
 
