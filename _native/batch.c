@@ -480,6 +480,18 @@ static int couple(struct vn_port *port, int ready)
 	return trains;
 }
 
+/* Whether a frame's virtio-net header asks for segments that cannot be made of it. The kernel takes some of those and
+ * drops them on their way with ENOBUFS, as if a queue were full. */
+static bool cannot_be_cut(const uint8_t *frame, uint32_t length)
+{
+	struct vn_offload wants;
+	struct vn_cutter cutter;
+	if (length <= VN_VNET)
+		return false;
+	memcpy(&wants, frame, VN_VNET);
+	return wants.type && !vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)frame + VN_VNET, length - VN_VNET);
+}
+
 /* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full. */
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole)
 {
@@ -532,6 +544,8 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		return sent;
 	}
 	int error = errno;
+	if (error == ENOBUFS && whole && cannot_be_cut(base + frames[0].offset, frames[0].length))
+		error = EINVAL;
 	if (error == EAGAIN || error == ENOBUFS) {
 		if (!port->tx_full)
 			vn_count(port, VN_TX_QUEUE_FULL, 1);

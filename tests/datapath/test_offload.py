@@ -210,6 +210,7 @@ LIES = {
     "another family": vnet(TCPV6, 1448, start=34, offset=16, flags=1) + LARGE,
     "another protocol": vnet(USO, 1448, start=34, offset=6, flags=1) + LARGE,
     "another start": vnet(TCPV4, 1448, start=35, offset=16, flags=1) + LARGE,
+    "a start in the content": vnet(TCPV4, 1448, start=4000, offset=16, flags=1) + LARGE,
     "another offset": vnet(TCPV4, 1448, start=34, offset=18, flags=1) + LARGE,
     "a TCP header beyond the end": vnet(TCPV4, 1448) + LARGE[:46] + b"\xf0" + LARGE[47:60],
     "a TCP header too small": vnet(TCPV4, 1448) + LARGE[:46] + b"\x40" + LARGE[47:],
@@ -243,6 +244,16 @@ def test_headers_that_lie_are_counted_on_receiving(case: str) -> None:
         causes = {name for name, n in port.stats.items() if name.startswith("rx_drop_") and n}
         kind = "short" if len(LIES[case]) <= 10 else "gso" if LIES[case][1] else "checksum"
         assert causes == {f"rx_drop_{kind}"}
+
+
+def test_no_header_that_lies_holds_up_what_is_behind_it() -> None:
+    """The kernel refuses some, makes something else of others, and says of some that its queue is full."""
+    veth()
+    with vecnet.open_port("vec0:transport=raw,ifname=near", offload="raw") as port, packet_socket("far") as peer:
+        for lie in LIES.values():
+            assert port.send([lie, VNET + frame(1)], timeout=5) == 2
+            while peer.recv(9999) != frame(1):
+                pass
 
 
 def test_frames_with_a_header_cross_wires_that_have_none() -> None:
