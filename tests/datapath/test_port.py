@@ -6,6 +6,7 @@ import array
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -125,6 +126,16 @@ def test_a_missing_privilege_is_named(device: str, message: str) -> None:
     subprocess.run(["mount", "--bind", "/run/tun", "/dev/net/tun"], check=True)
     with nobody(), pytest.raises(PermissionMissing, match=message):
         vecnet.open_port(device)
+
+
+def test_descriptors_that_are_used_up_are_said() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(open_descriptors()) + 10, limits[1]))
+    try:
+        with pytest.raises(PortError, match="ulimit -n"):
+            _ports = [vecnet.open_port(GRE) for _ in range(99)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_recv_waits_as_long_as_it_is_told() -> None:

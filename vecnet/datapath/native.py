@@ -318,6 +318,8 @@ def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]
         )
     if denied:
         return PermissionMissing, f"{detail}: {why}"
+    if number in (errno.EMFILE, errno.ENFILE):
+        return PortError, f"no descriptor is left for it ({why}); raise the limit with: ulimit -n"
     return PortError, f"{detail}: {why}"
 
 
