@@ -143,6 +143,8 @@ def test_bess_says_what_is_missing(listener: socket.socket, tmp_path: Path) -> N
     listener.close()
     with pytest.raises(ListenerMissing, match="start the switch first"):
         vecnet.open_port(f"vec0:transport=bess,dst={tmp_path}/switch")
+    with pytest.raises(PortError, match="mkdir"):
+        vecnet.open_port(f"vec0:transport=bess,dst={tmp_path}/none/switch", role="switch")
     with pytest.raises(PortError, match="only bess has"):
         vecnet.open_port("vec0:transport=fd,fd=0", role="switch")
 

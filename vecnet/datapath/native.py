@@ -269,12 +269,18 @@ def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]
                 f"the local address {detail} is on no interface here; add it with: ip addr add {detail} dev …"
             )
         if number == errno.EADDRINUSE:
-            return PortError, f"{detail} is in use by another socket; close it, or give another port or path"
+            return PortError, f"{detail} is in use, by a socket or a file; remove that, or give another port or path"
+        if number == errno.EINVAL:
+            return AddressMissing, f"the local address {detail} belongs to one link; name its interface: {detail}%eth0"
+        if number == errno.ENOENT:
+            return PortError, f"{detail} cannot be made: its folder is not there; make it with: mkdir -p"
         if denied:
             return PermissionMissing, (
                 f"{detail} may not be bound ({why}); ports below 1024 need CAP_NET_BIND_SERVICE, a path a folder that "
                 "may be written"
             )
+    if step == lib.VN_STEP_ROUTE and denied:
+        return AddressMissing, f"{detail} is a broadcast address; give the other end's own"
     if step == lib.VN_STEP_ROUTE:
         return AddressMissing, f"no route leads to {detail} ({why}); add one with: ip route add {detail} via …"
     if step == lib.VN_STEP_CONNECT:
