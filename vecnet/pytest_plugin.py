@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ import pytest
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port
+    from vecnet.launch import Descriptors
     from vecnet.topology import Topology
+    from vecnet.vecstring import VecDevice
 
 _FIXTURES = {"vecnet_topology", "vecnet_ports"}
 
@@ -213,9 +216,10 @@ class Ports:
     """Ports by the names of guests' devices, `web:vec0`, each opened when it is first asked for."""
 
     def __init__(self, topology: Topology, stack: ExitStack) -> None:
-        self._stack = stack
+        self._topology, self._stack = topology, stack
         self._devices = {f"{guest}:{d.ifname}": d for guest in topology.guests for d in topology.devices(guest)}
         self._ports: dict[str, Port] = {}
+        self._descriptors: Descriptors | None = None  # what the guests of fd links inherit
 
     def __getitem__(self, name: str) -> Port:
         from vecnet.datapath.port import open_port
@@ -223,8 +227,21 @@ class Ports:
         if name not in self._devices:
             raise KeyError(f"no guest has {name!r}; there are {', '.join(self._devices)}")
         if name not in self._ports:
-            self._ports[name] = self._stack.enter_context(open_port(self._devices[name]))
+            self._ports[name] = self._stack.enter_context(open_port(self._with_descriptor(name)))
         return self._ports[name]
+
+    def _with_descriptor(self, name: str) -> VecDevice:
+        """The device; of an fd link with a descriptor that is open here, where two guests may have the same number."""
+        from vecnet.launch import descriptors
+        from vecnet.transports.fd import Fd
+
+        device = self._devices[name]
+        if not isinstance(device.transport, Fd):
+            return device
+        if self._descriptors is None:
+            self._descriptors = descriptors(self._topology, self._topology.guests)
+        inherited = self._descriptors[name.partition(":")[0]][device.transport.fd]
+        return replace(device, transport=replace(device.transport, fd=inherited))
 
 
 @pytest.fixture

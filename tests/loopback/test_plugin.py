@@ -148,3 +148,26 @@ def test_lives(vecnet_topology): assert vecnet_topology.name == "example"
     deadly.unlink()
     assert counts(done.stdout) == {"passed": 1, "failed": 1}
     assert "killed by signal 9" in done.stdout
+
+
+def test_ports_of_fd_links_are_open_as_vecnet_run_would_have_them(project: Project) -> None:
+    (project.folder / "fd.yaml").write_text(
+        "name: fd\nlinks:\n"
+        "- {transport: fd, endpoints: {a:vec0: {fd: 100}, b:vec0: {fd: 100}}}\n"
+        "- {transport: fd, endpoints: [a:vec1, host:tap-a]}\n"
+    )
+    test = project.folder / "test_fd.py"
+    test.write_text(
+        """
+import pytest
+@pytest.mark.vecnet("fd.yaml")
+def test_fd(vecnet_ports):
+    frame = bytes(range(60))
+    assert vecnet_ports["a:vec0"].send(frame) == 1
+    assert vecnet_ports["b:vec0"].recv(timeout=5) == [frame]
+    assert vecnet_ports["a:vec1"].send(bytes.fromhex("ffffffffffff020000000001").ljust(60, b"-")) == 1
+"""
+    )
+    done = project.pytest("test_fd.py")
+    test.unlink()
+    assert counts(done.stdout) == {"passed": 1}, done.stdout
