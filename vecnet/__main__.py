@@ -1,5 +1,20 @@
-"""`python -m vecnet` is the command `vecnet`."""
+"""The command `vecnet`, and `python -m vecnet`."""
 
-from vecnet.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line, which loads for a tenth of a second: an interrupt ends it without a traceback then too."""
+    try:
+        from vecnet.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

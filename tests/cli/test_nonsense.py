@@ -186,3 +186,16 @@ def test_an_interrupted_command(tmp_path: Path) -> None:
     os.close(writer)
     assert process.returncode == 130
     assert said.strip() == "interrupted"
+
+
+def test_an_interrupt_while_it_loads(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    for command in ([EXECUTABLE], [sys.executable, "-m", "vecnet"]):
+        done = subprocess.run(
+            [*command, "args", TAP],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(PYTHONPATH=str(tmp_path)),
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
