@@ -144,9 +144,13 @@ def test_what_could_not_be_sent_stands_there_with_its_cause(file: Path) -> None:
 def test_loops_are_recorded_from_both_directions_at_once(file: Path) -> None:
     with linked("veth") as (one, other), record(file, one, other):
         drains = [drain(one, count=5000, seconds=60, stream=1), drain(other, count=5000, seconds=60, stream=2)]
-        generate(one, count=5000, size=(34, 1514), follow=drains[1], stream=2)
-        generate(other, count=5000, size=(34, 1514), follow=drains[0], stream=1)
+        generators = [
+            generate(one, count=5000, size=(34, 1514), follow=drains[1], stream=2),
+            generate(other, count=5000, size=(34, 1514), follow=drains[0], stream=1),
+        ]
         assert [loop.wait()["lost"] for loop in drains] == [0, 0]
+        for loop in generators:  # what is sent is written after it was
+            loop.wait()
     seen: dict[tuple[str, str], list[int]] = {}
     for packet in read_capture(file):
         seen.setdefault((packet.interface_name, packet.direction), []).append(int.from_bytes(packet.data[22:30], "big"))
