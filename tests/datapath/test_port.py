@@ -318,6 +318,9 @@ def test_a_signal_s_handler_may_close() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
+forking = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12 warns of what is tested
+
+
 def in_a_fork(work: Callable[[], object]) -> None:
     child = os.fork()
     if not child:
@@ -331,6 +334,7 @@ def in_a_fork(work: Callable[[], object]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@forking
 def test_a_fork_closes_its_copy_alone(tmp_path: Path) -> None:
     path = tmp_path / "switch"
     tap()
@@ -364,6 +368,7 @@ def test_a_fork_closes_its_copy_alone(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@forking
 def test_a_fork_goes_on_where_the_parent_closes() -> None:
     with pair() as (port, far):
         read_end, write_end = os.pipe()
