@@ -318,7 +318,8 @@ def test_a_signal_s_handler_may_close() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-forking = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12 warns of what is tested
+# Python 3.12 warns of what is tested
+forking = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 
 def in_a_fork(work: Callable[[], object]) -> None:
