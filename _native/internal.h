@@ -72,7 +72,8 @@ struct vn_port {
 	void (*form)(const struct vn_port *, uint8_t *, uint32_t);
 	enum vn_counter (*verify)(const struct vn_port *, const uint8_t *);
 	uint32_t flags, depth, batch, mtu, most; /* most: the largest untagged frame taken, in bytes */
-	bool vec, gro, rx_socket, tx_socket, hangs_up;
+	bool vec, gro, rx_socket, tx_socket;
+	bool hangs_up;                    /* a connection, which the other end may close */
 	bool trains;                      /* receiving: a message may be many packets */
 	size_t train_most;                /* sending: bytes of the largest packet that may be in a train; 0 for never any */
 	int rx_fd, tx_fd;
