@@ -146,6 +146,7 @@ def test_an_interface_that_goes_down_is_said_and_can_come_back() -> None:
         with pytest.raises(InterfaceMissing, match="ip link set"):
             port.recv(1)
         ip("link", "set", "near", "up")
+        wait_for_queue("far")
         host.send(frame(1))
         assert receive(port, 1) == [frame(1)]
 
