@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -215,3 +218,15 @@ def test_streams_cross_forward_and_the_bridge() -> None:
     done = subprocess.run([sys.executable, "-c", STREAMS], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["tap True True", "hybrid True True", "raw True True"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_run_leaves_no_folder(number: signal.Signals, tmp_path: Path) -> None:
+    need_root()
+    words = [sys.executable, "-m", "vecnet", "bench", "-t", "raw", "--no-guest", "--no-streams"]
+    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}) as bench:
+        while not list(tmp_path.glob("vecnet-bench-*")):
+            time.sleep(0.01)
+        bench.send_signal(number)
+        assert bench.wait(60) == -number
+    assert list(tmp_path.iterdir()) == []

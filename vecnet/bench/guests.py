@@ -201,6 +201,7 @@ def _served() -> float:
         answer, _ = server.communicate(timeout=_PATIENCE)
         return float(json.loads(answer)["end"]["sum_received"]["bits_per_second"])
     except (subprocess.TimeoutExpired, ValueError, KeyError):
+        raise HostError("no stream came to iperf3") from None
+    finally:
         server.kill()
         server.wait()
-        raise HostError("no stream came to iperf3") from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -81,7 +84,7 @@ def command(
     if runs is not None:
         effort = replace(effort, runs=runs, slow_runs=min(runs, effort.slow_runs))
     sandbox.enter()
-    with tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as show:
+    with _unwound(), tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as show:
         lab = wires.topology(chosen, depth, folder)
         host.prepare_sandbox(lab)
         host.up(lab)
@@ -99,6 +102,29 @@ def command(
         _write(json_file, json.dumps(report.as_json(), indent=2) + "\n")
     if svg_file:
         _write(svg_file, as_svg(report))
+
+
+@contextmanager
+def _unwound() -> Iterator[None]:
+    """SIGTERM and SIGHUP end guests, iperf3 and folders first, as an interrupt does, and then the process."""
+    got: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        got.append(number)
+        raise KeyboardInterrupt
+
+    old = {
+        number: signal.signal(number, note)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        if got:
+            signal.raise_signal(got[0])
 
 
 def _write(file: str, text: str) -> None:
