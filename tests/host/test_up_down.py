@@ -90,6 +90,14 @@ def test_a_guests_end_has_no_addresses_of_its_own() -> None:
         assert facts(name)["addr_info"] == [], name
 
 
+def test_ipv6_is_off_at_a_guests_end_and_there_alone() -> None:
+    def off(ifname: str) -> bool:
+        return Path(f"/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6").read_text() == "1\n"
+
+    host.up(topology(LAB))
+    assert {name for name in ALL if off(name)} == {"p-veth-db", "p-veth-web", "web-vec2", "db-vec2"}
+
+
 def test_up_twice_changes_nothing() -> None:
     lab = topology(LAB)
     host.up(lab)
@@ -300,6 +308,8 @@ def test_200_links_go_up_are_planned_and_go_down() -> None:
     assert len(names()) == 350
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]
+    # all can send once up has returned: an interface that is late would drop what a guest is sent
+    assert {one["ifname"] for one in json.loads(ip("-j", "link")) if one["qdisc"] == "noop"} == {"lo"}
     assert host.plan(many).steps == ()
     host.down("many")
     assert names() == set()

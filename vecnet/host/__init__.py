@@ -67,12 +67,13 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     """
     from vecnet.host.apply import carry_out, stoppable
     from vecnet.host.namespaces import Namespaces
+    from vecnet.host.observe import many_objects
     from vecnet.host.world import World
 
     with Namespaces() as namespaces:
         named = _named(topology)
         places = [namespaces.home, *(namespaces[name] for name in sorted(named))]
-        with locked(places, timeout, say), stoppable() as check:  # whoever waits may be ended as ever
+        with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
             world = World(namespaces, named)
             todo = _plan(topology, world)
             if todo.changes:

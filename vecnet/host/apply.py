@@ -10,6 +10,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -92,6 +93,8 @@ def _settle_new(work: Work, node: Node) -> None:
         autoconf = not end.prefix and node.values.get("autoconf", True)
         late = {key: values[key] for key in kind.late if values.get(key) is not None}
         work.route(Stage.SETTLE, node, end.netns, "mark it", _setter(end, alias=alias, autoconf=autoconf, **late))
+        if not autoconf:
+            _keep_ipv6_off(work, node, end)
         if values.get("offload") is False:
             _offload(work, node, end, False)
         bridge = values.get("bridge")
@@ -142,6 +145,19 @@ def _offload(work: Work, node: Node, end: End, on: bool) -> None:
         lambda n: n.set_features(family, end.ifname, genl.CHECKSUMS, on),
         netns=end.netns,
     )
+
+
+def _keep_ipv6_off(work: Work, node: Node, end: End) -> None:
+    """Nothing of IPv6 at an end that is a guest's: no report to multicast routers, which would reach the other end,
+    and no routes, which the kernel walks for each interface that comes up. Where it may not be set, the guest's end
+    still gets no address."""
+    place = work.world.place(end.netns)
+
+    def disable(_: Any) -> None:
+        with place.entered(), contextlib.suppress(OSError):
+            Path(f"/proc/sys/net/ipv6/conf/{end.ifname}/disable_ipv6").write_text("1")
+
+    work.call(Stage.SETTLE, node, end.netns, "keep IPv6 off it", disable)
 
 
 def _raise(work: Work, node: Node, end: End, *, up: bool, bridge: Any) -> None:

@@ -8,8 +8,8 @@ turn after all others):
 3. MAKE    interfaces are made, marked with the topology's group
 4. SETTLE  alias; what must be set before an interface is up
 5. RAISE   up, and into its bridge
-6. PEER    a pair's second end up: once all the first are, since for each end that goes up and has its other end up
-           already the kernel walks all of IPv6's routes at once (4096 pairs, one by one 2.5 s, so 0.5 s)
+6. PEER    a pair's second end up, once all the first are; a few at a time, each time until the first ends send: a
+           worker of the kernel gives them their queues, and does 100 a second where it finds more than 200
 7. ADDRESS addresses, for which the interface must be up
 8. FINISH  at the very end, what a bridge's members would change: its mtu
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby
@@ -29,7 +30,7 @@ from vecnet.errors import HostError
 from vecnet.host import genl, mark, wire
 from vecnet.host.model import Node
 from vecnet.host.namespaces import Namespace
-from vecnet.host.observe import read_links
+from vecnet.host.observe import read_links, sends
 from vecnet.host.words import refused
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ _LAST_TURN = 9
 _RETRY_FOR = 3.0  # seconds: an l2tp tunnel's ids and port are free about 0.1 s after the kernel has said so
 _GONE_WITHIN = 60.0  # seconds; thousands of tunnels take some
 _RETRY_PAUSE = 0.02  # seconds
+_PAIRS = 64  # whose ends come up at a time
+_SENDS_WITHIN = 2.0  # seconds, for these; a pair whose worker is later than that is not waited for
+_SENDS_PAUSE = 0.002  # seconds
 
 
 class Stage(IntEnum):
@@ -185,15 +189,18 @@ class Work:
             self._delete(netlink, netns, nodes)
             done += len(nodes)
             progress(done, total)
-        for _, ops in sorted(self._stages.items(), key=lambda item: item[0]):
+        for (_, stage), ops in sorted(self._stages.items(), key=lambda item: item[0]):
             ops.sort(key=lambda op: (_ORDER[op.by], op.place.cookie))
             for (by, _), run in groupby(ops, key=lambda op: (op.by, op.place)):
-                size = 1 if by == "call" else wire.BATCH
+                size = 1 if by == "call" else _PAIRS if stage is Stage.PEER else wire.BATCH
                 rest = list(run)
                 for start in range(0, len(rest), size):
                     check()
-                    self._send(netlink, by, rest[start : start + size])
-                    done += len(rest[start : start + size])
+                    some = rest[start : start + size]
+                    self._send(netlink, by, some)
+                    if stage is Stage.PEER:
+                        self._wait_until_they_send([op.node for op in some])
+                    done += len(some)
                     progress(done, total)
 
     def _send(self, netlink: ModuleType, by: str, ops: list[Op]) -> None:
@@ -220,6 +227,13 @@ class Work:
             if again:
                 time.sleep(_RETRY_PAUSE)
             ops = again
+
+    def _wait_until_they_send(self, pairs: list[Node]) -> None:
+        until = time.monotonic() + _SENDS_WITHIN
+        for node in pairs:
+            with suppress(OSError):  # it went away meanwhile
+                while not sends(self.world.place(node.netns), node.ifname) and time.monotonic() < until:
+                    time.sleep(_SENDS_PAUSE)
 
     def _delete(self, netlink: ModuleType, netns: str | None, nodes: list[Node]) -> None:
         """One interface by its name; several by a group of their own, since each deletion alone takes 20 ms."""
