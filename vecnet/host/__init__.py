@@ -2,8 +2,8 @@
 
 The kernel's state is the only record of what was made (`mark.py`), and one run at a time changes a network namespace
 (`lock.py`). What is wanted and what is there are both nodes (`model.py`); their difference is the plan
-(`difference.py`), which is carried out in batches, or undone (`apply.py`, `work.py`). pyroute2 encodes the messages
-(`netlink.py`) and is imported once something is to be changed.
+(`difference.py`), which is carried out in batches, or undone (`apply.py`, `work.py`). What the messages look like is
+`netlink.py`'s; pyroute2, which encodes the rarer ones, is imported with the first of them (`encoded.py`).
 
 Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 """
