@@ -39,16 +39,16 @@ def test_printed_it_reads_the_same(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "expected an impairment such as: loss 1%"),
-        ("loss", "such as: loss 1%"),
-        ("loss 1", "such as: loss 1%"),
+        ("", "expected an impairment such as 'loss 1%"),
+        ("loss", "such as 'loss 1%"),
+        ("loss 1", "such as 'loss 1%"),
         ("loss 101%", "write at most 100%"),
-        ("loss 1% loss 2%", "such as: loss 1%"),
-        ("delay 5parsec", "such as: loss 1%"),
+        ("loss 1% loss 2%", "such as 'loss 1%"),
+        ("delay 5parsec", "such as 'loss 1%"),
         ("delay 1ms 2ms", "write at most the delay"),
         ("reorder 5%", "add delay 10ms"),
-        ("lose 1%", "such as: loss 1%"),
-        ("seed 1", "such as: loss 1%"),
+        ("lose 1%", "such as 'loss 1%"),
+        ("seed 1", "such as 'loss 1%"),
     ],
 )
 def test_nonsense_is_told_what_to_write(text: str, sentence: str) -> None:
