@@ -200,7 +200,7 @@ static int send_all(struct vn_bench_end end, struct floor *floor)
 static int receive_some(struct vn_bench_end end, struct vn_frame *frames, int most)
 {
 	const bool whole = end.port->flags & VN_RAW_OFFLOAD;
-	int got = end.bare ? bare_receive_some(end.port, most) : vn_receive(end.port, frames, most, whole);
+	int got = end.bare ? bare_receive_some(end.port, (int)end.port->batch) : vn_receive(end.port, frames, most, whole);
 	return got == -EAGAIN ? 0 : got;
 }
 

@@ -94,8 +94,9 @@ def _forwarded(transport: str) -> Iterator[tuple[int, int]]:
     with namespaces() as ends, ExitStack() as stack:
         ports = [stack.enter_context(port_on_interface(transport, pid)) for pid in ends]
         _address(ends)
-        stack.enter_context(forward(ports[0], ports[1]))
-        stack.enter_context(forward(ports[1], ports[0]))
+        for processor, (port, to) in ((FAR_PROCESSOR, ports), (NEAR_PROCESSOR, ports[::-1])):
+            with on(processor):  # of the receiver of what it moves
+                stack.enter_context(forward(port, to))
         yield ends
 
 
