@@ -247,6 +247,10 @@ static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *fra
 	if (wants.type) {
 		if (!vn_cut_begin(&port->cutter, &wants, frame, length))
 			return VN_RX_DROP_GSO;
+		if (vn_cut_longest(&port->cutter) > port->most + VN_VLAN) {
+			port->cutter.count = 0;
+			return VN_RX_DROP_GSO;
+		}
 		vn_count(port, VN_RX_LARGE, 1);
 		return VN_RX_LARGE;
 	}

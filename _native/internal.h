@@ -208,6 +208,7 @@ struct vn_offload { uint8_t flags, type; uint16_t header, size, start, offset; }
 _Static_assert(sizeof(struct vn_offload) == VN_VNET, "the virtio-net header has no gaps");
 bool vn_fill_checksum(const struct vn_offload *offload, uint8_t *frame, uint32_t length);
 bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length);
+uint32_t vn_cut_longest(const struct vn_cutter *cutter);
 uint32_t vn_cut_next(struct vn_cutter *cutter, uint8_t *out, uint32_t room);
 
 #endif

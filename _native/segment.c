@@ -129,6 +129,14 @@ bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, ui
 	return true;
 }
 
+/* Bytes of the longest frame that will be written. */
+uint32_t vn_cut_longest(const struct vn_cutter *cutter)
+{
+	uint32_t payload = cutter->length - cutter->header;
+	uint32_t extension = cutter->kind == GSO_UDP && cutter->version == 6 ? 8 : 0; /* IPv6's fragment header */
+	return cutter->header + extension + (payload < cutter->size ? payload : cutter->size);
+}
+
 /* The checksum of a whole TCP segment or UDP datagram at l4, with the pseudo-header of the addresses at l3. */
 static uint16_t transport_sum(const struct vn_cutter *cutter, const uint8_t *ip, const uint8_t *l4, uint32_t size,
 			      uint8_t protocol)

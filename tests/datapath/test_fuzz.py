@@ -39,6 +39,8 @@ def with_vnet() -> list[bytes]:
         seeds.append(vnet(start=start, offset=offset, flags=NEEDS_CHECKSUM) + built(packet))
         if offset == 6:
             seeds += [vnet(kind, 16, start=start, offset=6) + built(packet / content(200)) for kind in (3, 5)]
+            # one fragment, whose header makes the frame longer than an MTU of 576 allows
+            seeds.append(vnet(3, 1552, start=start, offset=6) + built(packet / content(528)))
     return seeds
 
 
