@@ -230,3 +230,23 @@ def test_a_stopped_run_leaves_no_folder(number: signal.Signals, tmp_path: Path) 
         bench.send_signal(number)
         assert bench.wait(60) == -number
     assert list(tmp_path.iterdir()) == []
+
+
+EARLY = """
+import os, signal, tempfile
+from vecnet.__main__ import main
+make = os.mkdir
+def mkdir(*words):
+    make(*words)
+    os.kill(os.getpid(), signal.SIGTERM)
+os.mkdir = mkdir
+main()
+"""
+
+
+def test_a_run_that_is_stopped_while_it_makes_its_folder_leaves_none(tmp_path: Path) -> None:
+    need_root()
+    words = [sys.executable, "-c", EARLY, "bench", "-t", "raw", "--no-guest", "--no-streams"]
+    done = subprocess.run(words, env=os.environ | {"TMPDIR": str(tmp_path)}, timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []

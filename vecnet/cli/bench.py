@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LENGTHS = (64, 512, 1400)
 _LARGEST_BATCH = 128  # packets; twice as many do not fit the queues that a user without rights has
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("bench")
@@ -84,7 +85,7 @@ def command(
     if runs is not None:
         effort = replace(effort, runs=runs, slow_runs=min(runs, effort.slow_runs))
     sandbox.enter()
-    with _unwound(), tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder, progress("bench") as show:
+    with _folder() as folder, progress("bench") as show:
         lab = wires.topology(chosen, depth, folder)
         host.prepare_sandbox(lab)
         host.up(lab)
@@ -105,24 +106,35 @@ def command(
 
 
 @contextmanager
-def _unwound() -> Iterator[None]:
-    """SIGTERM and SIGHUP end guests, iperf3 and folders first, as an interrupt does, and then the process."""
+def _folder() -> Iterator[str]:
+    """A folder for the run, where all others are made, too. SIGTERM and SIGHUP end guests, iperf3 and the folder first,
+    as an interrupt does, and then the process."""
     got: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         got.append(number)
         raise KeyboardInterrupt
 
+    # held back at either end: what is half made, or half removed, would stay
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     old = {
         number: signal.signal(number, note)
         for number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield
+        with tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder:
+            tempfile.tempdir = folder
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                yield folder
+            finally:
+                signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+                tempfile.tempdir = None
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if got:
             signal.raise_signal(got[0])
 
