@@ -1,13 +1,11 @@
-/* The hot path: packets in and out, a batch to a system call.
+/* The hot path: packets in and out, a batch to a system call. How its memory is laid out is in arrays.c.
  *
- * Receiving. The port's memory holds `depth` slots. One recvmmsg fills as many as there are packets; they are then
- * judged and handed out where they lie, and the next call to the kernel comes when all are handed out. A large frame
- * is cut into segments behind the slots, as many at a time as the caller takes; the rest waits for the next call.
+ * Receiving. One recvmmsg fills as many slots as there are packets; they are then judged and handed out where they lie,
+ * and the next call to the kernel comes when all are handed out. A large frame is cut into segments behind the slots, as
+ * many at a time as the caller takes; the rest waits for the next call.
  *
- *     slot:  | lead, free | IP header, raw IPv4 only | our header | Ethernet frame | 5 bytes: a tag, and one too many |
- *
- * Sending. Each of `depth` headers holds the template from the start; a packet patches its number, no more. Header and
- * frame go out as two vectors, so that frames are taken from where they lie.
+ * Sending. A packet patches its number into a header that is there already, no more. Header and frame go out as two
+ * vectors, so that frames are taken from where they lie.
  *
  * Trains. UDP takes many packets of one length as one message, and hands them over as one (UDP_SEGMENT, UDP_GRO, udp(7)).
  * Each packet in a train has its own header, so on the wire nothing is different, and a peer that knows of no trains gets
@@ -20,99 +18,10 @@
 #include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define TRAIN 64                 /* packets: UDP_MAX_SEGMENTS of the kernels that have fewest, linux/udp.h */
 #define TRAIN_BYTES 65000        /* a UDP packet's most, RFC 768, less some headers */
-#define TRAIN_CONTROL CMSG_SPACE(sizeof(uint16_t))
-#define SPARE (VN_VLAN + 1)      /* a tagged frame may be longer by a tag; one byte more shows that a frame was cut short */
-
-/* ---- the arrays ---- */
-
-int vn_batch_make(struct vn_port *port)
-{
-	const size_t depth = port->depth;
-	const size_t room = port->trains ? VN_LARGE : port->rx_header + port->most + SPARE;
-	struct vn_batch *rx = &port->rx, *tx = &port->tx;
-
-	port->slot = ((port->lead + room + 63) & ~(size_t)63) + 64; /* not a power of two, or slots would share cache lines */
-	port->memory_size = depth * port->slot + (port->transport->vnet ? VN_CUT : 0);
-	void *memory = mmap(NULL, port->memory_size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	port->memory = memory;
-	rx->messages = calloc(depth, sizeof(*rx->messages));
-	rx->vectors = calloc(depth, sizeof(*rx->vectors));
-	tx->messages = calloc(depth, sizeof(*tx->messages));
-	tx->vectors = calloc(2 * depth, sizeof(*tx->vectors));
-	tx->headers = calloc(depth, VN_HEADER);
-	tx->frames = calloc(depth, sizeof(*tx->frames));
-	if (port->flags & VN_STRICT_SOURCE && port->remote_size)
-		rx->names = calloc(depth, sizeof(*rx->names));
-	if ((port->transport->vnet && port->rx_socket) || port->trains)
-		rx->control = calloc(depth, VN_CONTROL);
-	if (port->train_most) {
-		tx->control = calloc(depth, TRAIN_CONTROL);
-		tx->ends = calloc(depth, sizeof(*tx->ends));
-		if (!tx->control || !tx->ends)
-			return -ENOMEM;
-	}
-	if ((port->flags & VN_STRICT_SOURCE && port->remote_size && !rx->names) ||
-	    (((port->transport->vnet && port->rx_socket) || port->trains) && !rx->control))
-		return -ENOMEM;
-	if (port->flags & VN_RAW_OFFLOAD && !port->transport->vnet) {
-		tx->cut = malloc(VN_CUT);
-		tx->cut_frames = calloc(VN_CUT_FRAMES, sizeof(*tx->cut_frames));
-		if (!tx->cut || !tx->cut_frames)
-			return -ENOMEM;
-	}
-	if (!rx->messages || !rx->vectors || !tx->messages || !tx->vectors || !tx->headers || !tx->frames)
-		return -ENOMEM;
-
-	if (port->batch > 1 && !port->tx_socket && (tx->results = calloc(depth, sizeof(*tx->results))))
-		tx->ring = vn_ring_open(port->batch);
-
-	rx->used = port->depth;
-	for (size_t i = 0; i < depth; i++) {
-		rx->vectors[i].iov_base = port->memory + i * port->slot + port->lead;
-		rx->vectors[i].iov_len = room;
-		rx->messages[i].msg_hdr.msg_iov = &rx->vectors[i];
-		rx->messages[i].msg_hdr.msg_iovlen = 1;
-		rx->messages[i].msg_hdr.msg_name = rx->names ? &rx->names[i] : NULL;
-		rx->messages[i].msg_hdr.msg_control = rx->control ? rx->control + i * VN_CONTROL : NULL;
-		memcpy(tx->headers + i * VN_HEADER, port->template, VN_HEADER);
-		tx->vectors[2 * i].iov_base = tx->headers + i * VN_HEADER;
-		tx->vectors[2 * i].iov_len = port->tx_header;
-		if (port->remote_size) {
-			tx->messages[i].msg_hdr.msg_name = &port->remote;
-			tx->messages[i].msg_hdr.msg_namelen = port->remote_size;
-		}
-	}
-	return 0;
-}
-
-void vn_batch_free(struct vn_port *port)
-{
-	if (port->memory)
-		munmap(port->memory, port->memory_size);
-	free(port->rx.messages);
-	free(port->rx.vectors);
-	free(port->rx.names);
-	free(port->rx.control);
-	free(port->tx.messages);
-	free(port->tx.vectors);
-	free(port->tx.headers);
-	vn_ring_close(port->tx.ring);
-	free(port->tx.results);
-	free(port->tx.frames);
-	free(port->tx.control);
-	free(port->tx.ends);
-	free(port->tx.cut);
-	free(port->tx.cut_frames);
-}
 
 static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_counter max, enum vn_counter average,
 			uint64_t packets)
@@ -245,12 +154,8 @@ static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *fra
 		return VN_RX_FRAMES;
 	}
 	if (wants.type) {
-		if (!vn_cut_begin(&port->cutter, &wants, frame, length))
+		if (!vn_cut_begin(&port->cutter, &wants, frame, length, port->most + VN_VLAN))
 			return VN_RX_DROP_GSO;
-		if (vn_cut_longest(&port->cutter) > port->most + VN_VLAN) {
-			port->cutter.count = 0;
-			return VN_RX_DROP_GSO;
-		}
 		vn_count(port, VN_RX_LARGE, 1);
 		return VN_RX_LARGE;
 	}
@@ -471,8 +376,8 @@ static int couple(struct vn_port *port, int ready)
 		message->msg_controllen = 0;
 		if (i - first > 1) {
 			const uint16_t segment = (uint16_t)size;
-			message->msg_control = tx->control + (size_t)trains * TRAIN_CONTROL;
-			message->msg_controllen = TRAIN_CONTROL;
+			message->msg_control = tx->control + (size_t)trains * VN_TRAIN_CONTROL;
+			message->msg_controllen = VN_TRAIN_CONTROL;
 			struct cmsghdr *c = CMSG_FIRSTHDR(message);
 			c->cmsg_level = SOL_UDP;
 			c->cmsg_type = UDP_SEGMENT;
@@ -493,7 +398,8 @@ static bool cannot_be_cut(const uint8_t *frame, uint32_t length)
 	if (length <= VN_VNET)
 		return false;
 	memcpy(&wants, frame, VN_VNET);
-	return wants.type && !vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)frame + VN_VNET, length - VN_VNET);
+	return wants.type &&
+	       !vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)frame + VN_VNET, length - VN_VNET, UINT32_MAX);
 }
 
 /* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full. */

@@ -137,7 +137,7 @@ static int send_cut(struct vn_port *port, uint8_t *data, const struct vn_frame *
 		return 1;
 	}
 	memcpy(&wants, data + frame->offset, VN_VNET);
-	if (wants.type ? !vn_cut_begin(&cutter, &wants, data + plain.offset, plain.length)
+	if (wants.type ? !vn_cut_begin(&cutter, &wants, data + plain.offset, plain.length, UINT32_MAX)
 		       : wants.flags & VN_NEEDS_CHECKSUM && !vn_fill_checksum(&wants, data + plain.offset, plain.length)) {
 		vn_count(port, VN_TX_DROP_INVALID, 1);
 		return 1;

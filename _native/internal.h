@@ -170,10 +170,13 @@ int vn_accept(struct vn_port *port);
 bool vn_is_hung_up(const struct vn_port *port);
 int vn_hang_up(struct vn_port *port);
 
-/* batch.c */
-#define VN_CONTROL 128 /* bytes of auxiliary data of one packet */
+/* arrays.c */
+#define VN_CONTROL 128 /* bytes of auxiliary data of one packet that comes */
+#define VN_TRAIN_CONTROL CMSG_SPACE(sizeof(uint16_t)) /* … of one train that goes */
 int vn_batch_make(struct vn_port *port);
 void vn_batch_free(struct vn_port *port);
+
+/* batch.c */
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole);
 
@@ -207,8 +210,8 @@ uint16_t vn_fold(uint64_t sum);
 struct vn_offload { uint8_t flags, type; uint16_t header, size, start, offset; }; /* struct virtio_net_hdr */
 _Static_assert(sizeof(struct vn_offload) == VN_VNET, "the virtio-net header has no gaps");
 bool vn_fill_checksum(const struct vn_offload *offload, uint8_t *frame, uint32_t length);
-bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length);
-uint32_t vn_cut_longest(const struct vn_cutter *cutter);
+bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length,
+		  uint32_t most);
 uint32_t vn_cut_next(struct vn_cutter *cutter, uint8_t *out, uint32_t room);
 
 #endif

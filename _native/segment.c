@@ -71,7 +71,10 @@ static uint32_t skip_options(const uint8_t *frame, uint32_t length, uint32_t l3,
 	return at <= length ? at : 0;
 }
 
-bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length)
+/* Check a large frame and what its header asks for, of which no segment's frame may be longer than `most`. Returns
+ * whether it can be done; segments are left to be made only if so. */
+bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, uint8_t *frame, uint32_t length,
+		  uint32_t most)
 {
 	const uint8_t type = offload->type & (uint8_t)~GSO_ECN;
 	const bool tcp = type == GSO_TCPV4 || type == GSO_TCPV6;
@@ -122,19 +125,12 @@ bool vn_cut_begin(struct vn_cutter *cutter, const struct vn_offload *offload, ui
 	cutter->l3 = l3;
 	cutter->l4 = l4;
 	uint32_t payload = length - cutter->header;
-	uint32_t longest = payload < cutter->size ? payload : cutter->size;
-	if (cutter->header - l3 + longest > 65535)
+	uint32_t extension = type == GSO_UDP && cutter->version == 6 ? 8 : 0; /* the fragment header */
+	uint32_t longest = cutter->header + extension + (payload < cutter->size ? payload : cutter->size);
+	if (longest - l3 > 65535 || longest > most)
 		return false;
 	cutter->count = payload ? (payload + cutter->size - 1) / cutter->size : 1;
 	return true;
-}
-
-/* Bytes of the longest frame that will be written. */
-uint32_t vn_cut_longest(const struct vn_cutter *cutter)
-{
-	uint32_t payload = cutter->length - cutter->header;
-	uint32_t extension = cutter->kind == GSO_UDP && cutter->version == 6 ? 8 : 0; /* IPv6's fragment header */
-	return cutter->header + extension + (payload < cutter->size ? payload : cutter->size);
 }
 
 /* The checksum of a whole TCP segment or UDP datagram at l4, with the pseudo-header of the addresses at l3. */

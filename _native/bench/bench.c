@@ -78,7 +78,7 @@ static int make_packets(const struct vn_port *port, const struct vn_bench_load *
 		return 1;
 	}
 	memcpy(&wants, load->frame, VN_VNET);
-	if (!vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)load->frame + VN_VNET, load->length - VN_VNET))
+	if (!vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)load->frame + VN_VNET, load->length - VN_VNET, UINT32_MAX))
 		return -EINVAL;
 	if (cutter.count > VN_CUT_FRAMES)
 		return -EMSGSIZE;
