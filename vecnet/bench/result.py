@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +32,36 @@ class Cost:
     processor: float | None = None
 
 
+class Paired(ABC):
+    """What was measured next to a reference, in turns: the machine's other work disturbs both of a turn alike."""
+
+    @property
+    @abstractmethod
+    def ratios(self) -> tuple[float, ...]:
+        """Of each turn."""
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles of the ratios."""
+        if len(self.ratios) < 2:
+            return self.ratios[0], self.ratios[0]
+        low, _, high = statistics.quantiles(self.ratios, n=4, method="inclusive")
+        return low, high
+
+    def _ratio_as_json(self) -> dict[str, Any]:
+        return {
+            "ratio": round(self.ratio, 3),
+            "ratio_quartiles": [round(one, 3) for one in self.spread],
+            "runs": len(self.ratios),
+        }
+
+
 @dataclass(frozen=True)
-class Result:
+class Result(Paired):
     """One thing measured next to a reference, in turns. `length` is bytes of a frame; a pair of costs is a run."""
 
     transport: str
@@ -62,17 +91,7 @@ class Result:
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Of each pair of runs, which the machine's other work disturbs alike."""
         return tuple(there.wall / here.wall for here, there in zip(self.ours, self.theirs, strict=True))
-
-    @property
-    def ratio(self) -> float:
-        return statistics.median(self.ratios)
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios."""
-        return _quartiles(self.ratios)
 
     @property
     def is_latency(self) -> bool:
@@ -99,14 +118,12 @@ class Result:
             "reference_processor_ns": _rounded(self.reference_processor_nanoseconds),
             "packets_per_s": None if latency else round(self.packets_per_second),
             "bits_per_s": None if latency else round(self.bits_per_second),
-            "ratio": round(self.ratio, 3),
-            "ratio_quartiles": [round(one, 3) for one in self.spread],
-            "runs": len(self.ours),
+            **self._ratio_as_json(),
         }
 
 
 @dataclass(frozen=True)
-class Stream:
+class Stream(Paired):
     """What a TCP stream carries, in bits a second, run by run, next to a reference."""
 
     transport: str
@@ -127,15 +144,6 @@ class Stream:
     def ratios(self) -> tuple[float, ...]:
         return tuple(here / there for here, there in zip(self.ours, self.theirs, strict=True))
 
-    @property
-    def ratio(self) -> float:
-        return statistics.median(self.ratios)
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios."""
-        return _quartiles(self.ratios)
-
     def as_json(self) -> dict[str, Any]:
         return {
             "transport": self.transport,
@@ -143,9 +151,7 @@ class Stream:
             "reference": self.reference,
             "bits_per_s": round(self.bits_per_second),
             "reference_bits_per_s": round(self.reference_bits_per_second),
-            "ratio": round(self.ratio, 3),
-            "ratio_quartiles": [round(one, 3) for one in self.spread],
-            "runs": len(self.ours),
+            **self._ratio_as_json(),
         }
 
 
@@ -158,7 +164,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Paired):
     """A command next to another that does the same; `links` is how many it makes, removes or reads."""
 
     what: str
@@ -187,15 +193,6 @@ class Task:
     def ratios(self) -> tuple[float, ...]:
         return tuple(there.seconds / here.seconds for here, there in zip(self.ours, self.theirs, strict=True))
 
-    @property
-    def ratio(self) -> float:
-        return statistics.median(self.ratios)
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios."""
-        return _quartiles(self.ratios)
-
     def as_json(self) -> dict[str, Any]:
         return {
             "what": self.what,
@@ -205,9 +202,7 @@ class Task:
             "reference_seconds": round(self.reference_seconds, 4),
             "peak_kb": self.kilobytes,
             "reference_peak_kb": self.reference_kilobytes,
-            "ratio": round(self.ratio, 3),
-            "ratio_quartiles": [round(one, 3) for one in self.spread],
-            "runs": len(self.ours),
+            **self._ratio_as_json(),
         }
 
 
@@ -238,10 +233,3 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
-
-
-def _quartiles(values: Sequence[float]) -> tuple[float, float]:
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, high
