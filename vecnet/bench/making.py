@@ -25,9 +25,10 @@ from vecnet.errors import HostError
 from vecnet.host import mark
 
 _NAME = "bench-making"
-_VECNET = (sys.executable, "-c", "from vecnet.cli import main; main()")  # as the installed command does
+_VECNET = (sys.executable, "-c", "from vecnet.__main__ import main; main()")  # as the installed command does
 _YAML = "import sys, yaml; yaml.load(open(sys.argv[1]), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))"
 _FEW = 4  # links of a small file
+_SETTLED_WITHIN = 60.0  # seconds
 _SAMPLE = 64  # deletions that stand for all, half of the links being gone: each takes longer the more there are
 PAIRS = (
     ("up", "ip -batch"),
@@ -154,6 +155,9 @@ def _timed(folder: Path, *command: str | Path) -> Spent:
 
 def _settle() -> None:
     """Wait until IPv6 has tried the addresses of new interfaces, which the kernel does in the background."""
+    until = time.monotonic() + _SETTLED_WITHIN
     show = ["ip", "-6", "-o", "addr", "show", "tentative"]
-    while subprocess.run(show, capture_output=True, check=True).stdout:
+    while left := subprocess.run(show, capture_output=True, check=True, text=True).stdout:
+        if time.monotonic() > until:
+            raise HostError(f"after {_SETTLED_WITHIN:.0f} s IPv6 addresses are still tentative: {left.splitlines()[0]}")
         time.sleep(0.1)
