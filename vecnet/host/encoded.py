@@ -13,13 +13,12 @@ from typing import Any
 
 from pyroute2.netlink import genlmsg
 from pyroute2.netlink.generic.ethtool import ETHTOOL_MSG_FEATURES_SET, ethtoolbitset, ethtoolheader
-from pyroute2.netlink.rtnl import RTM_NEWLINK
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-Attrs = list[tuple[str, Any]]
+from vecnet.host.links import ACKED, MAKE
+from vecnet.host.observe import RTM_NEWLINK
 
-_ACKED = 0x5  # NLM_F_REQUEST | NLM_F_ACK
-_MAKE = _ACKED | 0x600  # NLM_F_CREATE | NLM_F_EXCL
+Attrs = list[tuple[str, Any]]
 
 
 def _encoded(message: Any, kind: int, flags: int, attrs: Attrs) -> bytes:
@@ -45,7 +44,7 @@ def new_link(ifname: str, kind: str, *, data: Attrs | None = None, **values: Any
     info: Attrs = [("IFLA_INFO_KIND", kind)]
     if data:
         info.append(("IFLA_INFO_DATA", {"attrs": data}))
-    return _encoded(ifinfmsg(), RTM_NEWLINK, _MAKE, [*_link_attrs(ifname, values), ("IFLA_LINKINFO", {"attrs": info})])
+    return _encoded(ifinfmsg(), RTM_NEWLINK, MAKE, [*_link_attrs(ifname, values), ("IFLA_LINKINFO", {"attrs": info})])
 
 
 class _Features(genlmsg):  # type: ignore[misc]
@@ -75,7 +74,7 @@ def set_features(family: int, ifname: str, features: tuple[str, ...], on: bool) 
     return _encoded(
         message,
         family,
-        _ACKED,
+        ACKED,
         [
             ("ETHTOOL_A_FEATURES_HEADER", {"attrs": [("ETHTOOL_A_HEADER_DEV_NAME", ifname)]}),
             (

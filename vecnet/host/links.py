@@ -14,7 +14,9 @@ import struct
 from vecnet.host.observe import (
     IFA_ADDRESS,
     IFA_LOCAL,
+    IFADDR,
     IFF_UP,
+    IFINFO,
     IFLA_ADDRESS,
     IFLA_GROUP,
     IFLA_GSO_MAX_SEGS,
@@ -25,21 +27,21 @@ from vecnet.host.observe import (
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_MTU,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
 )
 from vecnet.host.wire import message, pack
 
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR = 16, 17, 20, 21
+RTM_DELLINK, RTM_DELADDR = 17, 21
 ACKED = 0x5  # NLM_F_REQUEST | NLM_F_ACK
 MAKE = ACKED | 0x600  # NLM_F_CREATE | NLM_F_EXCL
 SET = ACKED | 0x500  # NLM_F_CREATE | NLM_F_REPLACE
 IFLA_AF_SPEC, IFLA_NET_NS_FD, VETH_INFO_PEER = 26, 28, 1
 AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 10, 8, 1
 IFA_BROADCAST, IFA_F_NODAD = 4, 0x02
-_IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _WORD = struct.Struct("=I")
 _NO_AUTOCONF = pack(IFLA_AF_SPEC, pack(AF_INET6, pack(IFLA_INET6_ADDR_GEN_MODE, bytes((IN6_ADDR_GEN_MODE_NONE,)))))
-_ANY = _IFINFO.pack(0, 0, 0, 0, 0)
+_ANY = IFINFO.pack(0, 0, 0, 0, 0)
 
 
 def _attributes(ifname: str, mtu: int | None, mac: str | None, group: int | None) -> bytes:
@@ -87,7 +89,7 @@ def set_link(
 ) -> bytes:
     """Change an interface that is found by its name. `master` 0 takes it out of its bridge; `autoconf` False keeps
     IPv6 from giving it an address of its own, which must be said before it is up."""
-    header = _ANY if up is None else _IFINFO.pack(0, 0, 0, IFF_UP if up else 0, IFF_UP)
+    header = _ANY if up is None else IFINFO.pack(0, 0, 0, IFF_UP if up else 0, IFF_UP)
     out = _attributes(ifname, mtu, mac, group)
     if alias is not None:
         out += pack(IFLA_IFALIAS, alias.encode() + b"\0")
@@ -115,7 +117,7 @@ def address(index: int, text: str, *, add: bool) -> bytes:
     interface = ipaddress.ip_interface(text)
     network = interface.network
     v6 = interface.version == 6
-    header = _IFADDR.pack(
+    header = IFADDR.pack(
         socket.AF_INET6 if v6 else socket.AF_INET, network.prefixlen, IFA_F_NODAD if v6 and add else 0, 0, index
     )
     out = pack(IFA_LOCAL, interface.ip.packed) + pack(IFA_ADDRESS, interface.ip.packed)

@@ -32,8 +32,8 @@ IFF_UP, IFF_RUNNING = 1, 0x40
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 RT_SCOPE_LINK = 253
 RTA_DST, RTN_LOCAL = 1, 2
-_IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
+IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _RTMSG = struct.Struct("=8BI")  # family, two prefix lengths, tos, table, protocol, scope, type, flags
 _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, bytes, errors, dropped
 
@@ -71,7 +71,7 @@ class Seen:
 def read_links(place: Namespace, counters: bool = False) -> Iterator[Seen]:
     """Every interface of a namespace; with its counters if asked for."""
     mask = 0 if counters else RTEXT_FILTER_SKIP_STATS
-    payload = _IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_EXT_MASK, struct.pack("=I", mask))
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_EXT_MASK, struct.pack("=I", mask))
     request = wire.message(RTM_GETLINK, wire.NLM_F_REQUEST | wire.NLM_F_DUMP, payload)
     for kind, message in place.route.dump(request):
         if kind == RTM_NEWLINK:
@@ -83,10 +83,10 @@ def sends(place: Namespace, ifname: str) -> bool:
 
     Raises OSError where it is not there.
     """
-    payload = _IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_IFNAME, ifname.encode() + b"\0")
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_IFNAME, ifname.encode() + b"\0")
     _, message = place.route.ask(wire.message(RTM_GETLINK, wire.NLM_F_REQUEST, payload))
-    flags = _IFINFO.unpack_from(message)[3]
-    got = wire.attributes(message[_IFINFO.size :], (IFLA_QDISC,))
+    flags = IFINFO.unpack_from(message)[3]
+    got = wire.attributes(message[IFINFO.size :], (IFLA_QDISC,))
     return bool(flags & IFF_RUNNING) and wire.text(got[IFLA_QDISC]) != "noop"
 
 
@@ -118,8 +118,8 @@ def many_objects() -> Iterator[None]:
 
 
 def _seen(message: memoryview) -> Seen:
-    _, _, index, flags, _ = _IFINFO.unpack_from(message)
-    got = wire.attributes(message[_IFINFO.size :], _USED)
+    _, _, index, flags, _ = IFINFO.unpack_from(message)
+    got = wire.attributes(message[IFINFO.size :], _USED)
     info = wire.attributes(got[IFLA_LINKINFO]) if IFLA_LINKINFO in got else {}
     alias = wire.text(got[IFLA_IFALIAS]) if IFLA_IFALIAS in got else ""
     number = wire.number
@@ -146,14 +146,14 @@ def _seen(message: memoryview) -> Seen:
 def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
     """The permanent addresses by interface: not those that a router advertised, IPv6's link-local ones if asked for."""
     found: dict[int, list[str]] = {}
-    request = wire.message(RTM_GETADDR, wire.NLM_F_REQUEST | wire.NLM_F_DUMP, _IFADDR.pack(0, 0, 0, 0, 0))
+    request = wire.message(RTM_GETADDR, wire.NLM_F_REQUEST | wire.NLM_F_DUMP, IFADDR.pack(0, 0, 0, 0, 0))
     for kind, message in place.route.dump(request):
         if kind != RTM_NEWADDR:
             continue
-        family, length, _, scope, index = _IFADDR.unpack_from(message)
+        family, length, _, scope, index = IFADDR.unpack_from(message)
         if family == socket.AF_INET6 and scope == RT_SCOPE_LINK and not link_local:
             continue  # one for each interface, given by the kernel itself
-        got = wire.attributes(message[_IFADDR.size :])
+        got = wire.attributes(message[IFADDR.size :])
         raw = got.get(IFA_LOCAL, got.get(IFA_ADDRESS))
         flags = wire.number(got[IFA_FLAGS]) if IFA_FLAGS in got else IFA_F_PERMANENT
         if raw is None or family not in (socket.AF_INET, socket.AF_INET6) or not flags & IFA_F_PERMANENT:
