@@ -199,7 +199,7 @@ class Work:
                     some = rest[start : start + size]
                     self._send(netlink, by, some)
                     if stage is Stage.PEER:
-                        self._wait_until_they_send([op.node for op in some])
+                        self._wait_until_they_send([op.node for op in some if _is_to_be_up(op.node)])
                     done += len(some)
                     progress(done, total)
 
@@ -257,6 +257,11 @@ class Work:
                 self._send(netlink, "route", marking[start : start + wire.BATCH])
         removal = Op(nodes[0], place, "remove it", lambda n: n.delete_group(victims), "route", gone)
         self._send(netlink, "route", [removal])
+
+
+def _is_to_be_up(pair: Node) -> bool:
+    """Both of its ends; with one that is down, none sends."""
+    return bool(pair.values.get("up") and pair.values.get("peer_up"))
 
 
 def _wait(place: Namespace, nodes: list[Node], left: Callable[[Namespace, list[Node]], list[Node]]) -> None:
