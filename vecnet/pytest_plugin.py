@@ -240,6 +240,9 @@ class Ports:
             return device
         if self._descriptors is None:
             self._descriptors = descriptors(self._topology, self._topology.guests)
+            for opened in self._descriptors.values():
+                for fd in opened.values():
+                    self._stack.callback(os.close, fd)
         inherited = self._descriptors[name.partition(":")[0]][device.transport.fd]
         return replace(device, transport=replace(device.transport, fd=inherited))
 

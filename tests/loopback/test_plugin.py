@@ -159,9 +159,14 @@ def test_ports_of_fd_links_are_open_as_vecnet_run_would_have_them(project: Proje
     test = project.folder / "test_fd.py"
     test.write_text(
         """
-import pytest
+import os, pytest
+@pytest.fixture
+def closed(vecnet_topology):
+    before = set(os.listdir("/proc/self/fd"))
+    yield
+    assert set(os.listdir("/proc/self/fd")) == before
 @pytest.mark.vecnet("fd.yaml")
-def test_fd(vecnet_ports):
+def test_fd(closed, vecnet_ports):
     frame = bytes(range(60))
     assert vecnet_ports["a:vec0"].send(frame) == 1
     assert vecnet_ports["b:vec0"].recv(timeout=5) == [frame]
