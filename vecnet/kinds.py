@@ -212,6 +212,25 @@ class IfName(Word):
         return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r'^[^,="\s/:%]+$'}
 
 
+class NewIfName(IfName):
+    """The name of an interface that is to be made.
+
+    It is neither the loopback's, nor what sysctl(8) calls all interfaces, and those to come (net/ipv4/devinet.c).
+    """
+
+    _RESERVED = ("lo", "all", "default")
+    PATTERN = rf'(?!({"|".join(_RESERVED)})$)[^,="\s/:%]{{1,{IFNAMSIZ - 1}}}'  # for a JSON Schema
+
+    def parse(self, text: str) -> str:
+        super().parse(text)
+        if text in self._RESERVED:
+            raise ValueError(f"the kernel keeps the interface name {text!r} for itself: choose another one")
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{self.PATTERN}$"}
+
+
 class Name(Kind):
     """The name of a topology, a link, a guest or a network namespace: it stands in marks and in shell words."""
 

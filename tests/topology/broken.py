@@ -243,6 +243,16 @@ VALUES = {
         "a bridge is named like an interface",
         "shorten",
     ),
+    "bridge name of the kernel's": (
+        tap() + "bridges: {▸all: {}}\n",
+        "the kernel keeps the interface name 'all' for itself",
+        "choose another one",
+    ),
+    "a guest's end with a name of the kernel's": (
+        "links:\n  - transport: raw\n    endpoints: {web:vec0: {ifname: ▸default}, host:veth0: {}}\n",
+        "the kernel keeps the interface name 'default' for itself",
+        "choose another one",
+    ),
     "bridge key": (tap() + "bridges: {lan: {▸stp: on}}\n", "bridge lan has no key 'stp'", "its keys are"),
 }
 

@@ -24,7 +24,6 @@ BEYOND = {
     "merge of a word",
     "an end used twice",
     "a link to itself",
-    "the loopback",
     "two hosts",
 }
 

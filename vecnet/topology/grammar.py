@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from vecnet.impairment import ImpairmentText
-from vecnet.kinds import IfName, Integer, IpInterface, Mac, Name
+from vecnet.kinds import IfName, Integer, IpInterface, Mac, Name, NewIfName
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import Key
@@ -14,7 +14,6 @@ from vecnet.vecstring import MAX_UNIT
 
 HOST = "host"  # the reserved name of the machine itself
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
-RESERVED_IFNAMES = ("lo", "all", "default")  # net/core: the loopback, and the names that sysctl uses for all
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
 _MAC = Key(Mac(), "the Ethernet address; chosen from the names if left out")
@@ -77,9 +76,7 @@ def parse_endpoint(text: str) -> tuple[str | None, str]:
     if not colon or not node or not ifname:
         raise ValueError(f"{text!r} names no endpoint: write guest:vecN or host:ifname")
     if node == HOST:
-        IfName().parse(ifname)
-        if ifname in RESERVED_IFNAMES:
-            raise ValueError(f"the kernel keeps the interface name {ifname!r} for itself: choose another one")
+        NewIfName().parse(ifname)
         return None, ifname
     Name().parse(node)
     if not re.fullmatch(GUEST_IFNAME, ifname):

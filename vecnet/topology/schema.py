@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vecnet.kinds import Schema
+from vecnet.kinds import NewIfName, Schema
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.transports.link import Key, Sides
 
 PATH = Path(__file__).with_name("topology.schema.json")
 
-_HOST_END = r"^host:[^,=\s/:%]{1,15}$"
+_HOST_END = f"^host:{NewIfName.PATTERN}$"
 _GUEST_END = rf"^(?!host:)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
 
 
@@ -30,7 +30,7 @@ def schema() -> Schema:
         "links": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/link"}},
         "bridges": {
             "type": ["object", "null"],
-            "patternProperties": {r"^[^,=\s/:%]{1,15}$": _mapping(grammar.BRIDGE)},
+            "patternProperties": {f"^{NewIfName.PATTERN}$": _mapping(grammar.BRIDGE)},
             "additionalProperties": False,
         },
     }

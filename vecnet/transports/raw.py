@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Flag, IfName, Word
+from vecnet.kinds import Flag, IfName, NewIfName, Word
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
@@ -25,7 +25,7 @@ class Raw(Transport):
         "bpffile": Key(Word(), "a file of classic BPF that filters what the guest receives"),
         "bpfflash": Key(Flag(), "whether the guest may load a filter by itself"),
     }
-    guest_keys = {"ifname": Key(IfName(), "the interface that the guest binds: its end of the veth pair")}
+    guest_keys = {"ifname": Key(NewIfName(), "the interface that the guest binds: its end of the veth pair")}
     interface_keys = ("ip", "mac", "bridge", "netns")
     topology_gro = True
 
