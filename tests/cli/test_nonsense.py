@@ -74,6 +74,9 @@ def test_python_m_vecnet() -> None:
         (("run", TAP), "Missing argument"),
         (("up", TAP, "--guest", "nobody"), "has no guest 'nobody'"),
         (("check", "\udcff.yaml"), "cannot be read"),
+        (("bench", "--json", "/nowhere/figures"), "'/nowhere/figures' cannot be written: there is no such folder"),
+        (("bench", "--svg", ""), "it is empty"),
+        (("loopback", TAP, "--markdown", "/"), "is a directory"),
     ],
 )
 def test_words_that_make_no_command(words: tuple[str | Path, ...], said: str) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.errors import HostError, InputError
+from vecnet.cli.common import ReportFile, write_report
+from vecnet.errors import InputError
 
 if TYPE_CHECKING:
     from vecnet.bench.result import Effort, Result, Stream, Task
@@ -48,8 +49,8 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
-@click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the figures as JSON; - is stdout.")
-@click.option("--svg", "svg_file", type=click.Path(), metavar="F", help="… as a chart.")
+@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
+@click.option("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
 def command(
     transports: tuple[str, ...],
     lengths: tuple[int, ...],
@@ -100,9 +101,9 @@ def command(
     if "-" not in (json_file, svg_file):
         click.echo(as_text(report))
     if json_file:
-        _write(json_file, json.dumps(report.as_json(), indent=2) + "\n")
+        write_report(json_file, json.dumps(report.as_json(), indent=2) + "\n")
     if svg_file:
-        _write(svg_file, as_svg(report))
+        write_report(svg_file, as_svg(report))
 
 
 @contextmanager
@@ -137,14 +138,6 @@ def _folder() -> Iterator[str]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if got:
             signal.raise_signal(got[0])
-
-
-def _write(file: str, text: str) -> None:
-    try:
-        with click.open_file(file, "w", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as error:
-        raise HostError(f"the figures cannot be written to {file}: {error.strerror}") from None
 
 
 def _measured(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.errors import InputError, Problem, VecnetError
+from vecnet.errors import HostError, InputError, Problem, VecnetError
 from vecnet.kinds import Name
 
 if TYPE_CHECKING:
@@ -28,6 +30,32 @@ class GuestName(click.ParamType[str]):
         topology = topology_to_complete(ctx, "file")
         guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+
+
+class ReportFile(click.Path):
+    """A file that is written at the end; that this cannot be is told at the start."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, allow_dash=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        super().convert(value, param, ctx)
+        file = Path(value)
+        if not value:
+            self.fail("it is empty; name a file.", param, ctx)
+        if value != "-" and not file.exists() and not os.access(file.parent, os.W_OK | os.X_OK):
+            why = "no file can be made there" if file.parent.is_dir() else "there is no such folder"
+            self.fail(f"{value!r} cannot be written: {why}.", param, ctx)
+        return value
+
+
+def write_report(file: str, text: str) -> None:
+    """Write what a ReportFile names. Raises HostError."""
+    try:
+        with click.open_file(file, "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise HostError(f"the report cannot be written to {file}: {error.strerror}") from None
 
 
 def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.cli.common import load_topology, topology_to_complete
-from vecnet.errors import HostError, InputError
+from vecnet.cli.common import ReportFile, load_topology, topology_to_complete, write_report
+from vecnet.errors import InputError
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
@@ -39,9 +39,9 @@ class LinkName(click.ParamType[str]):
 @click.option("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
 @click.option("--pcap", "pcap", type=click.Path(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
-@click.option("--json", "json_file", type=click.Path(), metavar="F", help="Write the report as JSON; - is stdout.")
-@click.option("--junit", "junit_file", type=click.Path(), metavar="F", help="… as JUnit XML.")
-@click.option("--markdown", "markdown_file", type=click.Path(), metavar="F", help="… as Markdown, for a CI summary.")
+@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
+@click.option("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
+@click.option("--markdown", "markdown_file", type=ReportFile(), metavar="F", help="… as Markdown, for a CI summary.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -131,13 +131,8 @@ def _write(report: Report, files: dict[str, str | None]) -> None:
     from vecnet.loopback.report import WRITERS
 
     for form, file in files.items():
-        if file is None:
-            continue
-        try:
-            with click.open_file(file, "w", encoding="utf-8") as out:
-                out.write(WRITERS[form](report) + "\n")
-        except OSError as error:
-            raise HostError(f"the report cannot be written to {file}: {error.strerror}") from None
+        if file is not None:
+            write_report(file, WRITERS[form](report) + "\n")
 
 
 def _coloured(text: str) -> str:
