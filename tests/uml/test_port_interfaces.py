@@ -11,6 +11,7 @@ port has in this process. The guest returns what it is sent.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.datapath.wires import wait_for
 from tests.need import need_command
 from tests.uml import agent
 from tests.uml.guest import PYTHON, Wiring
@@ -60,6 +62,13 @@ refused $devices
 def frames(mac: str, mtu: int) -> list[bytes]:
     head = bytes.fromhex(mac.replace(":", "")) + bytes((2, 0, 0, 0, 0, 9)) + agent.ASKED
     return [head + bytes((size + i) % 251 for i in range(size - 14)) for size in (60, 61, 500, mtu + 14)] * 3
+
+
+def bridged(wiring: Wiring) -> bool:
+    """Whether the bridges pass on to all of their taps. A worker of the kernel sees to it once both ends are open."""
+    links = json.loads(wiring.run("ip", "-j", "-d", "link").stdout)
+    states = [link["linkinfo"]["info_slave_data"]["state"] for link in links if "master" in link]
+    return states == ["forwarding"] * 6
 
 
 def hear(port: Port, ethertype: bytes, count: int) -> list[bytes]:
@@ -105,6 +114,7 @@ def heard() -> dict[str, Heard]:
             ports.append(opened.enter_context(open_port(strings["a"][7], role="switch")))
         guest = wiring.boot(strings["a"], SCRIPT, descriptors=inherited)
         with guest.at("ready"):
+            wait_for(lambda: bridged(wiring), seconds=60)
             ends = [parse(string).transport for string in strings["a"]]
             asked = [frames(end.mac or "", end.mtu) for end in ends]
             for port, each in zip(ports, asked, strict=True):
