@@ -18,6 +18,8 @@ int vn_batch_make(struct vn_port *port)
 {
 	const size_t depth = port->depth;
 	const size_t room = port->trains ? VN_LARGE : port->rx_header + port->most + SPARE;
+	const bool names = port->flags & VN_STRICT_SOURCE && port->remote_size;
+	const bool control = (port->transport->vnet && port->rx_socket) || port->trains;
 	struct vn_batch *rx = &port->rx, *tx = &port->tx;
 
 	port->slot = ((port->lead + room + 63) & ~(size_t)63) + 64; /* not a power of two, or slots would share cache lines */
@@ -33,19 +35,16 @@ int vn_batch_make(struct vn_port *port)
 	tx->vectors = calloc(2 * depth, sizeof(*tx->vectors));
 	tx->headers = calloc(depth, VN_HEADER);
 	tx->frames = calloc(depth, sizeof(*tx->frames));
-	if (port->flags & VN_STRICT_SOURCE && port->remote_size)
-		rx->names = calloc(depth, sizeof(*rx->names));
-	if ((port->transport->vnet && port->rx_socket) || port->trains)
-		rx->control = calloc(depth, VN_CONTROL);
+	if (names && !(rx->names = calloc(depth, sizeof(*rx->names))))
+		return -ENOMEM;
+	if (control && !(rx->control = calloc(depth, VN_CONTROL)))
+		return -ENOMEM;
 	if (port->train_most) {
 		tx->control = calloc(depth, VN_TRAIN_CONTROL);
 		tx->ends = calloc(depth, sizeof(*tx->ends));
 		if (!tx->control || !tx->ends)
 			return -ENOMEM;
 	}
-	if ((port->flags & VN_STRICT_SOURCE && port->remote_size && !rx->names) ||
-	    (((port->transport->vnet && port->rx_socket) || port->trains) && !rx->control))
-		return -ENOMEM;
 	if (port->flags & VN_RAW_OFFLOAD && !port->transport->vnet) {
 		tx->cut = malloc(VN_CUT);
 		tx->cut_frames = calloc(VN_CUT_FRAMES, sizeof(*tx->cut_frames));
