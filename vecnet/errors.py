@@ -53,20 +53,31 @@ class Problem:
         return f"{place}{self.message}{mend}"
 
 
+class Refused(ValueError):
+    """A value that is not of its kind: what is wrong with it, and what to write instead."""
+
+    def __init__(self, message: str, instead: str = "") -> None:
+        self.message, self.instead = message, instead
+        super().__init__(str(Problem(message, instead)))
+
+
 class VecnetError(Exception):
-    """Whatever vecnet raises on purpose; `exit_code` is what the command line exits with."""
+    """Whatever vecnet raises on purpose. `exit_code` is what the command line exits with.
+
+    `problems` holds everything that is wrong, not only the first thing: each with what to write or do instead.
+    """
 
     exit_code = EXIT_FAILED
 
+    def __init__(self, problems: Iterable[Problem] | str, instead: str = "") -> None:
+        self.problems = (Problem(problems, instead),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
 
 class InputError(VecnetError):
-    """What was written is wrong. `problems` holds every mistake found, not only the first."""
+    """What was written is wrong."""
 
     exit_code = EXIT_INPUT
-
-    def __init__(self, problems: Iterable[Problem] | str) -> None:
-        self.problems = (Problem(problems),) if isinstance(problems, str) else tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
 
 
 class VecStringError(InputError):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vecnet.kinds import Kind
+from vecnet.values import Kind
 
 _TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _RATE = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
-from vecnet.kinds import Flag, Kind
+from vecnet.values import Flag, Kind
 
 OPTION = "option"  # the key of an Option in a dataclass field's metadata
 

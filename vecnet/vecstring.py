@@ -26,9 +26,9 @@ from functools import cache
 from typing import Any
 
 from vecnet.errors import Problem, VecStringError
-from vecnet.kinds import ends_word
 from vecnet.options import FINE, Effect, Judgement, Option, Severity, kstrtox
 from vecnet.transports import TRANSPORTS, Transport
+from vecnet.values import ends_word
 
 MAX_TOKENS = 20  # MAXVARGS in the driver
 MAX_UNIT = 9999

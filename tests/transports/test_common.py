@@ -161,7 +161,7 @@ DUMMY = '''
 import dataclasses
 from typing import ClassVar
 
-from vecnet.kinds import Integer
+from vecnet.values import Integer
 from vecnet.options import Reading, option
 from vecnet.transports.base import Transport
 

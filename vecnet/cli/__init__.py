@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import click
 
 from vecnet import __version__
-from vecnet.errors import EXIT_FAILED, InputError, VecnetError
+from vecnet.errors import EXIT_FAILED, VecnetError
 
 # each command with the line that `vecnet --help` prints, so that help loads none of them
 COMMANDS = {
@@ -114,11 +114,8 @@ def _fault(error: Exception) -> int:
 
 def show(error: VecnetError) -> None:
     """Every problem on stderr, one a line, with its place first."""
-    if isinstance(error, InputError):
-        for problem in error.problems:
-            place = click.style(f"{problem.where}: ", bold=True) if problem.where else ""
-            label = click.style("error: ", fg="red")
-            mend = click.style(f"; {problem.instead}", fg="green") if problem.instead else ""
-            click.echo(f"{place}{label}{problem.message}{mend}", err=True)
-    else:
-        click.echo(click.style("error: ", fg="red") + str(error), err=True)
+    for problem in error.problems:
+        place = click.style(f"{problem.where}: ", bold=True) if problem.where else ""
+        label = click.style("error: ", fg="red")
+        mend = click.style(f"; {problem.instead}", fg="green") if problem.instead else ""
+        click.echo(f"{place}{label}{problem.message}{mend}", err=True)

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vecnet.errors import HostError, InputError, Problem, VecnetError
-from vecnet.kinds import Name
+from vecnet.values import Name
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology

@@ -23,7 +23,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, PermissionMissing, PortError
-from vecnet.kinds import is_v6
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.transports.bess import Bess
 from vecnet.transports.fd import Fd
@@ -32,6 +31,7 @@ from vecnet.transports.hybrid import Hybrid
 from vecnet.transports.l2tpv3 import L2tpv3
 from vecnet.transports.raw import Raw
 from vecnet.transports.tap import Tap
+from vecnet.values import is_v6
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import re
 from functools import cache
 
 from vecnet.impairment import ImpairmentText
-from vecnet.kinds import IfName, Integer, IpInterface, Mac, Name, NewIfName
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import Key
+from vecnet.values import IfName, Integer, IpInterface, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
 HOST = "host"  # the reserved name of the machine itself

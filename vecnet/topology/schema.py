@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vecnet.kinds import NewIfName, Schema
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.transports.link import Key, Sides
+from vecnet.values import NewIfName, Schema
 
 PATH = Path(__file__).with_name("topology.schema.json")
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.errors import Problem, VecStringError
-from vecnet.kinds import Flag, Integer, Mac
 from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
+from vecnet.values import Flag, Integer, Mac
 
 REGISTRY: dict[str, type[Transport]] = {}
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import UnixPath
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, Key, Link, Sides
+from vecnet.values import UnixPath
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Integer
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, HostInterface, Key, Link
 from vecnet.transports.tap import TAP_KEYS, tap_interface
+from vecnet.values import Integer
 
 _FD = Integer(0, 1023)  # a process's usual limit on descriptors
 _FIRST_FD = 100  # vecN inherits 100 + N, above what a guest opens by itself while it starts

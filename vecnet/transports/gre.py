@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Choice, Flag, Integer
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.values import Choice, Flag, Integer
 
 _KEY = Integer(0, 0xFFFFFFFF)
 _KEYLESS = Effect(

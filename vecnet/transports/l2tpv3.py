@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Choice, Flag, Integer, IntegerChoice
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
 _COOKIE = Integer(0, 2**64 - 1)

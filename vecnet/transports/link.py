@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from vecnet.kinds import IFNAMSIZ, Kind
+from vecnet.values import IFNAMSIZ, Kind
 
 
 class Sides(Enum):

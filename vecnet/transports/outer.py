@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from vecnet.kinds import Flag, Host, IpAddress, is_v6
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.link import Key, Link, Mistake
+from vecnet.values import Flag, Host, IpAddress, is_v6
 
 LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
 CANNOT_OPEN = Effect(Severity.REFUSED, "opening the device fails: Invalid argument")

@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Flag, IfName, NewIfName, Word
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
 from vecnet.transports.tap import VNET_HEADER, large_frames
+from vecnet.values import Flag, IfName, NewIfName, Word
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

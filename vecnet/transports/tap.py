@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.kinds import Account, IfName, Word
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, Sides, host_interface
+from vecnet.values import Account, IfName, Word
 
 VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
