@@ -11,13 +11,12 @@ import click
 
 from vecnet.cli.common import count, json_option, json_text, load_topology
 from vecnet.errors import EXIT_INPUT, InputError
+from vecnet.guests import GENERATIONS
 from vecnet.options import Effect, Severity
 from vecnet.vecstring import Explanation, explain
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology
-
-COMMAND_LINE = 4096  # COMMAND_LINE_SIZE of arch/um: a kernel that is given more refuses to start
 
 _COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yellow", Severity.FALLBACK: "yellow"}
 
@@ -69,12 +68,13 @@ def _notes(topology: Topology) -> Iterator[str]:
             end, other = link.spec.ends
             there = f"start {end.node} there, with ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
+    room = min(guest.command_line for guest in GENERATIONS)
     for guest in topology.guests:
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
-        if size >= COMMAND_LINE:
+        if size >= room:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{COMMAND_LINE}: hot-plug some of them, with uml_mconsole's config"
+                f"{room}: hot-plug some of them, with uml_mconsole's config"
             )
 
 

@@ -1,7 +1,7 @@
 """The transports of UML's vector driver, one file each and named like it, loaded when the transport is asked for.
 
-Each file says, in this order: the reference, the options with their ranges, what a guest does where they do not go
-together, the header's size, the mirror, and what a topology's link of this transport becomes.
+Each file says, in this order: the reference, the options with their ranges, where they do not go together, the header's
+size, and what a topology's link of this transport becomes. What a guest does then is said in `vecnet/guests/`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from vecnet.transports.base import REGISTRY, Transport
 
-_SHARED = {"base", "link", "outer"}  # the files that are no transport
+_SHARED = {"base", "link", "tunnel"}  # the files that are no transport
 
 
 class _Transports(Mapping[str, type[Transport]]):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.guests import Case
+from vecnet.options import Reading, Value, option
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
 from vecnet.transports.tap import VNET_HEADER, large_frames
@@ -29,13 +30,7 @@ class Raw(Transport):
     interface_keys = ("ip", "mac", "bridge", "netns")
     topology_gro = True
 
-    ifname: str = option(
-        IfName(),
-        Reading.TEXT,
-        "the interface",
-        Effect(Severity.REFUSED, "opening the device fails: Network is unreachable"),
-        missing=Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
+    ifname: str = option(IfName(), Reading.TEXT, "the interface")
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
     bpffile: str | None = option(
         Word(), Reading.TEXT, "a file of struct sock_filter, 8 bytes an instruction", default=None
@@ -45,7 +40,7 @@ class Raw(Transport):
     )
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @property
@@ -53,7 +48,7 @@ class Raw(Transport):
         return VNET_HEADER
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def strung(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
 
     @classmethod
