@@ -335,6 +335,28 @@ def test_many_runs_at_once_end_in_one_whole_topology() -> None:
     assert host.plan(topology(LAB)).steps == ()
 
 
+def test_down_takes_its_locks_in_the_order_in_which_up_does() -> None:
+    """The older namespace first, whichever of the two is home: a `down` that waits for it holds no other."""
+    ip("netns", "add", "old")
+    ip("netns", "add", "new")
+    script = (
+        "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
+        "lab = topology('links: [{transport: tap, endpoints: {a:vec0: {}, host:t0: {netns: old}}}]'); "
+    )
+    inside = ["ip", "netns", "exec", "new", sys.executable, "-c"]
+    subprocess.run([*inside, f"{script}host.up(lab)"], check=True)
+    with Namespaces() as namespaces:
+        with locked([namespaces["old"]]):
+            down = subprocess.Popen([*inside, f"{script}host.down('lab')"], stderr=subprocess.PIPE, text=True)
+            assert down.stderr is not None
+            assert down.stderr.readline().endswith("in network namespace old\n")
+            with locked([namespaces["new"]], timeout=1):
+                pass
+        _, err = down.communicate(timeout=60)
+    assert down.returncode == 0, err
+    assert "t0" not in ip("-n", "old", "link")
+
+
 def test_a_killed_holder_holds_no_lock() -> None:
     def work() -> None:
         with Namespaces() as namespaces, locked([namespaces.home]):

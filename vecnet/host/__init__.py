@@ -91,16 +91,23 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     from vecnet.host.namespaces import Namespaces
     from vecnet.host.world import World
 
-    with Namespaces() as namespaces, locked([namespaces.home], timeout, say):
-        world = World(namespaces, set())
-        nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
-        steps = tuple(
-            Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "") for node in nodes
-        )
-        places = [namespaces[netns] for netns in {node.netns for node in nodes} if netns is not None]
-        with locked(places, timeout, say), stoppable() as check:
-            operations(name, steps, world).run(check, progress)
-        return Plan(name, steps)
+    with Namespaces() as namespaces:
+        held: set[str] = set()
+        while True:
+            places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
+            with locked(places, timeout, say), stoppable() as check:
+                world = World(namespaces, held)
+                nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
+                needed = {node.netns for node in nodes if node.netns is not None}
+                if not needed <= held:
+                    held |= needed
+                    continue  # let go: all locks are taken at once, in the one order that every run keeps
+                steps = tuple(
+                    Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
+                    for node in nodes
+                )
+                operations(name, steps, world).run(check, progress)
+                return Plan(name, steps)
     raise AssertionError("unreachable: no context above swallows an error")
 
 
