@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from vecnet.errors import HostError, InUseError, NotOursError
 from vecnet.host import observe, work
 from vecnet.host.namespaces import Namespace, Namespaces
 from vecnet.topology import load
+from vecnet.transports.link import HostInterface, OuterEnd
 
 ALL = {"lan", "tap-web", "tap-db", "hyb", "veth-db", "p-veth-db", "veth-web", "p-veth-web", "web-vec2", "db-vec2"}
 
@@ -419,6 +420,18 @@ links:
     assert host.plan(lab).steps == ()
     local = {one["local"] for one in facts("lo")["addr_info"]}  # type: ignore[attr-defined]
     assert {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "127.0.0.1"} <= local
+
+
+def test_outer_ends_of_a_network_that_is_no_topology_are_checked() -> None:
+    """Whoever hands in a network of their own states its tunnels' ends as well, or mypy refuses it."""
+
+    class Own:
+        name = "own"
+        interfaces: Sequence[HostInterface] = ()
+        outer_ends = (OuterEnd("a--b", "a:vec0", "192.0.2.1", is_host=False, here=True, claims=()),)
+
+    with pytest.raises(HostError, match=r"link a--b: the address 192\.0\.2\.1 is on no interface"):
+        host.plan(Own())
 
 
 def test_a_stated_link_local_address_is_given_once() -> None:

@@ -20,7 +20,7 @@ from vecnet.host.work import Progress
 if TYPE_CHECKING:
     from vecnet.host.health import Report
     from vecnet.host.world import World
-    from vecnet.transports.link import HostInterface
+    from vecnet.transports.link import HostInterface, OuterEnd
 
 __all__ = [
     "Network",
@@ -38,12 +38,14 @@ __all__ = [
 
 
 class Network(Protocol):
-    """What the host wing needs of a topology; the host's addresses that guests bind are `local_addresses`."""
+    """What the host wing needs of a topology: the interfaces to be made, and all ends of tunnels, guests' too."""
 
     @property
     def name(self) -> str: ...
     @property
     def interfaces(self) -> Sequence[HostInterface]: ...
+    @property
+    def outer_ends(self) -> Sequence[OuterEnd]: ...
 
 
 def _quiet(done: int, total: int) -> None:

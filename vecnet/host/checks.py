@@ -128,29 +128,31 @@ def _port_taken(node: Node, world: World) -> Iterator[HostError]:
 def strays(topology: Network, wanted: Sequence[Node], plan: Plan, world: World) -> Iterator[HostError]:
     """Guests' ends on this host whose packets a tunnel of the kernel would receive too, or they its."""
     soon = {str(one.ip) for one in _coming(wanted)}
-    ends = [
-        (end, options)
-        for link in getattr(topology, "links", ())
-        for end, options in zip(link.spec.ends, link.options, strict=True)
-        if not end.is_host and options.name in ("gre", "l2tpv3") and _is_local(options.src, soon, None, world)
+    claims = [
+        (end.endpoint, claim.what, claim.value)
+        for end in topology.outer_ends
+        if not end.is_host and _is_local(end.address, soon, None, world)
+        for claim in end.claims
     ]
-    devices = _gre_devices(plan, world) if any(options.name == "gre" for _, options in ends) else {}
-    sessions = _sessions(topology.name, wanted, world) if any(o.name == "l2tpv3" for _, o in ends) else {}
-    for end, options in ends:
-        if options.name == "gre" and (options.src, options.rx_key) in devices:
+    devices = _gre_devices(plan, world) if any(what == "gre" for _, what, _ in claims) else {}
+    sessions = _sessions(topology.name, wanted, world) if any(what == "l2tp ip" for _, what, _ in claims) else {}
+    for endpoint, what, value in claims:
+        if what == "gre" and value in devices:
+            address, key = value
             yield HostError(
-                f"{end}: {devices[options.src, options.rx_key]} receives GRE to {options.src} with "
-                f"{_keyed(options.rx_key)} already, and the guest would be handed its packets too; give the link other "
-                "addresses or a key"
+                f"{endpoint}: {devices[value]} receives GRE to {address} with {_keyed(key)} already, and the guest "
+                "would be handed its packets too",
+                "give the link other addresses or a key",
             )
-        elif options.name == "l2tpv3" and not options.udp and options.rx_session in sessions:
+        elif what == "l2tp ip" and value[1] in sessions:
             yield HostError(
-                f"{end}: {sessions[options.rx_session]} has the session {options.rx_session} too, and the kernel would "
-                "take the guest's packets for it, whatever their address; give one of them another `session`"
+                f"{endpoint}: {sessions[value[1]]} has the session {value[1]} too, and the kernel would take the "
+                "guest's packets for it, whatever their address",
+                "give one of them another `session`",
             )
 
 
-def _gre_devices(plan: Plan, world: World) -> dict[tuple[str, int | None], str]:
+def _gre_devices(plan: Plan, world: World) -> dict[tuple[Any, ...], str]:
     """The GRE devices that are at home and stay, by their local address and key."""
     going = _going(plan)
     found = {}
@@ -203,11 +205,9 @@ def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node]
             yield HostError(_missing(str(node), local))
         elif not reached(node.netns, remote):
             yield HostError(f"{node}: no route leads to {remote}; add one with: ip route add {remote} via …")
-    for link in getattr(topology, "links", ()):
-        if not link.interfaces:  # two guests of this host
-            for local in link.local_addresses:
-                if not _is_local(local, soon, None, world):
-                    yield HostError(_missing(f"link {link.name}", local))
+    for end in topology.outer_ends:
+        if end.here and not _is_local(end.address, soon, None, world):
+            yield HostError(_missing(f"link {end.link}", end.address))
 
 
 def _routed(netns: str | None, remote: str, world: World) -> bool:

@@ -23,7 +23,7 @@ def prepare(topology: Network) -> None:
     with Namespaces() as namespaces:
         view = View.read(namespaces.home)
         have = view.every_address
-        wanted = sorted(set(outer_addresses(topology)) - own - have)
+        wanted = sorted({end.address for end in topology.outer_ends} - own - have)
         lo = view.by_name["lo"].index
         messages = [netlink.set_link("lo", up=True)]
         messages += [
@@ -35,8 +35,3 @@ def prepare(topology: Network) -> None:
             for answer in namespaces.home.route.batch(messages[start : start + wire.BATCH]):
                 if answer:
                     raise refused(node, "bring it up with the topology's outer addresses", answer)
-
-
-def outer_addresses(topology: Network) -> list[str]:
-    """The outer addresses that a topology's tunnels use on this host, at either end."""
-    return [address for link in getattr(topology, "links", ()) for address in link.local_addresses]

@@ -39,7 +39,7 @@ class _Network:
 
     def __init__(self, interface: HostInterface) -> None:
         self.interfaces = (interface,)
-        self.local_addresses = ()
+        self.outer_ends = ()  # a tap carries no outer packets
 
 
 def content(seed: int, size: int) -> bytes:
