@@ -72,17 +72,30 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
 
 file_argument = click.argument("file", type=click.Path())
 guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+    """An error is told as JSON, too, where the answer would have been JSON."""
+    if value in (True, "json"):
+        ctx.meta[JSON] = True
+    return value
+
+
+JSON = "vecnet.json"  # in a context's meta: the answer is JSON
 _format_option = click.option(
     "--format",
     "form",
+    callback=_remember_json,
     type=click.Choice(FORMATS),
     default="lines",
     show_default=True,
     help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
     "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
-_json_format_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_json_format_option = click.option(
+    "--json", "form", callback=_remember_json, flag_value="json", help="The same as --format json."
+)
+json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
