@@ -78,16 +78,25 @@ def read_links(place: Namespace, counters: bool = False) -> Iterator[Seen]:
             yield _seen(message)
 
 
+def read_link(place: Namespace, ifname: str) -> Seen:
+    """One interface, by its name. Raises OSError where it is not there."""
+    return _seen(_asked(place, ifname))
+
+
 def sends(place: Namespace, ifname: str) -> bool:
     """Whether an interface has a carrier, and its transmit queue; until the kernel has given it one, it drops all.
 
     Raises OSError where it is not there.
     """
-    payload = IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_IFNAME, ifname.encode() + b"\0")
-    _, message = place.route.ask(wire.message(RTM_GETLINK, wire.NLM_F_REQUEST, payload))
+    message = _asked(place, ifname)
     flags = IFINFO.unpack_from(message)[3]
     got = wire.attributes(message[IFINFO.size :], (IFLA_QDISC,))
     return bool(flags & IFF_RUNNING) and wire.text(got[IFLA_QDISC]) != "noop"
+
+
+def _asked(place: Namespace, ifname: str) -> memoryview:
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + wire.pack(IFLA_IFNAME, ifname.encode() + b"\0")
+    return place.route.ask(wire.message(RTM_GETLINK, wire.NLM_F_REQUEST, payload))[1]
 
 
 def is_reached(place: Namespace, address: str) -> bool:
