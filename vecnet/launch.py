@@ -14,7 +14,6 @@ Source: HOWTO, "fd transport"; socketpair(2), unix(7); kernel documentation, net
 
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
 import signal
@@ -25,11 +24,11 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from vecnet.errors import InputError, Problem
+from vecnet.kernel import libc
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.fd import Fd
 
 PLACEHOLDER = "{guest}"  # in a guest's command: its name
-_PR_SET_PDEATHSIG = 1
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
 
@@ -140,7 +139,7 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         return pid
     try:
         os.setpgid(0, 0)  # the terminal's signals come by way of the parent, once
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.end_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(_NOT_STARTED)  # it died before it could have told us
         for number in _passed_on():

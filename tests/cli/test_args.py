@@ -83,7 +83,7 @@ def test_guests_that_no_shell_can_tell_apart(tmp_path: Path) -> None:
     file = tmp_path / "multi.yaml"
     file.write_text(MULTI.replace("web:vec1", "db_1:vec0"))
     said = refused("args", file, "--format", "shell")
-    assert said == "error: the guests db-1 and db_1 would share the shell's variable vec_db_1: use --guest\n"
+    assert said == "error: the guests db-1 and db_1 would share the shell's variable vec_db_1; use --guest\n"
     assert answer("args", file, "--format", "shell", "--guest", "db_1").startswith("vec0:")
 
 

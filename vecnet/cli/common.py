@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.errors import HostError, InputError, Problem, VecnetError
+from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def load_topology(file: str) -> Topology:
 def topology_name(text: str) -> str:
     """A topology's name. Raises InputError for a text that none can have."""
     try:
-        return str(Name().parse(text))
-    except ValueError:
+        return Name().parse(text)
+    except Refused:
         instead = "if it is a file, its name: is what `vecnet status` takes" if "/" in text else ""
         raise InputError([Problem(f"{text!r} is not the name of a topology", instead)]) from None
 
@@ -112,7 +112,7 @@ def require_guest(topology: Topology, guest: str) -> None:
 
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}; {instead}its guests are {', '.join(topology.guests)}")
+    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
 
 
 def strings(topology: Topology, guest: str | None, form: str) -> str:
@@ -141,7 +141,7 @@ def _variables(guests: list[str]) -> dict[str, str]:
         name = "vec_" + re.sub(r"\W", "_", guest)
         if name in names:
             raise InputError(
-                f"the guests {names[name]} and {guest} would share the shell's variable {name}: use --guest"
+                f"the guests {names[name]} and {guest} would share the shell's variable {name}", "use --guest"
             )
         names[name] = guest
     return names

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vecnet.cli.common import ReportFile, load_topology, topology_to_complete, write_report
-from vecnet.errors import InputError
+from vecnet.errors import InputError, Refused
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
@@ -96,8 +96,8 @@ def _impairment(text: str) -> Impairment:
 
     try:
         return ImpairmentText().parse(text)
-    except ValueError as error:
-        raise InputError(f"--impair: {error}") from None
+    except Refused as error:
+        raise InputError(f"--impair: {error.message}", error.instead) from None
 
 
 def _subjects(

@@ -16,7 +16,7 @@ from pyroute2.netlink.generic.ethtool import ETHTOOL_MSG_FEATURES_SET, ethtoolbi
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from vecnet.host.links import ACKED, MAKE
-from vecnet.host.observe import RTM_NEWLINK
+from vecnet.kernel.rtnl import RTM_NEWLINK
 
 Attrs = list[tuple[str, Any]]
 

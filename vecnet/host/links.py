@@ -11,7 +11,8 @@ import ipaddress
 import socket
 import struct
 
-from vecnet.host.observe import (
+from vecnet.kernel.netlink import message, pack
+from vecnet.kernel.rtnl import (
     IFA_ADDRESS,
     IFA_LOCAL,
     IFADDR,
@@ -30,7 +31,6 @@ from vecnet.host.observe import (
     RTM_NEWADDR,
     RTM_NEWLINK,
 )
-from vecnet.host.wire import message, pack
 
 RTM_DELLINK, RTM_DELADDR = 17, 21
 ACKED = 0x5  # NLM_F_REQUEST | NLM_F_ACK

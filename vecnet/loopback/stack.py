@@ -22,7 +22,7 @@ class Stack:
 
     def __init__(self, *, private: bool, netns: str | None = None) -> None:
         """Start it here, or in the named namespace, or `private`, in a namespace of its own. Raises Untested."""
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel.namespaces import Namespaces
 
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, Namespaces() as namespaces, namespaces[netns].entered():

@@ -198,7 +198,7 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
 @contextmanager
 def _place_of_guest(subject: Subject, device: VecDevice) -> Iterator[None]:
     """A guest opens a tap from the tap's own network namespace."""
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     netns = subject.far.netns if isinstance(device.transport, Tap | Hybrid) else None
     with Namespaces() as namespaces, namespaces[netns].entered():
@@ -238,7 +238,7 @@ def _descriptors(subject: Subject, stack: ExitStack) -> tuple[int | None, int | 
 @contextmanager
 def _host_port(subject: Subject, side: Side, offload: Offload) -> Iterator[Port]:
     from vecnet.datapath.port import open_port
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     device = VecDevice(0, Raw(ifname=side.ifname, mtu=subject.mtu, gro=True, depth=256))
     with Namespaces() as namespaces, namespaces[side.netns].entered():
@@ -259,18 +259,18 @@ def _mac(side: Side) -> bytes:
 def _wait_until_it_carries(side: Side) -> None:
     """What a busy kernel does only up to a second later, or two: a tap has a carrier from when it is opened, and an
     IPv6 address is reached from when it is given."""
-    from vecnet.host import observe
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel import rtnl
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
         place = namespaces[side.netns]
         for ifname in filter(None, (side.ifname, side.bridge)):
             try:
-                wait_until(partial(observe.sends, place, ifname))
+                wait_until(partial(rtnl.sends, place, ifname))
             except OSError as error:
                 raise _missing(ifname, error) from None
         for address in _own_ipv6(side):
-            wait_until(partial(observe.is_reached, place, address))
+            wait_until(partial(rtnl.is_reached, place, address))
 
 
 def _own_ipv6(side: Side) -> list[str]:
@@ -292,7 +292,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def _ask(side: Side, ifname: str, request: int) -> bytes:
     """What an ioctl of netdevice(7) answers for an interface of the host's. Raises Failed where it is not there."""
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces, namespaces[side.netns].entered():
         probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vecnet.host import genl, wire
-from vecnet.host.namespaces import Namespace
+from vecnet.kernel import genl, netlink
+from vecnet.kernel.namespaces import Namespace
 
 TUNNEL_CREATE, TUNNEL_DELETE, TUNNEL_GET, SESSION_CREATE, SESSION_GET, VERSION = 1, 2, 4, 5, 8, 1
 _GENL_SIZE = 4
@@ -75,34 +75,34 @@ def read_tunnels(place: Namespace) -> list[Tunnel]:
     return list(tunnels.values())
 
 
-def _dump(place: Namespace, family: int, command: int) -> Iterator[wire.Attributes]:
+def _dump(place: Namespace, family: int, command: int) -> Iterator[netlink.Attributes]:
     for _, message in place.generic.dump(genl.request(family, command, VERSION, dump=True)):
-        yield wire.attributes(message[_GENL_SIZE:])
+        yield netlink.attributes(message[_GENL_SIZE:])
 
 
-def _tunnel(got: wire.Attributes) -> Tunnel:
+def _tunnel(got: netlink.Attributes) -> Tunnel:
     six = IP6_SADDR in got
     local, remote = (got.get(key) for key in ((IP6_SADDR, IP6_DADDR) if six else (IP_SADDR, IP_DADDR)))
     family = socket.AF_INET6 if six else socket.AF_INET
     return Tunnel(
-        tunnel_id=wire.number(got[TUNNEL_ID]),
-        peer_tunnel_id=wire.number(got[PEER_TUNNEL_ID]),
-        encap=ENCAPS[wire.number(got[ENCAP_TYPE])] if ENCAP_TYPE in got else "udp",
+        tunnel_id=netlink.number(got[TUNNEL_ID]),
+        peer_tunnel_id=netlink.number(got[PEER_TUNNEL_ID]),
+        encap=ENCAPS[netlink.number(got[ENCAP_TYPE])] if ENCAP_TYPE in got else "udp",
         local=socket.inet_ntop(family, local) if local else "",
         remote=socket.inet_ntop(family, remote) if remote else "",
-        udp_sport=wire.number(got[UDP_SPORT]) if UDP_SPORT in got else None,
-        udp_dport=wire.number(got[UDP_DPORT]) if UDP_DPORT in got else None,
+        udp_sport=netlink.number(got[UDP_SPORT]) if UDP_SPORT in got else None,
+        udp_dport=netlink.number(got[UDP_DPORT]) if UDP_DPORT in got else None,
     )
 
 
-def _session(got: wire.Attributes) -> Session:
-    stats = wire.attributes(got[STATS]) if STATS in got else {}
+def _session(got: netlink.Attributes) -> Session:
+    stats = netlink.attributes(got[STATS]) if STATS in got else {}
     names = {**_COUNTERS, **_COUNTERS_LATER}
     return Session(
-        tunnel_id=wire.number(got[TUNNEL_ID]),
-        session_id=wire.number(got[SESSION_ID]),
-        peer_session_id=wire.number(got[PEER_SESSION_ID]),
-        ifname=wire.text(got[IFNAME]) if IFNAME in got else "",
+        tunnel_id=netlink.number(got[TUNNEL_ID]),
+        session_id=netlink.number(got[SESSION_ID]),
+        peer_session_id=netlink.number(got[PEER_SESSION_ID]),
+        ifname=netlink.text(got[IFNAME]) if IFNAME in got else "",
         cookie=bytes(got.get(COOKIE, b"")),
         peer_cookie=bytes(got.get(PEER_COOKIE, b"")),
         counters={name: struct.unpack("=Q", stats[key])[0] for name, key in names.items() if key in stats},
@@ -117,11 +117,11 @@ def new_tunnel(family: int, peer_tunnel_id: int, values: Mapping[str, Any]) -> b
     payload = (
         _u32(TUNNEL_ID, values["tunnel_id"])
         + _u32(PEER_TUNNEL_ID, peer_tunnel_id)
-        + wire.pack(PROTO_VERSION, bytes((_L2TPV3,)))
+        + netlink.pack(PROTO_VERSION, bytes((_L2TPV3,)))
         + _u16(ENCAP_TYPE, ENCAPS.index(values["encap"]))
     )
     for kind, address in ((source, values["local"]), (destination, values["remote"])):
-        payload += wire.pack(kind, socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, address))
+        payload += netlink.pack(kind, socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, address))
     if values["encap"] == "udp":
         payload += _u16(UDP_SPORT, values["udp_sport"]) + _u16(UDP_DPORT, values["udp_dport"])
     return _acked(family, TUNNEL_CREATE, payload)
@@ -134,13 +134,13 @@ def new_session(family: int, ifname: str, values: Mapping[str, Any]) -> bytes:
         + _u32(SESSION_ID, values["session_id"])
         + _u32(PEER_SESSION_ID, values["peer_session_id"])
         + _u16(PW_TYPE, _ETHERNET)
-        + wire.pack(IFNAME, ifname.encode() + b"\0")
-        + wire.pack(L2SPEC_TYPE, bytes((L2SPECS.index(values["l2spec_type"]),)))
+        + netlink.pack(IFNAME, ifname.encode() + b"\0")
+        + netlink.pack(L2SPEC_TYPE, bytes((L2SPECS.index(values["l2spec_type"]),)))
     )
     size = values["cookie_size"]
     if size:
-        payload += wire.pack(COOKIE, values["cookie"].to_bytes(size, "big"))
-        payload += wire.pack(PEER_COOKIE, values["peer_cookie"].to_bytes(size, "big"))
+        payload += netlink.pack(COOKIE, values["cookie"].to_bytes(size, "big"))
+        payload += netlink.pack(PEER_COOKIE, values["peer_cookie"].to_bytes(size, "big"))
     return _acked(family, SESSION_CREATE, payload)
 
 
@@ -153,8 +153,8 @@ def _acked(family: int, command: int, payload: bytes) -> bytes:
 
 
 def _u16(kind: int, value: int) -> bytes:
-    return wire.pack(kind, struct.pack("=H", value))
+    return netlink.pack(kind, struct.pack("=H", value))
 
 
 def _u32(kind: int, value: int) -> bytes:
-    return wire.pack(kind, struct.pack("=I", value))
+    return netlink.pack(kind, struct.pack("=I", value))

@@ -1,4 +1,4 @@
-"""The messages that change the host. What is sent when, and how answers are read, is `work.py`'s and `wire.py`'s.
+"""The messages that change the host. What is sent when, and how answers are read, is `work.py`'s and `netlink.py`'s.
 
 What goes out by the thousand, and what removes it, is packed by hand (`links.py`, `tunnels.py`); pyroute2 encodes the
 rest (`encoded.py`). It takes longer to import than all else that a small `up` or `down` does.
@@ -13,9 +13,9 @@ from vecnet.host.links import delete_group as delete_group
 from vecnet.host.links import delete_link as delete_link
 from vecnet.host.links import new_veth as new_veth
 from vecnet.host.links import set_link as set_link
-from vecnet.host.tunnels import delete_tunnel as delete_tunnel
-from vecnet.host.tunnels import new_session as new_session
-from vecnet.host.tunnels import new_tunnel as new_tunnel
+from vecnet.kernel.l2tp import delete_tunnel as delete_tunnel
+from vecnet.kernel.l2tp import new_session as new_session
+from vecnet.kernel.l2tp import new_tunnel as new_tunnel
 
 
 def __getattr__(name: str) -> Any:
