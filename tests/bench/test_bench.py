@@ -26,8 +26,9 @@ from vecnet.bench.chart import as_svg
 from vecnet.bench.loads import LARGE, VNET, large, segments
 from vecnet.bench.making import PAIRS, Links
 from vecnet.bench.result import Cost, Report, Result, Spent, Stream, Task
-from vecnet.bench.table import as_text
+from vecnet.bench.table import as_lines
 from vecnet.bench.wires import TRANSPORTS, WHOLE
+from vecnet.columns import plain
 from vecnet.topology import load
 
 RESULT = Result(
@@ -63,7 +64,7 @@ def test_the_median_of_the_pairs_counts() -> None:
 
 
 def test_the_tables_show_every_figure() -> None:
-    lines = [line.split() for line in as_text(REPORT).splitlines()]
+    lines = [line.split() for line in plain(as_lines(REPORT)).splitlines()]
     assert ["gre", "40.00", "3.00", "4.00", ">", "3"] in lines  # next to the HOWTO's: transmit, iperf3, the guest's
     floor = [
         "gre",
