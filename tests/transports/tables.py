@@ -65,7 +65,7 @@ def check_same(text: str, transport: Transport) -> None:
     device = VecDevice(0, transport)
     assert str(device) == text
     assert parse(text) == device
-    silent = transport.mac is not None and (transport.gro or not transport.topology_gro)
+    silent = transport.mac is not None and (transport.gro or not transport.vnet)
     assert explain(text).severity is (Severity.OK if silent else Severity.NOTE)
 
 

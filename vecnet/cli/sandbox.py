@@ -9,6 +9,7 @@ import subprocess
 import click
 
 from vecnet.cli.common import file_argument
+from vecnet.cli.terminal import say
 
 
 @click.command("sandbox", context_settings={"ignore_unknown_options": True})
@@ -48,7 +49,7 @@ def run(words: list[str]) -> int:
     try:
         process = subprocess.Popen(words)
     except OSError as error:
-        click.echo(f"{words[0]}: {error.strerror}", err=True)
+        say(f"{words[0]}: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126
     started.append(process)
     for number in early:

@@ -133,6 +133,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class OuterEnd:
+    """An end of a tunnel: the outer address that it has, and what it claims there.
+
+    `here` where the address must be one of this host's although no interface of the host has it: between two guests.
+    """
+
+    link: str
+    endpoint: str
+    address: str
+    is_host: bool
+    here: bool
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mistake:
     """Values of a link that do not go together: at an end's key, or at the link's own where `end` is None."""
 
