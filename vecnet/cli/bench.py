@@ -19,7 +19,7 @@ from vecnet.errors import InputError
 
 if TYPE_CHECKING:
     from vecnet.bench.result import Effort, Result, Stream, Task
-    from vecnet.cli.progress import Report as Progress
+    from vecnet.progress import Progress
     from vecnet.topology import Topology
 
 _LENGTHS = (64, 512, 1400)
