@@ -1,15 +1,14 @@
-"""Signals while something runs that must not be left half done. Source: signal(7), nohup(1), prctl(2)."""
+"""Signals while something runs that must not be left half done. Source: signal(7); nohup(1)."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from signal import Signals
 
-_PR_SET_PDEATHSIG = 1
+from vecnet.kernel import libc
 
 
 def unless_ignored(numbers: Iterable[Signals]) -> list[Signals]:
@@ -40,6 +39,6 @@ def held(numbers: Iterable[Signals]) -> Iterator[None]:
 
 def end_with_parent(parent: int, number: Signals = signal.SIGKILL) -> None:
     """This process, a new child, gets the signal when its parent ends, or at once where it has ended already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+    libc.end_with_parent(number)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)

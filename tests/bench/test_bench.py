@@ -21,12 +21,14 @@ from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet import host
+from vecnet.bench import guests
 from vecnet.bench.chart import as_svg
 from vecnet.bench.loads import LARGE, VNET, large, segments
 from vecnet.bench.making import PAIRS, Links
 from vecnet.bench.result import Cost, Report, Result, Spent, Stream, Task
-from vecnet.bench.table import as_text
+from vecnet.bench.table import as_lines
 from vecnet.bench.wires import TRANSPORTS, WHOLE
+from vecnet.columns import plain
 from vecnet.topology import load
 
 RESULT = Result(
@@ -62,7 +64,7 @@ def test_the_median_of_the_pairs_counts() -> None:
 
 
 def test_the_tables_show_every_figure() -> None:
-    lines = [line.split() for line in as_text(REPORT).splitlines()]
+    lines = [line.split() for line in plain(as_lines(REPORT)).splitlines()]
     assert ["gre", "40.00", "3.00", "4.00", ">", "3"] in lines  # next to the HOWTO's: transmit, iperf3, the guest's
     floor = [
         "gre",
@@ -154,7 +156,7 @@ def test_the_keys_of_the_json_are_documented() -> None:
 @pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp", "fd"])
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
-    need_command("linux.uml", "iperf3", "ip", "nsenter", "unshare")
+    need_command(guests.KERNEL, "iperf3", "ip", "nsenter", "unshare")
     report = _bench("-t", transport, "--length", "64", "--no-gso", "--no-streams", timeout=120)
     guest = [one for one in report["results"] if one["reference"] == "a real guest"]
     assert [(one["what"], one["length_bytes"]) for one in guest] == [("transmit", 64)]

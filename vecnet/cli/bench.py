@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecnet.cli.common import ReportFile, write_report
+from vecnet.cli.terminal import answer, width
 from vecnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def command(
     from vecnet.bench import wires
     from vecnet.bench.chart import as_svg
     from vecnet.bench.result import QUICK, Effort, Report, Result, Stream, Task
-    from vecnet.bench.table import as_text
+    from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
 
     unknown = [name for name in transports if name not in wires.TRANSPORTS]
@@ -99,7 +101,7 @@ def command(
         [one for one in found if isinstance(one, Task)],
     )
     if "-" not in (json_file, svg_file):
-        click.echo(as_text(report))
+        answer(*as_lines(report, width(sys.stdout)))
     if json_file:
         write_report(json_file, json.dumps(report.as_json(), indent=2) + "\n")
     if svg_file:

@@ -10,7 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from vecnet.cli.common import ReportFile, load_topology, topology_to_complete, write_report
-from vecnet.errors import InputError
+from vecnet.cli.terminal import answer, width
+from vecnet.errors import InputError, Refused
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
@@ -83,10 +84,9 @@ def command(
         )
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if "-" not in files.values():
-        from vecnet.loopback.report import as_text
+        from vecnet.loopback.report import as_lines
 
-        text = as_text(report, verbose=verbose)
-        click.echo(_coloured(text) if sys.stdout.isatty() else text)
+        answer(*as_lines(report, verbose=verbose, width=width(sys.stdout)))
     _write(report, files)
     ctx.exit(report.exit_code)
 
@@ -96,8 +96,8 @@ def _impairment(text: str) -> Impairment:
 
     try:
         return ImpairmentText().parse(text)
-    except ValueError as error:
-        raise InputError(f"--impair: {error}") from None
+    except Refused as error:
+        raise InputError(f"--impair: {error.message}", error.instead) from None
 
 
 def _subjects(
@@ -133,10 +133,3 @@ def _write(report: Verdicts, files: dict[str, str | None]) -> None:
     for form, file in files.items():
         if file is not None:
             write_report(file, WRITERS[form](report) + "\n")
-
-
-def _coloured(text: str) -> str:
-    colours = {"✓": "green", "✗": "red", "?": "yellow"}
-    for sign, colour in colours.items():
-        text = text.replace(f"{sign} ", click.style(sign, fg=colour) + " ")
-    return text

@@ -1,7 +1,8 @@
-"""Progress on long work: a bar on stderr where it is a terminal, nothing elsewhere."""
+"""Progress on long work: a bar on stderr where it is a terminal that can draw, nothing elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ _PATIENCE = 0.5  # seconds before a bar is worth showing
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """A function that is told (done, total) and draws a bar, once the work has taken half a second."""
-    bar = _Bar(title) if sys.stderr.isatty() else None
+    bar = _Bar(title) if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else None
     try:
         yield bar.report if bar else quiet
     finally:

@@ -10,6 +10,7 @@ from functools import partial
 import click
 
 from vecnet.cli.common import file_argument
+from vecnet.cli.terminal import say
 from vecnet.signals import end_with_parent, handled
 
 
@@ -48,7 +49,7 @@ def run(words: list[str]) -> int:
         try:
             process = subprocess.Popen(words, preexec_fn=partial(end_with_parent, os.getpid()))
         except OSError as error:
-            click.echo(f"{words[0]}: {error.strerror}", err=True)
+            say(f"{words[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
         started.append(process)
         for number in early:

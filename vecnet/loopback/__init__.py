@@ -112,9 +112,8 @@ def _prove_one(
         for count, name in enumerate(chosen):
             done(count + 1)
             if wire is None or basis.verdict is Verdict.FAIL:
-                results.append(
-                    Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}")
-                )
+                reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
+                results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
             else:
                 results.append(
                     recorded(captures, wire, name, partial(attempt, name, partial(PROBES[name], wire, stacks)))

@@ -39,6 +39,7 @@ class _Network:
 
     def __init__(self, interface: HostInterface) -> None:
         self.interfaces = (interface,)
+        self.outer_ends = ()  # a tap carries no outer packets
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Agent:
     def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, Any]:
         """Make the guest's NIC; its descriptor goes with the answer."""
         from vecnet import host
-        from vecnet.host import observe
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel import rtnl
+        from vecnet.kernel.namespaces import Namespaces
         from vecnet.loopback.wire import wait_until
 
         interface = HostInterface(
@@ -108,7 +109,7 @@ class Agent:
         host.up(_Network(interface))
         self.descriptors = [host.attach_tap(interface)]
         with Namespaces() as namespaces:
-            wait_until(partial(observe.sends, namespaces.home, NIC))
+            wait_until(partial(rtnl.sends, namespaces.home, NIC))
         return {}
 
     def detach(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Stack:
 
     def __init__(self, *, private: bool, netns: str | None = None) -> None:
         """Start it here, or in the named namespace, or `private`, in a namespace of its own. Raises Untested."""
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel.namespaces import Namespaces
 
         self.name = "a simulated guest's IP stack" if private else "the host's IP stack"
         self.ended = False

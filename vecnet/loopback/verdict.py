@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from vecnet.text import shown
+
+_LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
@@ -24,13 +27,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One probe on one link. `reason` is a sentence; `figures` are what it measured, each unit in its name."""
+    """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
+    name; `tried` is False where an earlier probe's verdict left nothing to find out."""
 
     probe: str
     verdict: Verdict
     reason: str
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    tried: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -22,7 +22,7 @@ from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Offload, Port
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
 _PATIENCE = 2.0  # seconds, for the kernel's workers
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
@@ -51,7 +51,7 @@ class Wire:
 @contextmanager
 def opened(subject: Subject, near_offload: Offload = "software", far_offload: Offload = "software") -> Iterator[Wire]:
     """Both ends, open within the block. Raises Failed or Untested, each with the reason in words."""
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     near, far = subject.near, subject.far
     if far.is_host and not far.ifname:
@@ -119,12 +119,12 @@ def _refuse_foreign_switch(side: Side) -> None:
 
 def _mac(side: Side, namespaces: Namespaces) -> bytes:
     """An end's Ethernet address. Raises Failed where the host's interface is not there."""
-    from vecnet.host import observe
+    from vecnet.kernel import rtnl
 
     text = side.transport.mac or _PLAYED_MAC if side.transport else _PLAYED_MAC
     if side.is_host:
         try:
-            text = observe.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC
+            text = rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC
         except OSError as error:
             raise _missing(side.stack, error) from None
     return bytes.fromhex(text.replace(":", ""))
@@ -133,16 +133,16 @@ def _mac(side: Side, namespaces: Namespaces) -> bytes:
 def _wait_until_it_carries(side: Side, namespaces: Namespaces) -> None:
     """What a busy kernel does only up to a second later, or two: a tap has a carrier from when it is opened, and an
     IPv6 address is reached from when it is given."""
-    from vecnet.host import observe
+    from vecnet.kernel import rtnl
 
     place = namespaces[side.netns]
     for ifname in filter(None, (side.ifname, side.bridge)):
         try:
-            wait_until(partial(observe.sends, place, ifname))
+            wait_until(partial(rtnl.sends, place, ifname))
         except OSError as error:
             raise _missing(ifname, error) from None
     for address in _own_ipv6(side):
-        wait_until(partial(observe.is_reached, place, address))
+        wait_until(partial(rtnl.is_reached, place, address))
 
 
 def _own_ipv6(side: Side) -> list[str]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.errors import Problem, VecStringError
+from vecnet.errors import Problem, Refused, VecStringError
 from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
 from vecnet.transports.answers import FarEnd, Receiver, Sample
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
@@ -93,8 +93,8 @@ class Transport:
                 continue  # most are, and thousands of links are made in one go
             try:
                 object.__setattr__(self, key, declared.kind.parse(str(value)))
-            except ValueError as error:
-                problems.append(Problem(f"{key}: {error}"))
+            except Refused as error:
+                problems.append(Problem(f"{key}: {error.message}", error.instead))
         if not problems:
             for key, value in self.derived(vars(self)).items():
                 object.__setattr__(self, key, value)
