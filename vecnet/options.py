@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
+from vecnet.errors import Refused
 from vecnet.values import Flag, Kind
 
 OPTION = "option"  # the key of an Option in a dataclass field's metadata
@@ -71,7 +72,7 @@ class Judgement:
 class Option:
     """An option's declaration: its values, how the guest reads them, and what it does where something is amiss."""
 
-    kind: Kind
+    kind: Kind[object]
     reading: Reading
     doc: str
     failure: Effect  # the guest can make nothing of the value
@@ -104,7 +105,7 @@ class Option:
             return Judgement(None, Effect(Severity.DROPS, message, "write 1, or leave it out"))
         try:
             value = self._meant(text)
-        except ValueError as error:
+        except Refused as error:
             return self._refuse(text, number, error)
         instead = f"write {self.write(value)}"
         if twice and formed and not opened:
@@ -125,14 +126,16 @@ class Option:
     def _judge_text(self, text: str) -> Judgement:
         try:
             return Judgement(self.kind.parse(text))
-        except ValueError as error:
+        except Refused as error:
             misread = self.kind.misread(text)
             if misread is None:
                 return Judgement(None, _but(error, self.failure), unread=True)
-            return Judgement(misread, Effect(Severity.FALLBACK, f"{error}; the guest takes it for {misread}"))
+            return Judgement(
+                misread, Effect(Severity.FALLBACK, f"{error.message}; the guest takes it for {misread}", error.instead)
+            )
 
     def _meant(self, text: str) -> Any:
-        """What a person means by a number or a flag. Raises ValueError.
+        """What a person means by a number or a flag. Raises Refused.
 
         A negative 32-bit number is its unsigned twin, which is how high ones must be written. Leading zeros are octal
         to some readings and to some people, so they mean nothing where the guest does not read base 10 only.
@@ -149,7 +152,7 @@ class Option:
                 return self.kind.parse(str(twin + 2**32))
         return self.kind.parse(text)
 
-    def _refuse(self, text: str, number: int | None, error: ValueError) -> Judgement:
+    def _refuse(self, text: str, number: int | None, error: Refused) -> Judgement:
         expected = "write 1 or 0" if isinstance(self.kind, Flag) else f"write {self.kind.expects}"
         if number is None:
             return Judgement(None, _but(error, self.failure, expected), unread=True)
@@ -159,12 +162,12 @@ class Option:
         return Judgement(None, _but(error, self.outside, expected))
 
 
-def _but(error: ValueError, effect: Effect, instead: str = "") -> Effect:
-    return Effect(effect.severity, f"{error}; {effect.message}", instead)
+def _but(error: Refused, effect: Effect, instead: str = "") -> Effect:
+    return Effect(effect.severity, f"{error.message}; {effect.message}", error.instead or instead)
 
 
 def option(
-    kind: Kind,
+    kind: Kind[object],
     reading: Reading,
     doc: str,
     failure: Effect = _DEFAULT,

@@ -157,8 +157,8 @@ def explain(text: str) -> Explanation:
         if reader.is_opened:
             together = _together(reader.transport, reader.found, reader.values)
             effects += (effect for effect in together if reader.untold.isdisjoint(effect.options))
-        if not reader.untold:
-            with contextlib.suppress(VecStringError, TypeError):  # the effects say what is wrong
+        if not reader.untold and reader.is_complete:
+            with contextlib.suppress(VecStringError):  # the effects say what is wrong
                 device = VecDevice(unit, reader.transport(**reader.meant))
     if device is not None and device.transport.mac is None:
         message = "no mac: the guest has a random Ethernet address on every boot"
@@ -255,6 +255,11 @@ class _Reader:
         for place, (token, column) in enumerate(tokens):
             is_found = owners.get(token.partition("=")[0]) == place
             self.tokens.append(Token(token, column, self._effect(token, is_found)))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every option that the transport needs was meant to be there."""
+        return all(key in self.meant for key, declared in self._options.items() if declared.required)
 
     def _judge(self) -> dict[str, Judgement]:
         """The transport's options; what a guest does with one that it cannot read may depend on the others."""

@@ -21,6 +21,7 @@ from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet import host
+from vecnet.bench import guests
 from vecnet.bench.chart import as_svg
 from vecnet.bench.loads import LARGE, VNET, large, segments
 from vecnet.bench.making import PAIRS, Links
@@ -155,7 +156,7 @@ def test_the_keys_of_the_json_are_documented() -> None:
 @pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp", "fd"])
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
-    need_command("linux.uml", "iperf3", "ip", "nsenter", "unshare")
+    need_command(guests.KERNEL, "iperf3", "ip", "nsenter", "unshare")
     report = _bench("-t", transport, "--length", "64", "--no-gso", "--no-streams", timeout=120)
     guest = [one for one in report["results"] if one["reference"] == "a real guest"]
     assert [(one["what"], one["length_bytes"]) for one in guest] == [("transmit", 64)]

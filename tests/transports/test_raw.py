@@ -49,7 +49,7 @@ MISREAD: Misread = [
 ]
 WRONG: Wrong = [
     *(({"ifname": "v0", **options}, message) for options, message in COMMON_WRONG),
-    ({"ifname": "v" * 16}, "has 16 bytes, and an interface name has at most 15: shorten it"),
+    ({"ifname": "v" * 16}, "has 16 bytes, and an interface name has at most 15; shorten it"),
     ({"ifname": "v0", "bpffile": "/a,b"}, "bpffile: '/a,b' holds a ',', which a vec string cannot carry"),
     ({"ifname": "v0", "bpffile": ""}, "bpffile: the value is empty"),
     ({"ifname": "v0", "bpfflash": 3}, "bpfflash: '3' is not on or off"),

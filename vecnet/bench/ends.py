@@ -5,7 +5,6 @@ The near end, a guest or a namespace in its place, has one processor; the far en
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 
 from vecnet.datapath.port import Port, open_port
 from vecnet.errors import HostError
+from vecnet.kernel import namespaces as kernel_namespaces
 
 NEAR, FAR = "10.11.0.1", "10.11.0.2"  # inner addresses, of a /24
-_CLONE_NEWNET = 0x40000000
 _EVERY = os.sched_getaffinity(0)
 NEAR_PROCESSOR, FAR_PROCESSOR = {max(_EVERY)}, {min(_EVERY)}
 
@@ -70,17 +69,12 @@ def port_on_interface(transport: str, pid: int, mtu: int = 1500) -> Port:
 @contextmanager
 def entered(pid: int) -> Iterator[None]:
     """This thread is in the network namespace of a process within the block."""
-    libc = ctypes.CDLL(None, use_errno=True)
     with ExitStack() as stack:
-        home, there = (os.open(f"/proc/{who}/ns/net", os.O_RDONLY | os.O_CLOEXEC) for who in ("thread-self", pid))
-        stack.callback(os.close, home)
-        stack.callback(os.close, there)
-        if libc.setns(there, _CLONE_NEWNET):
-            raise HostError(f"the network namespace of a process cannot be entered: {os.strerror(ctypes.get_errno())}")
         try:
-            yield
-        finally:
-            libc.setns(home, _CLONE_NEWNET)
+            stack.enter_context(kernel_namespaces.entered(f"/proc/{pid}/ns/net"))
+        except OSError as error:
+            raise HostError(f"the network namespace of a process cannot be entered: {error.strerror}") from None
+        yield
 
 
 def inside(pid: int) -> list[str]:

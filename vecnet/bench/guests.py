@@ -34,7 +34,7 @@ from vecnet.loopback.wire import Wire
 from vecnet.topology import Topology
 from vecnet.transports.fd import Fd
 
-KERNEL = "linux.uml"
+KERNEL = os.environ.get("UML_KERNEL") or "linux.uml"
 GUEST = "a real guest"
 _HEADERS = 42  # bytes of Ethernet, IPv4 and UDP header
 _PATIENCE = 60.0  # seconds for a guest to boot, and for iperf3
@@ -109,10 +109,10 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             )
         )
         init.chmod(0o755)
-        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={init}"]
+        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", "init_on_alloc=1"]
         with ends.on(ends.NEAR_PROCESSOR):
             guest = subprocess.Popen(
-                [*command, "con=null", "con0=null,null", str(device)],
+                [*command, f"init={init}", "con=null", "con0=null,null", str(device)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

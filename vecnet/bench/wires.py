@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vecnet.datapath.port import Offload
-from vecnet.loopback.wire import Subject, Wire, of_topology, opened
+from vecnet.loopback.subject import Subject, of_topology
+from vecnet.loopback.wire import Wire, opened
 from vecnet.topology import Topology, loads
 
 _TUNNEL = "endpoints: {{'a:vec{0}': {{local: '{1}'}}, 'b:vec{0}': {{local: '{2}'}}}}"

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of t
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import importlib
@@ -50,6 +51,16 @@ class Commands(click.Group):
         command = module.command
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except VecnetError as error:
+            from vecnet.cli.common import JSON, json_text
+
+            if ctx.meta.get(JSON):
+                click.echo(json_text({"problems": [dataclasses.asdict(problem) for problem in error.problems]}))
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from vecnet.cli.terminal import emit, say
-from vecnet.errors import HostError, InputError, Problem, VecnetError
+from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
 if TYPE_CHECKING:
@@ -73,17 +73,30 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
 
 file_argument = click.argument("file", type=click.Path())
 guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+    """An error is told as JSON, too, where the answer would have been JSON."""
+    if value in (True, "json"):
+        ctx.meta[JSON] = True
+    return value
+
+
+JSON = "vecnet.json"  # in a context's meta: the answer is JSON
 _format_option = click.option(
     "--format",
     "form",
+    callback=_remember_json,
     type=click.Choice(FORMATS),
     default="lines",
     show_default=True,
     help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
     "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
-_json_format_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_json_format_option = click.option(
+    "--json", "form", callback=_remember_json, flag_value="json", help="The same as --format json."
+)
+json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -113,8 +126,8 @@ def named(subject: str) -> str:
             without = Problem(f"vecnet {command} needs no file", instead)
             raise InputError([*error.problems, without]) from None
     try:
-        return str(Name().parse(subject))
-    except ValueError:
+        return Name().parse(subject)
+    except Refused:
         instead = "a file has a / in its name, or ends in .yaml, .yml or .json"
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
@@ -145,7 +158,7 @@ def require_guest(topology: Topology, guest: str) -> None:
 
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}; {instead}its guests are {', '.join(topology.guests)}")
+    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
 
 
 def strings(topology: Topology, guest: str | None, form: str) -> str:
@@ -174,7 +187,7 @@ def _variables(guests: list[str]) -> dict[str, str]:
         name = "vec_" + re.sub(r"\W", "_", guest)
         if name in names:
             raise InputError(
-                f"the guests {names[name]} and {guest} would share the shell's variable {name}: use --guest"
+                f"the guests {names[name]} and {guest} would share the shell's variable {name}", "use --guest"
             )
         names[name] = guest
     return names

@@ -1,6 +1,6 @@
 """What the probes found: plain data, which the reports print.
 
-Report ── one LinkReport a link ── one Result a probe
+Verdicts ── one LinkReport a link ── one Result a probe
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
 class Verdict(StrEnum):
-    """Of a probe, of a link, of a whole report."""
+    """Of a probe, of a link, of all links."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
@@ -51,7 +51,7 @@ class Result:
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """One failure fails all; nothing that was tested is no pass."""
+    """One failure fails all. If nothing was tested, that is not a pass."""
     for verdict in (Verdict.FAIL, Verdict.UNTESTED, Verdict.PASS):
         if verdict in verdicts:
             return verdict
@@ -85,7 +85,7 @@ class LinkReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Verdicts:
     """All links under the name of their topology."""
 
     name: str

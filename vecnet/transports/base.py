@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from vecnet.errors import Problem, VecStringError
+from vecnet.errors import Problem, Refused, VecStringError
 from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
+from vecnet.transports.answers import FarEnd, Receiver, Sample
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
 from vecnet.values import Flag, Integer, Mac
 
@@ -17,6 +18,7 @@ ETHERNET_HEADER = 14
 IPV4_HEADER = 20
 IPV6_HEADER = 40
 UDP_HEADER = 8
+VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
 DEFAULT_DEPTH = 64
 DEFAULT_MTU = 1500
@@ -40,7 +42,10 @@ class Transport:
     host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
     interface_keys: ClassVar[tuple[str, ...]] = ("ip", "mac", "bridge")  # … and there, of those common to interfaces
     instead_of_guests: ClassVar[str] = ""  # what to write where two guests cannot be joined
-    topology_gro: ClassVar[bool] = False  # whether a topology's link has gro on unless told otherwise
+    vnet: ClassVar[bool] = False  # whether large frames pass whole, each behind a virtio-net header: gro's default
+    far_end: ClassVar[FarEnd] = FarEnd.UNKNOWN
+    samples: ClassVar[tuple[Sample, ...]] = ()
+    howto: ClassVar[str] = ""  # Gbit/s of a guest, in the table at the HOWTO's beginning
 
     depth: int = option(
         Integer(1, MAX_DEPTH),
@@ -88,8 +93,8 @@ class Transport:
                 continue  # most are, and thousands of links are made in one go
             try:
                 object.__setattr__(self, key, declared.kind.parse(str(value)))
-            except ValueError as error:
-                problems.append(Problem(f"{key}: {error}"))
+            except Refused as error:
+                problems.append(Problem(f"{key}: {error.message}", error.instead))
         if not problems:
             for key, value in self.derived(vars(self)).items():
                 object.__setattr__(self, key, value)
@@ -126,7 +131,7 @@ class Transport:
     @property
     def header_size(self) -> int:
         """Bytes before the Ethernet frame on the descriptor or in the outer packet's payload."""
-        return 0
+        return VNET_HEADER if self.vnet else 0
 
     @property
     def overhead(self) -> int:
@@ -160,6 +165,36 @@ class Transport:
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         """What the end at index `end` needs for itself alone."""
         return ()
+
+    @property
+    def far_name(self) -> str:
+        """What the string calls its far end: the host's interface, or the switch's path; "" where it names none."""
+        return ""
+
+    def inherits(self) -> int | None:
+        """The number of the descriptor that a guest must be started with."""
+        return None
+
+    def inheriting(self, descriptor: int) -> Self:
+        """The same end with `descriptor` for the one that it inherits."""
+        raise TypeError(f"{self.name} inherits no descriptor")
+
+    @classmethod
+    def opened_in(cls, link: Link) -> str | None:
+        """The named network namespace in which a link's guest must open its end; None for its own."""
+        return None
+
+    def binds(self) -> str | None:
+        """The interface whose frames packet sockets of this end move both ways."""
+        return None
+
+    def receives_at(self) -> Receiver | None:
+        """Where the outer packets of a tunnel arrive; None where there are none."""
+        return None
+
+    def misfits(self, header: bytes) -> Iterator[str]:
+        """Why this end would not take an outer packet's `header`, which stands between IP, or UDP, and the frame."""
+        return iter(())
 
 
 def other_mac(mac: str | None) -> str | None:

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, Key, Link, Sides
 from vecnet.values import UnixPath
@@ -19,6 +20,11 @@ class Bess(Transport):
     """A connection to a BESS switch, which must listen before the device is brought up. Privilege: none."""
 
     name: ClassVar[str] = "bess"
+    far_end = FarEnd.SWITCH
+    samples = (
+        Sample("bess", "endpoints: {{'a:vec{unit}': {{}}, 'host:port{unit}': {{path: '{folder}/switch{unit}'}}}}"),
+    )
+    howto = "> 3"
     sides = Sides.HOST_AND_GUEST
     guest_keys = {"path": Key(UnixPath(), "the path that the guest's own socket is bound to")}
     interface_keys = ()  # the switch is no interface of the host
@@ -47,3 +53,7 @@ class Bess(Transport):
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         path = options.dst if link.ends[end].is_host else options.src
         return (Claim("unix", (path,), f"the Unix socket {path}", "path"),) if path else ()
+
+    @property
+    def far_name(self) -> str:
+        return self.dst

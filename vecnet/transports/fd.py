@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, HostInterface, Key, Link
 from vecnet.transports.tap import TAP_KEYS, tap_interface
@@ -23,6 +24,9 @@ class Fd(Transport):
     """An inherited descriptor that carries whole frames. Privilege: none."""
 
     name: ClassVar[str] = "fd"
+    far_end = FarEnd.OTHER_STRING
+    samples = (Sample("fd", "endpoints: ['a:vec{unit}', 'b:vec{unit}']"),)
+    howto = "varies"
     guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
     host_keys = TAP_KEYS
 
@@ -53,3 +57,9 @@ class Fd(Transport):
         if this.is_host:
             return ()
         return (Claim("fd", (this.node, options.fd), f"descriptor {options.fd} of {this.node}", "fd"),)
+
+    def inherits(self) -> int | None:
+        return self.fd
+
+    def inheriting(self, descriptor: int) -> Self:
+        return dataclasses.replace(self, fd=descriptor)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
+from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
 from vecnet.values import Choice, Flag, Integer
@@ -19,6 +20,7 @@ _KEY = Integer(0, 0xFFFFFFFF)
 _KEYLESS = Effect(
     Severity.DROPS, "the parse fails and both keys are dropped in silence: every packet of the peer is refused"
 )
+_CHECKSUM, _KEYED, _SEQUENCED = 0x8000, 0x2000, 0x1000  # the flags, RFC 2784 section 2.1, RFC 2890 section 2
 _PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
 
 
@@ -27,6 +29,9 @@ class Gre(Transport):
     """An Ethernet over GRE tunnel. Privilege: CAP_NET_RAW. Only one tunnel per pair of addresses and key."""
 
     name: ClassVar[str] = "gre"
+    far_end = FarEnd.OTHER_STRING
+    samples = (Sample("gre", f"key: on, sequence: on, {TUNNEL_SAMPLE}"), Sample("gre v6", TUNNEL_SAMPLE_V6))
+    howto = "> 3"
     link_keys = {
         "key": Key(Flag(), "whether packets carry a key, chosen unless an end states its own"),
         "sequence": Key(Choice(("off", "on", "pinned")), "sequence numbers: none, rising, or always 0"),
@@ -128,6 +133,27 @@ class Gre(Transport):
             text = f"the GRE tunnel from {options.dst} to {options.src} with {keyed}"
             claims.append(Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key))
         return tuple(claims)
+
+    def receives_at(self) -> Receiver | None:
+        return Receiver(Protocol.GRE, self.src, number=self.rx_key)
+
+    def misfits(self, header: bytes) -> Iterator[str]:
+        if len(header) < 4:
+            yield f"the sender's header is only {len(header)} bytes"
+            return
+        flags = int.from_bytes(header[:2], "big")
+        keyed, sequenced, summed = flags & _KEYED, flags & _SEQUENCED, flags & _CHECKSUM
+        if summed:
+            yield "the sender adds GRE checksums, which no guest takes: turn csum off"
+        if bool(keyed) != (self.rx_key is not None):
+            yield "the sender sends a key, this string has none" if keyed else "the sender sends no key"
+        if sequenced and not self.sequence:
+            yield "the sender sends sequence numbers, this string has no sequence=1"
+        elif self.sequence and not sequenced:
+            yield "the sender sends no sequence numbers, this string has sequence=1 (at a kernel's tunnel: oseq)"
+        key = int.from_bytes(header[8:12] if summed else header[4:8], "big")
+        if keyed and self.rx_key not in (None, key):
+            yield f"the sender sends key {key}, this string expects {self.rx_key}"
 
 
 def _key(link: Link, end: int) -> int:

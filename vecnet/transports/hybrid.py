@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from vecnet.transports.answers import Sample
 from vecnet.transports.tap import Tap, ifname_option
 
 
@@ -16,5 +17,7 @@ class Hybrid(Tap):
     """A tap interface and a packet socket on it. Privilege: the tap's, and CAP_NET_RAW."""
 
     name: ClassVar[str] = "hybrid"
+    samples = (Sample("hybrid", "endpoints: ['a:vec{unit}', 'host:hyb{unit}']"),)
+    howto = "> 6"
 
     ifname: str = ifname_option()

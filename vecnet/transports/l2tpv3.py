@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
+from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
@@ -46,6 +47,13 @@ class L2tpv3(Transport):
     """An Ethernet over L2TPv3 tunnel. Privilege: CAP_NET_RAW without udp, none with it."""
 
     name: ClassVar[str] = "l2tpv3"
+    far_end = FarEnd.OTHER_STRING
+    samples = (
+        Sample("l2tpv3 udp", f"cookie: 64, counter: on, {TUNNEL_SAMPLE}", both_ends=True),
+        Sample("l2tpv3 udp v6", TUNNEL_SAMPLE_V6, both_ends=True),
+        Sample("l2tpv3 ip", f"encap: ip, cookie: 64, counter: on, {TUNNEL_SAMPLE}"),
+    )
+    howto = "> 3"
     link_keys = {
         "encap": Key(Choice(("udp", "ip")), "over UDP, or straight on IP"),
         "cookie": Key(IntegerChoice((0, 32, 64)), "the cookies' length in bits"),
@@ -211,6 +219,36 @@ class L2tpv3(Transport):
             tunnel = _tunnel(link, end)
             claims.append(Claim("l2tp tunnel", (tunnel,), f"the L2TP tunnel {tunnel}", "tunnel"))
         return tuple(claims)
+
+    def receives_at(self) -> Receiver | None:
+        if self.udp:
+            return Receiver(Protocol.UDP, self.src, self.srcport, self.rx_session)
+        return Receiver(Protocol.L2TP, self.src, number=self.rx_session)
+
+    def misfits(self, header: bytes) -> Iterator[str]:
+        header = header[4 * self.udp :]  # flags and version, RFC 3931 section 4.1.2.1
+        session, rest = int.from_bytes(header[:4], "big"), header[4:]
+        if session != self.rx_session:
+            yield f"the sender sends session {session}, this string expects {self.rx_session}"
+        size, sublayer = self.cookie_size, 4 * self.counter
+        cookie = (self.rx_cookie or 0).to_bytes(8, "big")[8 - size :]
+        longer = len(rest) - size - sublayer
+        if longer == 0 and rest[:size] != cookie:
+            yield f"the sender sends cookie {rest[:size].hex()}, this string expects {cookie.hex()}"
+        elif longer in (4, -4) and rest[:size] == cookie and (size or _is_sublayer(rest)):
+            yield (
+                "the sender's l2spec adds 4 bytes: set counter=1, or l2spec_type none at the kernel's session"
+                if longer > 0
+                else "the sender sends no l2spec word: leave counter out, or use the default l2spec at the kernel's "
+                "session"
+            )
+        elif longer:
+            yield f"the sender sends a cookie of {len(rest) - sublayer} bytes, this string expects {size}"
+
+
+def _is_sublayer(word: bytes) -> bool:
+    """Whether four bytes look like a sublayer's and not like a cookie: zero, or a low number. RFC 3931 section 4.6."""
+    return int.from_bytes(word[:4], "big") & 0x3FFFFFFF < 1 << 20
 
 
 def _port_effects(values: Mapping[str, Any]) -> Iterator[Effect]:

@@ -26,7 +26,7 @@ class Sides(Enum):
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
 
-    kind: Kind
+    kind: Kind[object]
     doc: str
     many: bool = False
     required: bool = False
@@ -130,6 +130,21 @@ class Claim:
     text: str
     key: str = ""
     shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OuterEnd:
+    """An end of a tunnel: the outer address that it has, and what it claims there.
+
+    `here` where the address must be one of this host's although no interface of the host has it: between two guests.
+    """
+
+    link: str
+    endpoint: str
+    address: str
+    is_host: bool
+    here: bool
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
-from vecnet.transports.tap import VNET_HEADER, large_frames
+from vecnet.transports.tap import large_frames
 from vecnet.values import Flag, IfName, NewIfName, Word
 
 
@@ -27,7 +28,9 @@ class Raw(Transport):
     }
     guest_keys = {"ifname": Key(NewIfName(), "the interface that the guest binds: its end of the veth pair")}
     interface_keys = ("ip", "mac", "bridge", "netns")
-    topology_gro = True
+    vnet = True
+    samples = (Sample("raw", "endpoints: ['a:vec{unit}', 'host:raw{unit}']"),)
+    howto = "> 6"
 
     ifname: str = option(
         IfName(),
@@ -47,10 +50,6 @@ class Raw(Transport):
     @classmethod
     def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
-
-    @property
-    def header_size(self) -> int:
-        return VNET_HEADER
 
     @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:
@@ -78,6 +77,9 @@ class Raw(Transport):
                 offload=all(end.gro for end in ends),
             ),
         )
+
+    def binds(self) -> str | None:
+        return self.ifname
 
 
 def veth_name(link: Link, end: int) -> str:

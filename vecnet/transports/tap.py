@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
+from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, Sides, host_interface
 from vecnet.values import Account, IfName, Word
-
-VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
 TAP_KEYS = {
     "owner": Key(Account(), "the user who may open the tap"),
@@ -37,7 +36,10 @@ class Tap(Transport):
     host_keys = TAP_KEYS
     interface_keys = ("ip", "mac", "bridge", "netns")
     instead_of_guests = "use two links, each with its own host end, and the same bridge at both of these"
-    topology_gro = True
+    vnet = True
+    far_end = FarEnd.HOST_INTERFACE
+    samples = (Sample("tap", "endpoints: ['a:vec{unit}', 'host:tap{unit}']"),)
+    howto = "> 8"
 
     ifname: str = ifname_option(
         missing=Effect(Severity.FALLBACK, "the guest makes a tap with a random name, or refuses where it may not")
@@ -48,10 +50,6 @@ class Tap(Transport):
     def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
         yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
 
-    @property
-    def header_size(self) -> int:
-        return VNET_HEADER
-
     @classmethod
     def strung(cls, link: Link, end: int) -> dict[str, Any]:
         return {"ifname": link.ends[1].ifname}
@@ -59,6 +57,14 @@ class Tap(Transport):
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
         return (tap_interface(link, ends[1].mtu, offload=ends[1].gro, vnet_hdr=True),)
+
+    @property
+    def far_name(self) -> str:
+        return self.ifname
+
+    @classmethod
+    def opened_in(cls, link: Link) -> str | None:
+        return link.ends[1].given.get("netns")
 
 
 def large_frames(values: Mapping[str, Any], on_the_host: str) -> Iterator[Effect]:

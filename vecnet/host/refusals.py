@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 
 from vecnet.errors import HostError
-from vecnet.host.model import Node
-from vecnet.host.wire import Refusal
+from vecnet.host.plan import Node
+from vecnet.kernel.netlink import Refusal
 
 _ADVICE = {
     errno.EPERM: "run this as root, or in `vecnet sandbox`",

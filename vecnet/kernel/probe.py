@@ -13,8 +13,8 @@ import struct
 from pathlib import Path
 
 from vecnet.errors import HostError
-from vecnet.host import wire
-from vecnet.host.namespaces import Namespace
+from vecnet.kernel import netlink
+from vecnet.kernel.namespaces import Namespace
 
 _RTM_NEWLINK = 16
 _CREATE = 0x605  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
@@ -25,11 +25,11 @@ def lacks_kind(place: Namespace, kind: str) -> bool | None:
     """Whether the kernel lacks a kind; None where this process may not ask."""
     payload = (
         struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-        + wire.pack(_IFLA_ADDRESS, b"\x02\0\0")
-        + wire.pack(_IFLA_LINKINFO, wire.pack(_IFLA_INFO_KIND, kind.encode() + b"\0"))
+        + netlink.pack(_IFLA_ADDRESS, b"\x02\0\0")
+        + netlink.pack(_IFLA_LINKINFO, netlink.pack(_IFLA_INFO_KIND, kind.encode() + b"\0"))
     )
     try:
-        answer = place.route.batch([wire.message(_RTM_NEWLINK, _CREATE, payload)])[0]
+        answer = place.route.batch([netlink.message(_RTM_NEWLINK, _CREATE, payload)])[0]
     except OSError as error:
         raise HostError(f"the kernel does not say whether it has {kind} interfaces: {error.strerror}") from error
     if answer is not None and answer.errno == errno.EPERM:

@@ -1,27 +1,48 @@
-"""Network namespaces: the one that vecnet was started in (home), and those with a name in /run/netns.
+"""Network namespaces: the one that this process was started in (home), and those with a name in /run/netns.
 
 Source: setns(2); network_namespaces(7); ip-netns(8); SO_NETNS_COOKIE of socket(7).
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from vecnet.errors import HostError
-from vecnet.host.wire import Socket
+from vecnet.kernel import libc
+from vecnet.kernel.netlink import NETLINK_GENERIC, Socket
 
 NAMED = Path("/run/netns")
 _HERE = "/proc/thread-self/ns/net"
-CLONE_NEWNET = 0x40000000
 SO_NETNS_COOKIE = 71
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+@contextmanager
+def entered(there: str | int, home: int | None = None) -> Iterator[None]:
+    """The calling thread is in another network namespace within the block: what it opens there belongs to it.
+
+    `there` is a path or a descriptor, `home` where to come back to: where the thread is, unless stated. Raises OSError.
+    """
+    with ExitStack() as opened:
+
+        def descriptor(path: str) -> int:
+            found = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            opened.callback(os.close, found)
+            return found
+
+        back = descriptor(_HERE) if home is None else home
+        libc.setns(descriptor(there) if isinstance(there, str) else there, libc.CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            try:
+                libc.setns(back, libc.CLONE_NEWNET)
+            except OSError:
+                os._exit(70)  # whatever is done next would be done to the wrong network
 
 
 class Namespace:
@@ -33,7 +54,8 @@ class Namespace:
         try:
             self.fd = os.open(_HERE if name is None else NAMED / name, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise HostError(f"there is no network namespace {name}; make it with: ip netns add {name}") from None
+            message = f"there is no network namespace {name}"
+            raise HostError(message, f"make it with: ip netns add {name}") from None
         except OSError as error:
             raise HostError(f"network namespace {name} cannot be opened: {error.strerror}") from None
         self._home = self.fd if home is None else home
@@ -51,18 +73,15 @@ class Namespace:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """The calling thread is in this namespace within the block: what it opens there belongs to it."""
-        if self.name is None:
+        """The calling thread is in this namespace within the block. Raises HostError."""
+        with ExitStack() as stack:
+            if self.name is not None:
+                try:
+                    stack.enter_context(entered(self.fd, self._home))
+                except OSError as error:
+                    message = f"network namespace {self.name} cannot be entered: {error.strerror}"
+                    raise HostError(message, "run this as root") from None
             yield
-            return
-        if _libc.setns(self.fd, CLONE_NEWNET):
-            reason = os.strerror(ctypes.get_errno())
-            raise HostError(f"network namespace {self.name} cannot be entered: {reason}; run this as root")
-        try:
-            yield
-        finally:
-            if _libc.setns(self._home, CLONE_NEWNET):
-                os._exit(70)  # whatever is done next would be done to the wrong network
 
     @property
     def route(self) -> Socket:
@@ -77,7 +96,7 @@ class Namespace:
         """The socket for ethtool and l2tp."""
         if self._generic is None:
             with self.entered():
-                self._generic = Socket(16)  # NETLINK_GENERIC
+                self._generic = Socket(NETLINK_GENERIC)
         return self._generic
 
     def close(self) -> None:

@@ -19,7 +19,12 @@ from dataclasses import dataclass
 
 from vecnet.errors import HostError
 
+NETLINK_GENERIC = 16
+NESTED = 0x8000  # in an attribute's type: it holds attributes
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x4, 0x10, 0x300
+ACKED = NLM_F_REQUEST | NLM_F_ACK
+MAKE = ACKED | 0x600  # NLM_F_CREATE | NLM_F_EXCL
+SET = ACKED | 0x500  # NLM_F_CREATE | NLM_F_REPLACE
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSGERR_ATTR_MSG = 1
@@ -165,7 +170,7 @@ class Socket:
             if time.monotonic() >= until:
                 break
             time.sleep(_PAUSE)
-        raise HostError("the host's interfaces change faster than they can be read; try again when it is quieter")
+        raise HostError("the host's interfaces change faster than they can be read", "try again when it is quieter")
 
     def _dump(self, request: bytes) -> tuple[list[tuple[int, memoryview]], bool]:
         self._sequence += 1

@@ -27,14 +27,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError
-from vecnet.host import genl, mark, wire
-from vecnet.host.model import Node
-from vecnet.host.namespaces import Namespace
-from vecnet.host.observe import read_links, sends
-from vecnet.host.words import refused
+from vecnet.host import mark
+from vecnet.host.plan import Node
+from vecnet.host.refusals import refused
+from vecnet.kernel import genl, netlink
+from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.rtnl import read_links, sends
 
 if TYPE_CHECKING:
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import Snapshot
 
 Progress = Callable[[int, int], None]
 Check = Callable[[], None]
@@ -76,7 +77,7 @@ class Op:
 class Work:
     """The operations that some steps need. `world` is the host as it was seen before."""
 
-    def __init__(self, topology: str, world: World) -> None:
+    def __init__(self, topology: str, world: Snapshot) -> None:
         self.topology = topology
         self.world = world
         self._stages: dict[tuple[int, Stage], list[Op]] = {}
@@ -181,42 +182,42 @@ class Work:
         """Do it all. `check` is called between batches and may raise. Raises HostError at the first refusal."""
         if not self.size:
             return
-        from vecnet.host import netlink
+        from vecnet.host import messages
 
         done, total = 0, self.size
         for netns, nodes in self._doomed.items():
             check()
-            self._delete(netlink, netns, nodes)
+            self._delete(messages, netns, nodes)
             done += len(nodes)
             progress(done, total)
         for (_, stage), ops in sorted(self._stages.items(), key=lambda item: item[0]):
             ops.sort(key=lambda op: (_ORDER[op.by], op.place.cookie))
             for (by, _), run in groupby(ops, key=lambda op: (op.by, op.place)):
-                size = 1 if by == "call" else _PAIRS if stage is Stage.PEER else wire.BATCH
+                size = 1 if by == "call" else _PAIRS if stage is Stage.PEER else netlink.BATCH
                 rest = list(run)
                 for start in range(0, len(rest), size):
                     check()
                     some = rest[start : start + size]
-                    self._send(netlink, by, some)
+                    self._send(messages, by, some)
                     if stage is Stage.PEER:
                         self._wait_until_they_send([op.node for op in some if _is_to_be_up(op.node)])
                     done += len(some)
                     progress(done, total)
 
-    def _send(self, netlink: ModuleType, by: str, ops: list[Op]) -> None:
+    def _send(self, messages: ModuleType, by: str, ops: list[Op]) -> None:
         place = ops[0].place
         if by == "call":
             try:
-                ops[0].build(netlink)
+                ops[0].build(messages)
             except OSError as error:
-                raise refused(ops[0].node, ops[0].what, wire.Refusal(error.errno or 0, _words(error))) from error
+                raise refused(ops[0].node, ops[0].what, netlink.Refusal(error.errno or 0, _words(error))) from error
             return
         until = time.monotonic() + _RETRY_FOR
         while ops:
             try:
-                answers = (place.route if by == "route" else place.generic).batch([op.build(netlink) for op in ops])
+                answers = (place.route if by == "route" else place.generic).batch([op.build(messages) for op in ops])
             except OSError as error:
-                raise refused(ops[0].node, ops[0].what, wire.Refusal(error.errno or 0)) from error
+                raise refused(ops[0].node, ops[0].what, netlink.Refusal(error.errno or 0)) from error
             again = []
             for op, answer in zip(ops, answers, strict=True):
                 if answer is None or answer.errno in op.forgive:
@@ -235,14 +236,14 @@ class Work:
                 while not sends(self.world.place(node.netns), node.ifname) and time.monotonic() < until:
                     time.sleep(_SENDS_PAUSE)
 
-    def _delete(self, netlink: ModuleType, netns: str | None, nodes: list[Node]) -> None:
+    def _delete(self, messages: ModuleType, netns: str | None, nodes: list[Node]) -> None:
         """One interface by its name; several by a group of their own, since each deletion alone takes 20 ms."""
         place = self.world.place(netns)
         gone = frozenset({errno.ENODEV})
         if len(nodes) == 1:
             name = nodes[0].ifname
             self._send(
-                netlink, "route", [Op(nodes[0], place, "remove it", lambda n: n.delete_link(name), "route", gone)]
+                messages, "route", [Op(nodes[0], place, "remove it", lambda n: n.delete_link(name), "route", gone)]
             )
             return
         group = self.group(netns)
@@ -253,10 +254,10 @@ class Work:
         else:
             victims = mark.doomed(group)
             marking = [Op(node, place, "remove it", _into(node.ifname, victims), "route", gone) for node in nodes]
-            for start in range(0, len(marking), wire.BATCH):
-                self._send(netlink, "route", marking[start : start + wire.BATCH])
+            for start in range(0, len(marking), netlink.BATCH):
+                self._send(messages, "route", marking[start : start + netlink.BATCH])
         removal = Op(nodes[0], place, "remove it", lambda n: n.delete_group(victims), "route", gone)
-        self._send(netlink, "route", [removal])
+        self._send(messages, "route", [removal])
 
 
 def _is_to_be_up(pair: Node) -> bool:
@@ -280,5 +281,5 @@ def _into(ifname: str, group: int) -> Callable[[Any], bytes]:
 
 def _words(error: OSError) -> str:
     """What an OSError says beyond its number's usual text."""
-    usual = wire.Refusal(error.errno or 0)
+    usual = netlink.Refusal(error.errno or 0)
     return "" if error.strerror in (None, str(usual)) else str(error.strerror)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import ipaddress
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError
 from vecnet.host import mark
-from vecnet.host.model import Key, Node
-from vecnet.host.namespaces import Namespace, Namespaces
-from vecnet.host.observe import Seen, View
+from vecnet.host.plan import Key, Node
+from vecnet.kernel import ethtool
+from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
+from vecnet.kernel.namespaces import Namespace, Namespaces
+from vecnet.kernel.rtnl import Interface, read_addresses, read_links, read_packet_sockets
 
 if TYPE_CHECKING:
     from vecnet.host.kinds import End
@@ -18,8 +24,94 @@ if TYPE_CHECKING:
 Place = tuple[str, str]  # a namespace's name ("" at home) and an interface's
 
 
-class World:
-    """Everything in home and in the named namespaces that matter. Read once; a new look is a new World."""
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """The garbage collector rests: it would walk, over and over, thousands of objects that all stay."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@dataclass
+class View:
+    """All that is known of a namespace; what is dear is read when it is first asked for."""
+
+    place: Namespace
+    links: list[Interface] = field(default_factory=list)
+    link_local: bool = False  # whether IPv6's link-local addresses count
+
+    @classmethod
+    def read(cls, place: Namespace, counters: bool = False) -> View:
+        with many_objects():
+            return cls(place, list(read_links(place, counters)))
+
+    @cached_property
+    def by_name(self) -> dict[str, Interface]:
+        return {link.ifname: link for link in self.links}
+
+    @cached_property
+    def by_index(self) -> dict[int, Interface]:
+        return {link.index: link for link in self.links}
+
+    @cached_property
+    def _marks(self) -> dict[int, mark.Mark | None]:
+        return {link.index: mark.read(link.alias) for link in self.links if link.alias}
+
+    def mark(self, link: Interface) -> mark.Mark | None:
+        """What an interface's alias says, where it is vecnet's."""
+        return self._marks.get(link.index)
+
+    @cached_property
+    def _addresses(self) -> dict[int, list[str]]:
+        return read_addresses(self.place, self.link_local)
+
+    def addresses(self, link: Interface) -> list[str]:
+        """An interface's addresses, with their prefix lengths."""
+        return self._addresses.get(link.index, [])
+
+    @cached_property
+    def every_address(self) -> set[str]:
+        """All local addresses, without prefix lengths."""
+        return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}
+
+    @cached_property
+    def tunnels(self) -> list[Tunnel]:
+        return read_tunnels(self.place)
+
+    @cached_property
+    def sessions(self) -> dict[str, Session]:
+        """The L2TP sessions, by their interfaces' names."""
+        return {session.ifname: session for tunnel in self.tunnels for session in tunnel.sessions}
+
+    @cached_property
+    def _packet_sockets(self) -> frozenset[int]:
+        with self.place.entered():
+            return read_packet_sockets()
+
+    def bound(self, link: Interface) -> bool:
+        """Whether a packet socket is bound to the interface, as a guest's raw transport does."""
+        return link.index in self._packet_sockets
+
+    @cached_property
+    def _checksums(self) -> dict[int, bool]:
+        return ethtool.read_checksum_offload(self.place)
+
+    def offload(self, link: Interface) -> bool | None:
+        """Whether the interface wants to be handed checksums that are still to be filled; None where it cannot."""
+        return self._checksums.get(link.index)
+
+    def master(self, link: Interface) -> str | None:
+        """The name of the bridge that the interface is a member of."""
+        above = self.by_index.get(link.master) if link.master else None
+        return above.ifname if above else None
+
+
+class Snapshot:
+    """Everything in home and in the named namespaces that matter. Read once; a new look is a new Snapshot."""
 
     def __init__(self, namespaces: Namespaces, names: set[str], counters: bool = False) -> None:
         """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError."""
@@ -48,10 +140,10 @@ class World:
     def topologies(self) -> list[str]:
         """The names of all topologies that have something here."""
         names = {
-            link.mark.topology
+            found.topology
             for netns, view in self.views()
-            for link in view.links
-            if link.mark and self._is_home(link.mark, netns)
+            for found in map(view.mark, view.links)
+            if found and self._is_home(found, netns)
         }
         return sorted(names)
 
@@ -73,7 +165,7 @@ class World:
         for _, view in self.views():
             view.link_local = any(text.startswith("fe80:") for text in keep)
         nodes: dict[Key, Node] = {}
-        rest: list[tuple[str | None, Seen]] = []
+        rest: list[tuple[str | None, Interface]] = []
         owned: set[Place] = set()
         for kind in KINDS.values():
             for node in kind.found(topology, self, keep):
@@ -84,16 +176,17 @@ class World:
             for link in view.links:
                 if ((netns or ""), link.ifname) in owned:
                     continue
-                if link.mark is not None:
-                    if link.mark.topology != topology or not self._is_home(link.mark, netns):
+                said = view.mark(link)
+                if said is not None:
+                    if said.topology != topology or not self._is_home(said, netns):
                         continue
                 elif link.alias or mark.undoomed(link.group) != group:
                     continue
                 handler = BY_KERNEL_NAME.get(link.kind)
                 own = None
-                if handler and link.mark and not link.mark.peer:
+                if handler and said and not said.peer:
                     own = handler.seen(link, netns, self)
-                if handler is None or link.mark is None or own is None:
+                if handler is None or said is None or own is None:
                     rest.append((netns, link))
                     continue
                 node = self.node(handler.name, netns, link, own, keep)
@@ -102,21 +195,23 @@ class World:
         for netns, link in rest:
             if (netns or "", link.ifname) not in owned:
                 name = BY_KERNEL_NAME[link.kind].name if link.kind in BY_KERNEL_NAME else link.kind
-                if link.mark and "l2spec_type" in link.mark.notes:
+                said = self.view(netns).mark(link)
+                if said and "l2spec_type" in said.notes:
                     name = "l2tp"  # its tunnel has been deleted, and takes it along presently
-                half = Node(netns, link.ifname, name, link.mark.link if link.mark else "", whole=False)
+                half = Node(netns, link.ifname, name, said.link if said else "", whole=False)
                 nodes[half.key] = half
         return nodes
 
-    def node(self, kind: str, netns: str | None, link: Seen, own: dict[str, Any], keep: frozenset[str]) -> Node:
+    def node(self, kind: str, netns: str | None, link: Interface, own: dict[str, Any], keep: frozenset[str]) -> Node:
         """The node of an interface that carries its mark; `own` are its kind's values."""
         from vecnet.host.kinds import KINDS
 
-        assert link.mark is not None
+        said = self.view(netns).mark(link)
+        assert said is not None
         handler = KINDS[kind]
         values = {**self.common(handler.offloads, netns, link, keep), **own}
-        node = Node(netns, link.ifname, kind, link.mark.link, values, in_use=handler.in_use(link, netns, self))
-        if handler.kernel_name and any(self._ungrouped(link.mark.topology, end) for end in handler.ends(node)):
+        node = Node(netns, link.ifname, kind, said.link, values, in_use=handler.in_use(link, netns, self))
+        if handler.kernel_name and any(self._ungrouped(said.topology, end) for end in handler.ends(node)):
             values["mark"] = "its group is not the topology's"
         return node
 
@@ -125,7 +220,7 @@ class World:
         link = self.view(end.netns).by_name.get(end.ifname)
         return link is not None and link.group != self.group(topology, end.netns)
 
-    def common(self, offloads: bool, netns: str | None, link: Seen, keep: frozenset[str]) -> dict[str, Any]:
+    def common(self, offloads: bool, netns: str | None, link: Interface, keep: frozenset[str]) -> dict[str, Any]:
         """The values that interfaces of every kind have."""
         view = self.view(netns)
         values: dict[str, Any] = {
