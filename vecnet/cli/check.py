@@ -68,8 +68,7 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
 def _notes(topology: Topology) -> Iterator[str]:
     """What is valid and does not boot in one go, or not here."""
     for link in topology.links:
-        netns = link.interfaces[0].netns if link.transport in ("tap", "hybrid") else None
-        if netns:
+        if netns := link.options[0].opened_in(link.spec):
             end, other = link.spec.ends
             there = f"start {end.node} there, with ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
