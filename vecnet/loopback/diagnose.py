@@ -74,18 +74,8 @@ def _host_differs(subject: Subject, topology: Topology) -> Iterator[str]:
             continue
         if step.before is None:
             yield f"{step.node} is not there: run vecnet up"
-        for key in step.changed:
-            before = step.before.values.get(key) if step.before else None
-            after = step.after.values.get(key) if step.after else None
-            yield f"{step.node}: {key} is {_said(before)}, and should be {_said(after)}"
-
-
-def _said(value: Any) -> str:
-    if value is None or value == []:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, before, after in step.differences:
+            yield f"{step.node}: {key} is {before}, and should be {after}"
 
 
 def _ends(wire: Wire) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.link import Claim, GreAttributes, HostInterface, Key, Link, Mistake, host_interface
 from vecnet.values import Choice, Flag, Integer
 
 _KEY = Integer(0, 0xFFFFFFFF)
@@ -101,14 +101,9 @@ class Gre(Transport):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "local": here.src,
-            "remote": here.dst,
-            "ikey": here.rx_key,
-            "okey": here.tx_key,
-            "oseq": here.sequence,
-            "ttl": 64,
-        }
+        attributes = GreAttributes(
+            local=here.src, remote=here.dst, ikey=here.rx_key, okey=here.tx_key, oseq=here.sequence, ttl=64
+        )
         # the guest's gre takes neither large frames nor open checksums
         return (host_interface(link, "ip6gretap" if here.v6 else "gretap", here.mtu, attributes, offload=False),)
 

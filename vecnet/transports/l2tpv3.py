@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports import outer
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.link import Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
@@ -181,20 +181,20 @@ class L2tpv3(Transport):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "encap": "udp" if here.udp else "ip",
-            "local": here.src,
-            "remote": here.dst,
-            "udp_sport": here.srcport,
-            "udp_dport": here.dstport,
-            "tunnel_id": _tunnel(link, link.host),
-            "session_id": here.rx_session,
-            "peer_session_id": here.tx_session,
-            "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
-            "peer_cookie": here.rx_cookie,
-            "cookie_size": here.cookie_size,
-            "l2spec_type": "default" if here.counter else "none",
-        }
+        attributes = L2tpAttributes(
+            encap="udp" if here.udp else "ip",
+            local=here.src,
+            remote=here.dst,
+            udp_sport=here.srcport,
+            udp_dport=here.dstport,
+            tunnel_id=_tunnel(link, link.host),
+            session_id=here.rx_session,
+            peer_session_id=here.tx_session,
+            cookie=here.tx_cookie,
+            peer_cookie=here.rx_cookie,
+            cookie_size=here.cookie_size,
+            l2spec_type="default" if here.counter else "none",
+        )
         return (host_interface(link, "l2tp", here.mtu, attributes, offload=False),)
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from vecnet.options import Effect, Reading, Severity, option
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
+from vecnet.transports.link import HostInterface, Key, Link, Peer, VethAttributes, chosen_ifname, chosen_mac
 from vecnet.transports.tap import VNET_HEADER, large_frames
 from vecnet.values import Flag, IfName, NewIfName, Word
 
@@ -67,11 +67,8 @@ class Raw(Transport):
                 mtu=ends[1].mtu,
                 # a guest's end must not have the guest's own address, or the host's stack would take its packets
                 mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
-                attributes={
-                    "peer": veth_name(link, 0),
-                    "peer_mac": _veth_mac(link, 0),
-                    "autoconf": link.host is not None,  # whether IPv6 gives the named end an address
-                },
+                attributes=VethAttributes(autoconf=link.host is not None),
+                peer=Peer(veth_name(link, 0), _veth_mac(link, 0)),
                 addresses=tuple(given.get("ip", ())) if link.host else (),
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,
