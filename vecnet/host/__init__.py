@@ -13,8 +13,7 @@
 | `lock.py` | one run at a time changes a network namespace |
 | `snapshot.py` | what was seen in all namespaces at one moment |
 | `stages.py` | an operation as data, and the sending of many in batches |
-| `operations.py` | those that kinds share |
-| `kinds/` | a file for each kind of interface, with all its rules |
+| `kinds/` | a file for each kind of interface, with all its rules; `base.py` has what they share |
 | `nodes.py` | which interfaces are a topology's, and which it wants |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |

@@ -14,11 +14,10 @@ from dataclasses import replace
 from types import FrameType
 
 from vecnet.errors import HostError, Problem, VecnetError
-from vecnet.host import operations
 from vecnet.host.difference import difference
 from vecnet.host.kinds import KINDS
+from vecnet.host.kinds.base import Scene, delete
 from vecnet.host.nodes import found_nodes
-from vecnet.host.operations import Scene
 from vecnet.host.plan import Action, Key, Node, Plan, Step
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Check, Op, Progress, send
@@ -82,7 +81,7 @@ def _removals(nodes: Sequence[Node], scene: Scene) -> Iterator[Op]:
         own = node.kind in KINDS and KINDS[node.kind].own_removal
         alike.setdefault((node.netns, node.kind if own else ""), []).append(node)
     for (_, kind), some in alike.items():
-        yield from KINDS[kind].remove(some, scene) if kind else operations.delete(scene, some)
+        yield from KINDS[kind].remove(some, scene) if kind else delete(scene, some)
 
 
 class Stopped(HostError):

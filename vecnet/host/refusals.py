@@ -6,7 +6,6 @@ import errno
 from collections.abc import Sequence
 
 from vecnet.errors import HostError
-from vecnet.host.plan import Node
 from vecnet.kernel.netlink import Refusal
 
 _ADVICE = {
@@ -29,9 +28,9 @@ _ADVICE = {
 }
 
 
-def refused(node: Node, what: str, refusal: Refusal) -> HostError:
+def refused(who: str, what: str, refusal: Refusal) -> HostError:
     """The error for an interface for which the kernel refused to do `what`."""
-    return HostError(f"{node.kind} {node}: the kernel refused to {what}: {refusal}", _ADVICE.get(refusal.errno, ""))
+    return HostError(f"{who}: the kernel refused to {what}: {refusal}", _ADVICE.get(refusal.errno, ""))
 
 
 def together(errors: Sequence[HostError]) -> HostError:

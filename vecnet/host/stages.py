@@ -93,6 +93,10 @@ class Op:
     until_sends: tuple[Namespace, str] | None = None  # an interface that is to send before the next ones are raised
 
     @property
+    def who(self) -> str:
+        return f"{self.node.kind} {self.node}"
+
+    @property
     def order(self) -> tuple[bool, int, Stage]:
         """Deletions first, whatever their turn, and last what finishes all."""
         turn = 0 if self.stage < Stage.MAKE else self.turn
@@ -126,7 +130,7 @@ def _call(op: Op) -> None:
     except OSError as error:
         usual = str(Refusal(error.errno or 0))
         words = "" if error.strerror in (None, usual) else str(error.strerror)
-        raise refused(op.node, op.what, Refusal(error.errno or 0, words)) from error
+        raise refused(op.who, op.what, Refusal(error.errno or 0, words)) from error
 
 
 def _send(ops: list[Op], numbers: _Numbers) -> None:
@@ -137,13 +141,13 @@ def _send(ops: list[Op], numbers: _Numbers) -> None:
         try:
             answers = socket.batch([numbers.filled(op) for op in ops])
         except OSError as error:
-            raise refused(ops[0].node, ops[0].what, Refusal(error.errno or 0)) from error
+            raise refused(ops[0].who, ops[0].what, Refusal(error.errno or 0)) from error
         again = []
         for op, answer in zip(ops, answers, strict=True):
             if answer is None or answer.errno in op.forgive:
                 continue
             if answer.errno not in op.retry or time.monotonic() >= until:
-                raise refused(op.node, op.what, answer)
+                raise refused(op.who, op.what, answer)
             again.append(op)
         if again:
             time.sleep(_RETRY_PAUSE)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vecnet.host.kinds.base import InterfaceKind, new_link
-from vecnet.host.operations import Scene
+from vecnet.host.kinds.base import InterfaceKind, Scene, new_link
 from vecnet.host.plan import Node
 from vecnet.host.stages import Op, Stage
 from vecnet.kernel import rtnl

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from vecnet.errors import HostError
-from vecnet.host.kinds.base import Intent, InterfaceKind, Seen, new_link
-from vecnet.host.operations import Scene
+from vecnet.host.kinds.base import Intent, InterfaceKind, Scene, Seen, new_link
 from vecnet.host.plan import Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op

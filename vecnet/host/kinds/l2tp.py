@@ -23,9 +23,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from vecnet.errors import HostError
-from vecnet.host.kinds.base import Intent, InterfaceKind
+from vecnet.host.kinds.base import Intent, InterfaceKind, Scene
 from vecnet.host.mark import Mark
-from vecnet.host.operations import Scene
 from vecnet.host.plan import Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
@@ -103,28 +102,29 @@ class L2tp(InterfaceKind):
 
     def make(self, node: Node, scene: Scene) -> Iterator[Op]:
         family, values = scene.snapshot.family("l2tp"), _attributes(node)
-        ports = None if values.udp_sport is None or values.udp_dport is None else (values.udp_sport, values.udp_dport)
-        tunnel = l2tp.new_tunnel(
-            family,
-            values.encap,
-            values.local,
-            values.remote,
+        tunnel = Tunnel(
             tunnel_id=values.tunnel_id,
             peer_tunnel_id=scene.group(node.netns),
-            ports=ports,
+            encap=values.encap,
+            local=values.local,
+            remote=values.remote,
+            udp_sport=values.udp_sport,
+            udp_dport=values.udp_dport,
         )
-        session = l2tp.new_session(
-            family,
-            node.ifname,
+        session = Session(
             tunnel_id=values.tunnel_id,
             session_id=values.session_id,
             peer_session_id=values.peer_session_id,
-            l2spec=values.l2spec_type,
+            ifname=node.ifname,
             cookie=_cookie(values.cookie, values.cookie_size),
             peer_cookie=_cookie(values.peer_cookie, values.cookie_size),
         )
+        messages = {
+            "make its tunnel": l2tp.new_tunnel(family, tunnel),
+            "make its session": l2tp.new_session(family, session, values.l2spec_type),
+        }
         place = scene.place(node.netns)
-        for what, message in (("make its tunnel", tunnel), ("make its session", session)):
+        for what, message in messages.items():
             yield Op(Stage.MAKE, node, place, what, message, Way.GENERIC, self.turn, retry=_PASSES)
 
     def notes(self, values: Attributes) -> dict[str, str]:

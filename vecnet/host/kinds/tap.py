@@ -19,8 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vecnet.errors import HostError, InUseError
-from vecnet.host.kinds.base import InterfaceKind, Seen
-from vecnet.host.operations import Scene
+from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
 from vecnet.host.plan import Node, unsaid
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
@@ -58,7 +57,7 @@ class Make:
 
     def __call__(self, place: Namespace) -> None:
         with place.entered():
-            tap = _open()
+            tap = _open(self.ifname)
         try:
             control(tap, TUNSETIFF, _IFREQ.pack(self.ifname.encode(), self.flags))
             refusal = place.route.batch([self.marking])[0]
@@ -117,18 +116,18 @@ class Tap(InterfaceKind):
         return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
 
 
-def _open() -> int:
+def _open(ifname: str) -> int:
     try:
         return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except PermissionError as error:
-        instead = f"{DEVICE} may not be opened by this user; distributions allow it: chmod a+rw {DEVICE}"
-        raise OSError(error.errno, instead) from None
+    except PermissionError:
+        message = f"{ifname}: {DEVICE} may not be opened by this user"
+        raise HostError(message, f"distributions allow it: chmod a+rw {DEVICE}") from None
 
 
 def attach(ifname: str) -> int:
     """Open a tap of this namespace: a descriptor that moves one bare frame a call. Raises HostError."""
     try:
-        tap = _open()
+        tap = _open(ifname)
         try:
             control(tap, TUNSETIFF, _IFREQ.pack(ifname.encode(), IFF_TAP | IFF_NO_PI))
         except BaseException:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vecnet.host.kinds.base import InterfaceKind, Seen
-from vecnet.host.operations import Scene
+from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
 from vecnet.host.plan import EndState, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage
