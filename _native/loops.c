@@ -366,7 +366,7 @@ static void swap_addresses(uint8_t *frame)
 static int move(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit, bool swap)
 {
 	const struct run run = start(loop, limit);
-	const bool whole = from->transport->vnet && to->transport->vnet;
+	const bool whole = from->transport.vnet && to->transport.vnet;
 	const uint32_t header = whole ? VN_VNET : 0;
 	struct vn_frame frames[SLOTS];
 	int rc = 0, most;

@@ -8,7 +8,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 extern const struct vn_transport *const vn_transports[];
@@ -122,7 +121,7 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 	port->vec = vec != 0;
 	port->batch = port->vec ? port->depth : 1;
 	port->most = port->gro ? VN_LARGE : port->mtu + VN_ETHERNET;
-	port->lead = VN_HEADROOM + (size_t)headroom;
+	port->rx.lead = VN_HEADROOM + (size_t)headroom;
 	return 0;
 }
 
@@ -136,12 +135,15 @@ static int open_port(struct vn_port *port, const struct vn_options *options, str
 	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (port->stop_fd < 0)
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, "eventfd", errno);
-	if (port->transport->vnet)
-		port->tx_header = port->rx_header = VN_VNET;
-	rc = port->transport->open(port, options, failure);
+	if (port->transport.vnet)
+		port->header = VN_VNET;
+	rc = port->transport.open(port, options, failure);
 	if (rc)
 		return rc;
-	if (vn_batch_make(port))
+	port->rx.header = port->rx.skip + port->header;
+	if (port->wait_fd < 0)
+		port->wait_fd = port->rx.fd;
+	if (vn_memory_make(port))
 		return vn_fail(failure, VN_STEP_MEMORY, "the receive buffers", ENOMEM);
 	return 0;
 }
@@ -162,12 +164,9 @@ int vn_port_open(const char *transport, const struct vn_option *list, int count,
 	struct vn_port *port = calloc(1, sizeof(*port));
 	if (!port)
 		return vn_fail(failure, VN_STEP_MEMORY, "the port", ENOMEM);
-	port->transport = found;
-	port->form = found->form;
-	port->verify = found->verify;
+	port->transport = *found;
 	port->flags = flags;
-	port->rx_fd = port->tx_fd = port->listen_fd = port->epoll_fd = port->stop_fd = port->restore_fd = -1;
-	pthread_mutex_init(&port->accepting, NULL);
+	port->rx.fd = port->tx.fd = port->wait_fd = port->stop_fd = -1;
 	int rc = open_port(port, &options, failure);
 	if (rc) {
 		vn_port_free(port);
@@ -211,19 +210,17 @@ static void close_fd(int *fd)
 void vn_port_close(struct vn_port *port)
 {
 	(void)vn_port_counter(port, VN_RX_DROP_QUEUE_FULL); /* the kernel's count ends with the socket */
-	if (port->restore_fd >= 0)
-		fcntl(port->restore_fd, F_SETFL, port->restore_flags);
-	port->restore_fd = -1;
-	if (port->tx_fd != port->rx_fd)
-		close_fd(&port->tx_fd);
-	port->tx_fd = -1;
-	close_fd(&port->rx_fd);
-	close_fd(&port->listen_fd);
-	close_fd(&port->epoll_fd);
+	if (port->transport.closed)
+		port->transport.closed(port);
+	port->transport.closed = NULL;
+	if (port->tx.fd != port->rx.fd)
+		close_fd(&port->tx.fd);
+	port->tx.fd = -1;
+	if (port->wait_fd != port->rx.fd)
+		close_fd(&port->wait_fd);
+	port->wait_fd = -1;
+	close_fd(&port->rx.fd);
 	close_fd(&port->stop_fd);
-	if (port->bound_path[0])
-		unlink(port->bound_path);
-	port->bound_path[0] = 0;
 }
 
 void vn_port_free(struct vn_port *port)
@@ -231,8 +228,7 @@ void vn_port_free(struct vn_port *port)
 	if (!port)
 		return;
 	vn_port_close(port);
-	vn_batch_free(port);
-	pthread_mutex_destroy(&port->accepting);
+	vn_memory_free(port);
 	free(port);
 }
 
@@ -240,28 +236,22 @@ void vn_port_forked(struct vn_port *port)
 {
 	close_fd(&port->stop_fd);
 	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	port->restore_fd = -1;
-	port->bound_path[0] = 0;
+	if (port->transport.forked)
+		port->transport.forked(port);
 	vn_ring_close(port->tx.ring); /* its memory is the parent's, too */
 	port->tx.ring = NULL;
-	pthread_mutex_init(&port->accepting, NULL); /* a thread that the fork does not have may have held it */
 }
 
 /* ---- questions ---- */
 
 int vn_port_fileno(const struct vn_port *port)
 {
-	return port->epoll_fd >= 0 ? port->epoll_fd : port->rx_fd;
+	return port->wait_fd;
 }
 
 int vn_port_depth(const struct vn_port *port)
 {
 	return (int)port->depth;
-}
-
-int vn_port_vnet(const struct vn_port *port)
-{
-	return port->transport->vnet ? VN_VNET : 0;
 }
 
 uint8_t *vn_port_memory(const struct vn_port *port)
@@ -279,7 +269,7 @@ static void ask_kernel(struct vn_port *port)
 {
 	uint32_t info[SK_MEMINFO_VARS] = {0};
 	socklen_t size = sizeof(info);
-	if (port->rx_fd >= 0 && port->rx_socket && !getsockopt(port->rx_fd, SOL_SOCKET, SO_MEMINFO, info, &size))
+	if (port->rx.fd >= 0 && port->rx.socket && !getsockopt(port->rx.fd, SOL_SOCKET, SO_MEMINFO, info, &size))
 		__atomic_store_n(&port->counters[VN_RX_DROP_QUEUE_FULL], info[SK_MEMINFO_DROPS], __ATOMIC_RELAXED);
 }
 

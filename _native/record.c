@@ -198,21 +198,21 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
 	if (!recorded->packet)
 		return -ENOMEM;
-	if (port->remote_size && !getsockname(port->rx_fd, (struct sockaddr *)&recorded->here, &size)) {
-		getsockopt(port->rx_fd, SOL_SOCKET, SO_TYPE, &type, &number);
-		getsockopt(port->rx_fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &number);
+	if (port->remote_size && !getsockname(port->rx.fd, (struct sockaddr *)&recorded->here, &size)) {
+		getsockopt(port->rx.fd, SOL_SOCKET, SO_TYPE, &type, &number);
+		getsockopt(port->rx.fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &number);
 		recorded->protocol = protocol;
 		recorded->udp = type == SOCK_DGRAM;
-		recorded->ip_header = port->rx_skip != 0;
+		recorded->ip_header = port->rx.skip != 0;
 	}
 	if (port->remote_size && !port->rx.names)
 		port->rx.names = calloc(port->depth, sizeof(*port->rx.names));
-	if (port->rx_socket && !port->rx.control)
+	if (port->rx.socket && !port->rx.control)
 		port->rx.control = calloc(port->depth, VN_CONTROL);
-	if ((port->remote_size && !port->rx.names) || (port->rx_socket && !port->rx.control))
+	if ((port->remote_size && !port->rx.names) || (port->rx.socket && !port->rx.control))
 		return -ENOMEM;
-	if (port->rx_socket)
-		setsockopt(port->rx_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
+	if (port->rx.socket)
+		setsockopt(port->rx.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
 	return 0;
 }
 
@@ -391,7 +391,7 @@ void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packe
 	const uint32_t room = VN_LARGE + VN_IPV4 + VN_HEADER - head;
 	recorded->time = time_of(port, slot);
 	*recorded->comment = 0;
-	if (port->transport->vnet) {
+	if (port->transport.vnet) {
 		if (length >= VN_VNET)
 			describe(packet, recorded->comment, sizeof(recorded->comment));
 		packet += length < VN_VNET ? length : VN_VNET;
@@ -440,7 +440,7 @@ void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_f
 	struct recorded *recorded = recorded_of(port);
 	struct vn_recorder *recorder = port->recorder;
 	const uint64_t time = clock_now();
-	const bool vnet = port->transport->vnet;
+	const bool vnet = port->transport.vnet;
 	pthread_mutex_lock(&recorder->mutex);
 	for (int i = 0; i < count; i++) {
 		const uint8_t *frame = base + frames[i].offset;
@@ -455,9 +455,9 @@ void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_f
 		}
 		if (verdict != VN_TX_FRAMES)
 			snprintf(comment, sizeof(comment), "dropped: %s", vn_counter_name((int)verdict));
-		if (!vnet && port->tx_header) {
+		if (!vnet && port->header) {
 			const uint8_t *own = port->tx.headers + (size_t)i * VN_HEADER;
-			head = port->tx_header;
+			head = port->header;
 			if (recorded->protocol)
 				outer = put_outer(recorded, header, &recorded->here, &port->remote, own, head, frame, length);
 			memcpy(header + outer, own, head);

@@ -98,8 +98,6 @@ void vn_port_forked(struct vn_port *port);
 /* Readable when frames may be waiting. */
 int vn_port_fileno(const struct vn_port *port);
 int vn_port_depth(const struct vn_port *port);
-/* Bytes of virtio-net header before each frame on the descriptor, 0 or 10. */
-int vn_port_vnet(const struct vn_port *port);
 uint64_t vn_port_counter(const struct vn_port *port, int counter);
 /* The memory that vn_frame's offsets point into. */
 uint8_t *vn_port_memory(const struct vn_port *port);

@@ -117,6 +117,11 @@ ENDPOINTS = {
         "a guest's interface is named vec0 to vec9999",
         "write web:vec0, or host:eth0",
     ),
+    "a space behind the colon": (
+        "links:\n  - transport: tap\n    endpoints: [▸'web: eth0', host:tap0]\n",
+        "'web: eth0' names no endpoint: a guest's interface is named vec0 to vec9999",
+        "write web:vec0, or host:eth0 for the host's end",
+    ),
     "a guest's name": (
         'links:\n  - transport: tap\n    endpoints: [▸"my web:vec0", host:tap0]\n',
         "'my web' is not a name of letters",

@@ -48,7 +48,7 @@ COMMON_WRONG: list[tuple[dict[str, Any], str]] = [
     ({"headroom": 4097}, "headroom: '4097' is not a whole number from 0 to 4096"),
     ({"gro": 2}, "gro: '2' is not on or off"),
     ({"vec": "maybe"}, "vec: 'maybe' is not on or off"),
-    ({"mac": "33:33:00:00:00:01"}, "mac: 33:33:00:00:00:01 is a multicast address: clear the lowest bit of its first"),
+    ({"mac": "33:33:00:00:00:01"}, "mac: 33:33:00:00:00:01 is a multicast address; clear the lowest bit of its first"),
     ({"mac": "00:00:00:00:00:00"}, "is not a unicast MAC address such as 02:00:00:00:00:01"),
     ({"mac": "02:00:00:00:01"}, "is not a unicast MAC address"),
     ({"mac": "02-00-00-00-00-01"}, "is not a unicast MAC address"),
@@ -65,7 +65,7 @@ def check_same(text: str, transport: Transport) -> None:
     device = VecDevice(0, transport)
     assert str(device) == text
     assert parse(text) == device
-    silent = transport.mac is not None and (transport.gro or not transport.topology_gro)
+    silent = transport.mac is not None and (transport.gro or not transport.vnet)
     assert explain(text).severity is (Severity.OK if silent else Severity.NOTE)
 
 

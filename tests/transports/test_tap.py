@@ -42,10 +42,10 @@ SAME |= {f"ifname=tap0{text}": {"ifname": "tap0", **options} for text, options i
 
 MISREAD: Misread = [
     ("", FALLBACK, "needs ifname: the guest makes a tap with a random name", None),
-    ("ifname=sixteen-bytes-xy", FALLBACK, "at most 15: shorten it", "ifname=sixteen-bytes-x"),
+    ("ifname=sixteen-bytes-xy", FALLBACK, "takes it for sixteen-bytes-x; shorten it", "ifname=sixteen-bytes-x"),
     ("ifname=a/b", REFUSED, "'a/b' is not an interface name of 1 to 15 bytes without '/' and ':'", None),
     ("ifname=..", REFUSED, "opening the device fails: Invalid argument", None),
-    ("ifname=tap%d", REFUSED, "for which the kernel puts a number: choose a name without it", None),
+    ("ifname=tap%d", REFUSED, "fails: Invalid argument; choose a name without it", None),
     ('ifname=ta"p', REFUSED, "which joins words on a kernel's command line", None),
     ("ifname=,depth=2", REFUSED, "the value is empty", None),
     ("if_name=tap0", FALLBACK, "the guest makes a tap with a random name", "ifname=tap0"),
@@ -54,9 +54,9 @@ MISREAD: Misread = [
 WRONG: Wrong = [
     *(({"ifname": "tap0", **options}, message) for options, message in COMMON_WRONG),
     ({"ifname": ""}, "ifname: the value is empty, expected an interface name of 1 to 15 bytes"),
-    ({"ifname": "sixteen-bytes-xy"}, "has 16 bytes, and an interface name has at most 15: shorten it"),
+    ({"ifname": "sixteen-bytes-xy"}, "has 16 bytes, and an interface name has at most 15; shorten it"),
     ({"ifname": "zwölf_größe._"}, "has 16 bytes"),
-    ({"ifname": "a,b"}, "holds a ',', which a vec string cannot carry: choose a name without it"),
+    ({"ifname": "a,b"}, "holds a ',', which a vec string cannot carry; choose a name without it"),
     ({"ifname": "a=b"}, "holds a '='"),
     ({"ifname": "a b"}, "holds a ' ', at which a kernel's command line ends the string"),
     ({"ifname": "à la"}, "holds a 'à', at which a kernel's command line ends the string"),

@@ -118,7 +118,7 @@ TRAPS = [
     Trap("transport=raw", REFUSED, "raw needs ifname: opening the device fails: Invalid argument"),
     Trap("transport=raw,ifname=none/such", REFUSED, "opening the device fails: Network is unreachable"),
     Trap("transport=bess", REFUSED, "bess needs dst: opening the device fails: Invalid argument"),
-    Trap(f"transport=bess,dst={LONG}", REFUSED, "at most 107: choose a shorter folder"),
+    Trap(f"transport=bess,dst={LONG}", REFUSED, "a Unix socket's has at most 107"),
     Trap("transport=fd", REFUSED, "fd needs fd: opening the device fails: Invalid argument"),
     Trap("transport=fd,fd=0x64", REFUSED, "opening the device fails: Invalid argument"),
     # gre

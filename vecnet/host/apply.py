@@ -38,9 +38,9 @@ def carry_out(plan: Plan, snapshot: Snapshot, look: Look, check: Check, progress
         try:
             undo(plan.topology, before, touched, look)
         except HostError as second:
-            first = error.problems if isinstance(error, VecnetError) else (Problem(str(error)),)
-            failed = Problem(f"and undoing what was done failed too: {second}")
-            raise HostError([*first, failed, Problem(f"remove the rest with: vecnet down {plan.topology}")]) from error
+            first = error.problems if isinstance(error, VecnetError) else [Problem(str(error) or type(error).__name__)]
+            rest = f"remove the rest with: vecnet down {plan.topology}"
+            raise HostError([*first, Problem(f"undoing what was done failed too: {second}", rest)]) from error
         raise
 
 

@@ -78,16 +78,25 @@ def read_links(place: Namespace, counters: bool = False) -> Iterator[Interface]:
             yield _interface(message)
 
 
+def read_link(place: Namespace, ifname: str) -> Interface:
+    """One interface, by its name. Raises OSError where it is not there."""
+    return _interface(_asked(place, ifname))
+
+
 def sends(place: Namespace, ifname: str) -> bool:
     """Whether an interface has a carrier, and its transmit queue; until the kernel has given it one, it drops all.
 
     Raises OSError where it is not there.
     """
-    payload = IFINFO.pack(0, 0, 0, 0, 0) + netlink.pack(IFLA_IFNAME, ifname.encode() + b"\0")
-    _, message = place.route.ask(netlink.message(RTM_GETLINK, netlink.NLM_F_REQUEST, payload))
+    message = _asked(place, ifname)
     flags = IFINFO.unpack_from(message)[3]
     got = netlink.attributes(message[IFINFO.size :], (IFLA_QDISC,))
     return bool(flags & IFF_RUNNING) and netlink.text(got[IFLA_QDISC]) != "noop"
+
+
+def _asked(place: Namespace, ifname: str) -> memoryview:
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + netlink.pack(IFLA_IFNAME, ifname.encode() + b"\0")
+    return place.route.ask(netlink.message(RTM_GETLINK, netlink.NLM_F_REQUEST, payload))[1]
 
 
 def is_reached(place: Namespace, address: str) -> bool:

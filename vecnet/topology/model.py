@@ -85,7 +85,7 @@ class Topology:
     def devices(self, guest: str) -> tuple[VecDevice, ...]:
         """A guest's devices, by unit. Raises InputError where there is no such guest."""
         if guest not in self._devices:
-            raise InputError(f"{self.name} has no guest {guest!r}; its guests are {', '.join(self.guests)}")
+            raise InputError(f"{self.name} has no guest {guest!r}", f"its guests are {', '.join(self.guests)}")
         return self._devices[guest]
 
     @cached_property

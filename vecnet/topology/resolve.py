@@ -63,7 +63,7 @@ def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Tran
     def one(end: int) -> Transport:
         mac = spec.ends[end].given.get("mac") or spec.choose_mac(end)
         own = link.transport.strung(spec, end)
-        options: dict[str, Any] = {"gro": link.transport.topology_gro, **common, "mac": mac, **own}
+        options: dict[str, Any] = {"gro": link.transport.vnet, **common, "mac": mac, **own}
         return link.transport(**options)
 
     return one(0), one(1)

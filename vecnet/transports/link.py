@@ -26,7 +26,7 @@ class Sides(Enum):
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
 
-    kind: Kind
+    kind: Kind[object]
     doc: str
     many: bool = False
     required: bool = False

@@ -3,7 +3,7 @@
  * Linked in the place of sock.c, so that a harness opens real ports of every transport without a privilege, and hands
  * each packet over as the exact bytes that a socket would.
  */
-#include "wire.h"
+#include "fuzz.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,21 +11,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int wire_fd = -1;
+int fake_far_end = -1;
 
 static int pair(struct vn_port *port)
 {
 	int fds[2];
 	const int size = 4 << 20;
-	if (port->rx_fd >= 0)
+	if (port->rx.fd >= 0)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds))
 		return -errno;
 	for (int i = 0; i < 2; i++)
 		setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	port->rx_fd = port->tx_fd = fds[0];
-	port->rx_socket = port->tx_socket = true;
-	wire_fd = fds[1];
+	port->rx.fd = port->tx.fd = fds[0];
+	port->rx.socket = port->tx.socket = true;
+	fake_far_end = fds[1];
 	return 0;
 }
 
@@ -37,10 +37,8 @@ int vn_open_inet(struct vn_port *port, const struct vn_options *options, int typ
 	(void)protocol, (void)local, (void)remote;
 	port->remote.ss_family = v6 ? AF_INET6 : AF_INET;
 	port->remote_size = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	if (!rc && type == SOCK_RAW && !v6) {
-		port->rx_skip = VN_IPV4;
-		port->rx_header += VN_IPV4;
-	}
+	if (!rc && type == SOCK_RAW && !v6)
+		port->rx.skip = VN_IPV4;
 	return rc ? rc : pair(port);
 }
 
@@ -48,7 +46,7 @@ int vn_open_packet(struct vn_port *port, const char *ifname, int *fd, struct vn_
 {
 	(void)ifname, (void)failure;
 	int rc = pair(port);
-	*fd = port->rx_fd;
+	*fd = port->rx.fd;
 	return rc;
 }
 
@@ -67,14 +65,15 @@ int vn_ignore_own(struct vn_port *port, struct vn_failure *failure)
 int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)
 {
 	int rc = vn_open_packet(port, ifname, fd, failure);
-	port->rx_socket = port->tx_socket = false; /* a tap's descriptor takes readv and writev */
-	fcntl(port->rx_fd, F_SETFL, O_NONBLOCK);
+	port->rx.socket = port->tx.socket = false; /* a tap's descriptor takes readv and writev */
+	fcntl(port->rx.fd, F_SETFL, O_NONBLOCK);
 	return rc;
 }
 
-int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure)
+int vn_open_unix(struct vn_port *port, struct vn_path *own, const char *local, const char *remote,
+		 struct vn_failure *failure)
 {
-	(void)local, (void)remote, (void)failure;
+	(void)own, (void)local, (void)remote, (void)failure;
 	return pair(port);
 }
 
@@ -84,26 +83,8 @@ int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure)
 	return pair(port);
 }
 
-int vn_accept(struct vn_port *port)
-{
-	(void)port;
-	return 0;
-}
-
-bool vn_is_hung_up(const struct vn_port *port)
-{
-	(void)port;
-	return false;
-}
-
-int vn_hang_up(struct vn_port *port)
-{
-	(void)port;
-	return 0;
-}
-
 /* Open a port from the options of a vec string, or end. */
-struct vn_port *wire_open(const char *transport, const char *options, uint32_t flags)
+struct vn_port *fake_open(const char *transport, const char *options, uint32_t flags)
 {
 	struct vn_option list[20];
 	char text[256];

@@ -10,7 +10,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define PAUSE 50000 /* nanoseconds between tries where the kernel is out of buffers, which poll does not tell */
-#define TURN 20000000 /* nanoseconds between a sender's looks for a switch's guest, which the receiver may have accepted */
+#define TURN 20000000 /* nanoseconds until a sender looks again for the other end, which a receiving thread may accept */
 #define ROUNDS 64   /* batches dropped whole that one call goes through before Python looks after its signals */
 
 int64_t vn_now(void)
@@ -22,20 +22,19 @@ int64_t vn_now(void)
 
 /* Wait until the port may go on, one of those given is stopped, or the time is over: 0 after the time, or earlier.
  * Otherwise 1, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
-int vn_wait(const struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop,
-	    const struct vn_port *other)
+int vn_wait(struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop, const struct vn_port *other)
 {
 	struct pollfd fds[4] = {
-		{.fd = events & POLLOUT ? port->tx_fd : vn_port_fileno(port), .events = events},
+		{.fd = events & POLLOUT ? port->tx.fd : port->wait_fd, .events = events},
 		{.fd = port->stop_fd, .events = POLLIN},
 		{.fd = loop ? loop->stop_fd : -1, .events = POLLIN},
 		{.fd = other ? other->stop_fd : -1, .events = POLLIN},
 	};
 	if (!events)
 		fds[0].fd = -1;
-	if (port->listen_fd >= 0 && events & POLLOUT) {
-		if (!__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
-			fds[0].events = POLLIN; /* a listener's readiness is a guest that connects */
+	if (port->transport.ready && events & POLLOUT) {
+		if (vn_ready(port))
+			fds[0].events = POLLIN;
 		if (timeout < 0 || timeout > TURN)
 			timeout = TURN;
 	}
@@ -44,6 +43,13 @@ int vn_wait(const struct vn_port *port, short events, int64_t timeout, const str
 	if (rc < 0)
 		return -errno;
 	return fds[1].revents || fds[2].revents || fds[3].revents ? -ECANCELED : rc > 0;
+}
+
+/* Whether the other end has closed the connection. */
+bool vn_is_hung_up(const struct vn_port *port)
+{
+	struct pollfd peer = {.fd = port->rx.fd, .events = POLLRDHUP};
+	return poll(&peer, 1, 0) > 0;
 }
 
 int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t timeout)

@@ -1,6 +1,6 @@
 /* What the harnesses share. */
-#ifndef VECNET_FUZZ_WIRE_H
-#define VECNET_FUZZ_WIRE_H
+#ifndef VECNET_FUZZ_H
+#define VECNET_FUZZ_H
 
 #include "../internal.h"
 
@@ -9,13 +9,13 @@
 /* What must hold: the fuzzer reports where it does not. */
 #define require(condition) ((condition) ? (void)0 : abort())
 
-extern int wire_fd; /* the other end of the port that was opened last */
+extern int fake_far_end; /* the other end of the port that was opened last */
 
-struct vn_port *wire_open(const char *transport, const char *options, uint32_t flags);
+struct vn_port *fake_open(const char *transport, const char *options, uint32_t flags);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Read every byte, so that a sanitizer sees each one. */
-static inline uint32_t wire_touch(const uint8_t *data, size_t size)
+static inline uint32_t touch(const uint8_t *data, size_t size)
 {
 	uint32_t sum = 0;
 	for (size_t i = 0; i < size; i++)
