@@ -25,7 +25,7 @@ from typing import Any
 
 from vecnet.errors import VecnetError
 from vecnet.loopback.icmp import ping
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import HostInterface, TapAttributes
 
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
@@ -102,7 +102,7 @@ class Agent:
             kind="tap",
             mtu=mtu,
             mac=mac,
-            attributes={"vnet_hdr": False},
+            attributes=TapAttributes(vnet_hdr=False),
             addresses=tuple(addresses),
             link="loopback",
         )
