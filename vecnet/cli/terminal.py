@@ -4,7 +4,7 @@
    `Styled`.
 2. A character that the stream's encoding lacks is replaced by one like it, or escaped. It never ends a run.
 3. Colours are for a terminal alone, unless NO_COLOR is set (no-color.org) or TERM is dumb.
-4. Tables fit COLUMNS, or the terminal. A pipe has no width.
+4. Tables fit the terminal, or COLUMNS where a person says so. A pipe has no width: programs look for whole lines.
 """
 
 from __future__ import annotations
@@ -53,14 +53,13 @@ def is_coloured(stream: TextIO) -> bool:
 
 
 def width(stream: TextIO) -> int | None:
-    """The columns of a terminal, or of COLUMNS where that is set; None where nothing limits a line."""
+    """The columns of a terminal, None where nothing limits a line."""
+    if not stream.isatty():
+        return None
     stated = os.environ.get("COLUMNS", "")
     if stated.isdecimal() and int(stated) > 0:
         return int(stated)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or None
-    except (OSError, ValueError):  # no terminal; no file
-        return None
+    return os.get_terminal_size(stream.fileno()).columns or None
 
 
 def prepare() -> None:
