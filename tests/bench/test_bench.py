@@ -22,12 +22,13 @@ from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet import host
 from vecnet.bench.chart import as_svg
-from vecnet.bench.loads import LARGE, VNET, large, segments
+from vecnet.bench.loads import LARGE, large, segments
 from vecnet.bench.making import PAIRS, Links
 from vecnet.bench.result import Cost, Report, Result, Spent, Stream, Task
 from vecnet.bench.table import as_text
 from vecnet.bench.wires import TRANSPORTS, WHOLE
 from vecnet.topology import load
+from vecnet.transports.tap import VNET_HEADER
 
 RESULT = Result(
     "gre",
@@ -93,7 +94,7 @@ def test_the_chart_shows_every_ratio_to_the_floor() -> None:
 def test_a_large_frame_is_what_tcp_segmentation_offload_makes() -> None:
     assert LARGE == 65226
     for mtu in (1500, 1438):
-        packet = Ether(large(mtu)[VNET:])
+        packet = Ether(large(mtu)[VNET_HEADER:])
         assert len(packet[IP]) == packet[IP].len <= 65535
         assert len(packet[TCP].payload) == segments(mtu) * (mtu - 52)
         sum_given = packet[IP].chksum

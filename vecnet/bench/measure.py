@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vecnet.bench import loads
+from vecnet.bench.native import Load, Spent, echo, forward, one_way
 from vecnet.bench.result import Cost, Effort, Result
-from vecnet.datapath.native import Cost as Spent
-from vecnet.datapath.native import Load, bench_echo, bench_forward, bench_one_way
 from vecnet.loopback.wire import Wire
+from vecnet.transports.base import ETHERNET_HEADER
 
 FLOOR = "bare loop"
 _LARGE_BATCH = 4  # large frames at once: what the smallest of the queues holds that a user without rights has
@@ -43,9 +43,9 @@ def cut(name: str, wire: Wire, effort: Effort) -> Result:
     segments = count * loads.segments(mtu) * effort.rounds
 
     def sent(bare: bool) -> Cost:
-        return _each(bench_one_way((near, bare), (far, False), load)[0], segments)
+        return _each(one_way((near, bare), (far, False), load)[0], segments)
 
-    return paired(name, "cut and transmit", FLOOR, mtu + 14, effort.runs, sent)
+    return paired(name, "cut and transmit", FLOOR, mtu + ETHERNET_HEADER, effort.runs, sent)
 
 
 def port_to_port(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Result:
@@ -54,7 +54,7 @@ def port_to_port(name: str, wire: Wire, length: int, effort: Effort, batch: int)
     load = Load(loads.small(length), batch, effort.rounds)
 
     def moved(bare: bool) -> Cost:
-        out, back = bench_one_way((near, bare), (far, bare), load)
+        out, back = one_way((near, bare), (far, bare), load)
         return _each((out[0] + back[0], out[1] + back[1]), batch * effort.rounds)
 
     return paired(name, "port to port", FLOOR, length, effort.runs, moved)
@@ -77,14 +77,14 @@ def paired(name: str, what: str, reference: str, length: int, runs: int, measure
 def transmitted(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
     """What a packet costs that the near port sends, or the bare loop in its place."""
     load = Load(loads.small(length), batch, effort.rounds)
-    out, _ = bench_one_way((wire.near.handle, bare), (wire.far.handle, False), load)
+    out, _ = one_way((wire.near.handle, bare), (wire.far.handle, False), load)
     return _each(out, batch * effort.rounds)
 
 
 def received(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
     """What a packet costs that the near port takes in from the far one, or a bare loop from a bare loop."""
     load = Load(loads.small(length), batch, effort.rounds)
-    _, back = bench_one_way((wire.far.handle, bare), (wire.near.handle, bare), load)
+    _, back = one_way((wire.far.handle, bare), (wire.near.handle, bare), load)
     return _each(back, batch * effort.rounds)
 
 
@@ -96,13 +96,13 @@ def _ways(
     packets = batch * effort.rounds
 
     def sent(bare: bool) -> Cost:
-        return _each(bench_one_way((near, bare), (far, False), load)[0], packets)
+        return _each(one_way((near, bare), (far, False), load)[0], packets)
 
     def taken(bare: bool) -> Cost:
-        return _each(bench_one_way((far, True), (near, bare), load)[1], packets)
+        return _each(one_way((far, True), (near, bare), load)[1], packets)
 
     def forwarded(bare: bool) -> Cost:
-        return _each(bench_forward(wires, bare, load), packets)
+        return _each(forward(wires, bare, load), packets)
 
     for what, measured in (("transmit", sent), ("receive", taken), ("forward", forwarded)):
         yield paired(name, what, FLOOR, length, effort.runs, measured)
@@ -115,7 +115,7 @@ def _echoes(name: str, wire: Wire, length: int, effort: Effort) -> Iterator[Resu
     high: dict[bool, list[Cost]] = {False: [], True: []}
     for _ in range(effort.runs):
         for bare in (False, True):
-            times = sorted(bench_echo((near, bare), (far, bare), load))
+            times = sorted(echo((near, bare), (far, bare), load))
             middle[bare].append(Cost(times[len(times) // 2]))
             high[bare].append(Cost(times[len(times) * 99 // 100]))
     for what, figures in (("echo p50", middle), ("echo p99", high)):

@@ -15,14 +15,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vecnet.loopback.frames import ETHERTYPE
+from vecnet.loopback.frames import MARK, MARK_AT
 from vecnet.transports.gre import Gre
 from vecnet.transports.l2tpv3 import L2tpv3
 
 _ETH_P_ALL = 0x0003
 _UDP, _GRE, _L2TP = 17, 47, 115  # IANA, protocol numbers
-_MARK = struct.pack("!H", ETHERTYPE) + b"vnlp"
-_MARK_AT = 12  # bytes from the frame's start
 _GRE_CHECKSUM, _GRE_KEY, _GRE_SEQUENCE = 0x8000, 0x2000, 0x1000
 
 
@@ -74,10 +72,10 @@ def read(packet: bytes) -> Outer | None:
     if protocol == _UDP and len(payload) >= 8:
         ports = struct.unpack_from("!HH", payload)
         payload = payload[8:]
-    at = payload.find(_MARK)
-    if at < _MARK_AT:
+    at = payload.find(MARK)
+    if at < MARK_AT:
         return None
-    return Outer(source, target, protocol, *ports, payload[: at - _MARK_AT])
+    return Outer(source, target, protocol, *ports, payload[: at - MARK_AT])
 
 
 def differences(outer: Outer, expected: Gre | L2tpv3) -> list[str]:
