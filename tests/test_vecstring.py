@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import string
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 import vecnet
 from tests.devices import DEVICES, OPTIONS, transports
 from vecnet.errors import VecStringError
-from vecnet.options import Severity
-from vecnet.transports import TRANSPORTS, Transport
-from vecnet.vecstring import MAX_TOKENS, explain, parse
+from vecnet.guests import GENERATIONS
+from vecnet.options import Reading, Severity, option
+from vecnet.transports import TRANSPORTS, Transport, base
+from vecnet.values import Integer
+from vecnet.vecstring import explain, parse
 
 laws = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 UNITS = st.integers(0, 9999)
@@ -35,7 +38,7 @@ def test_the_laws_of_the_string(kind: type[Transport]) -> None:
         text = str(device)
         assert parse(text) == device
         assert str(parse(text)) == text
-        assert text.count(",") < MAX_TOKENS
+        assert text.count(",") < min(guest.tokens for guest in GENERATIONS)
         explanation = explain(text)
         assert explanation.severity <= Severity.NOTE, explanation
         assert explanation.mended == text
@@ -120,3 +123,22 @@ def test_a_device_is_a_value(device: vecnet.VecDevice) -> None:
     assert hash(again) == hash(device)
     with pytest.raises(dataclasses.FrozenInstanceError):
         device.unit = 1  # type: ignore[misc]
+
+
+def test_a_fault_inside_a_transport_is_no_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong in a transport's own code is not taken for a string that is fine."""
+    monkeypatch.setattr("vecnet.transports.base.REGISTRY", dict(base.REGISTRY))
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Toy(Transport):
+        name: ClassVar[str] = "toy"
+        lane: int = option(Integer(1, 9), Reading.DECIMAL, "the lane")
+
+        def __post_init__(self) -> None:
+            raise TypeError("a fault")
+
+    monkeypatch.setattr("vecnet.transports.REGISTRY", base.REGISTRY)
+    monkeypatch.setattr(type(TRANSPORTS), "_names", (*TRANSPORTS, Toy.name))
+    assert explain("vec0:transport=toy").device is None  # it is not made without what it needs
+    with pytest.raises(TypeError, match="a fault"):
+        explain("vec0:transport=toy,lane=1")

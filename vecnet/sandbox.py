@@ -8,19 +8,17 @@ Source: unshare(2), user_namespaces(7), network_namespaces(7).
 
 from __future__ import annotations
 
-import ctypes
 import os
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
+from vecnet.kernel import libc
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-MS_REC, MS_PRIVATE = 0x4000, 1 << 18
-
-_libc = ctypes.CDLL(None, use_errno=True)
+_PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 
 
 def enter() -> None:
@@ -31,20 +29,35 @@ def enter() -> None:
     if threading.active_count() > 1:
         raise HostError("a process with several threads cannot enter a sandbox: enter it before they start")
     uid, gid = os.geteuid(), os.getegid()
-    flags = CLONE_NEWNET | CLONE_NEWNS
-    if uid != 0:
-        flags |= CLONE_NEWUSER
-    if _libc.unshare(flags) != 0:
-        error = ctypes.get_errno()
+    try:
+        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (libc.CLONE_NEWUSER if uid else 0))
+    except OSError as error:
         raise HostError(
-            f"no sandbox: the kernel refuses a private network ({os.strerror(error)}). User namespaces may be switched "
+            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched "
             "off: look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
             "kernel.apparmor_restrict_unprivileged_userns`, or run as root"
-        )
+        ) from None
     if uid != 0:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-    # programs that look into /sys/class/net shall see this network and not the one outside
-    if _libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0:
-        _libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None)
+    with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
+        libc.mount("none", "/", None, libc.MS_REC | libc.MS_PRIVATE)
+        libc.mount("sysfs", "/sys", "sysfs", 0)
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """An empty folder in memory within the block. Only this sandbox sees it, and it ends with it. Raises HostError."""
+    empty = (place for place in map(Path, _PLACES) if place.is_dir() and not any(place.iterdir()))
+    place = next(empty, None) or Path(tempfile.mkdtemp(prefix="vecnet-"))
+    try:
+        libc.mount("tmpfs", str(place), "tmpfs", 0)
+    except OSError as error:
+        raise HostError(f"the sandbox has no folder of its own at {place}: {error.strerror}") from None
+    try:
+        yield str(place)
+    finally:
+        libc.umount(str(place))
+        if str(place) not in _PLACES:
+            place.rmdir()

@@ -9,8 +9,7 @@ from tests.datapath.wires import MAC_A, MAC_B, frame
 from vecnet.datapath import native
 from vecnet.datapath.native import Label, judged, numbered
 from vecnet.errors import PortError
-from vecnet.transports.base import ETHERNET_HEADER, MAX_DEPTH
-from vecnet.transports.tap import VNET_HEADER
+from vecnet.transports.base import ETHERNET_HEADER, MAX_DEPTH, VNET_HEADER
 
 SIZES = (34, 35, 59, 60, 74, 1514, 65550)
 

@@ -100,7 +100,7 @@ def test_the_host_s_end_of_a_tunnel_is_the_guest_s_mirror() -> None:
     assert (of["cookie"], of["peer_cookie"], of["cookie_size"]) == (guest.rx_cookie, guest.tx_cookie, 8)
     assert of["l2spec_type"] == "default"
     assert interface.mtu == guest.mtu
-    assert link.local_addresses == ("192.168.128.2", "192.168.128.1")
+    assert [end.address for end in link.outer_ends] == ["192.168.128.2", "192.168.128.1"]
     assert link.devices[1] is None
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER
-from vecnet.transports.tap import VNET_HEADER
+from vecnet.transports.base import ETHERNET_HEADER, VNET_HEADER
 
 _MACS = b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1"  # nobody's: no IP stack takes these frames
-_TRANSPORT = IPV4_HEADER + 32  # bytes of IPv4 header, and of TCP's with timestamps
+_TRANSPORT = 20 + 32  # bytes of IPv4 and TCP header, with timestamps
+_HEADERS = ETHERNET_HEADER + _TRANSPORT
 
 
 def small(length: int) -> bytes:
@@ -28,8 +28,7 @@ def large(mtu: int) -> bytes:
     """
     size = mtu - _TRANSPORT
     payload = segments(mtu) * size
-    headers, checksum_from = ETHERNET_HEADER + _TRANSPORT, ETHERNET_HEADER + IPV4_HEADER
-    vnet = struct.pack("<BBHHHH", 1, 1, headers, size, checksum_from, 16)  # checksum to be filled in, GSO_TCPV4
+    vnet = struct.pack("<BBHHHH", 1, 1, _HEADERS, size, ETHERNET_HEADER + 20, 16)  # checksum to be filled in, GSO_TCPV4
     addresses = b"\x0a\x0b\0\1", b"\x0a\x0b\0\2"
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, _TRANSPORT + payload, 1, 0x4000, 64, 6, 0, *addresses)
     ip = ip[:10] + struct.pack(">H", _checksum(ip)) + ip[12:]

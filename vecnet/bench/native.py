@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from vecnet._native import ffi, lib
+from vecnet.bench.figures import Cost
 from vecnet.datapath.native import Handle
 from vecnet.errors import PortError
 
 End = tuple[Handle, bool]  # a port, and whether it is to be a bare loop on that port's descriptors
-Spent = tuple[int, int]  # nanoseconds of all rounds: on the clock, and of processor time
 
 
 class Load:
@@ -23,21 +23,21 @@ class Load:
         self.rounds = rounds
 
 
-def one_way(source: End, sink: End, load: Load) -> tuple[Spent, Spent]:
-    """What sending costs, and receiving. Raises PortError."""
+def one_way(source: End, sink: End, load: Load) -> tuple[Cost, Cost]:
+    """What sending costs in all rounds, and receiving. Raises PortError."""
     spent = ffi.new("struct vn_bench_cost[2]")
     _check(lib.vn_bench_one_way(_end(source), _end(sink), load.load, spent, spent + 1))
-    return (spent[0].wall, spent[0].processor), (spent[1].wall, spent[1].processor)
+    return Cost(spent[0].wall, spent[0].processor), Cost(spent[1].wall, spent[1].processor)
 
 
-def forward(wires: Sequence[Handle], bare: bool, load: Load) -> Spent:
+def forward(wires: Sequence[Handle], bare: bool, load: Load) -> Cost:
     """What forwarding costs: `wires` are the feeder, the port to receive at, the one to send at, the sink.
 
     Raises PortError.
     """
     spent = ffi.new("struct vn_bench_cost *")
     _check(lib.vn_bench_forward(*(handle.port for handle in wires), bare, load.load, spent))
-    return spent.wall, spent.processor
+    return Cost(spent.wall, spent.processor)
 
 
 def echo(here: End, there: End, load: Load) -> list[int]:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
-from vecnet.host.model import Node, Plan, Step
-from vecnet.host.work import Progress
+from vecnet.host.plan import Node, Plan, Step
+from vecnet.host.stages import Progress
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
-    from vecnet.host.world import World
-    from vecnet.transports.link import HostInterface
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.transports.link import HostInterface, OuterEnd
 
 __all__ = [
     "Network",
@@ -38,12 +38,14 @@ __all__ = [
 
 
 class Network(Protocol):
-    """What the host wing needs of a topology; the host's addresses that guests bind are `local_addresses`."""
+    """What the host wing needs of a topology: the interfaces to be made, and all ends of tunnels, guests' too."""
 
     @property
     def name(self) -> str: ...
     @property
     def interfaces(self) -> Sequence[HostInterface]: ...
+    @property
+    def outer_ends(self) -> Sequence[OuterEnd]: ...
 
 
 def _quiet(done: int, total: int) -> None:
@@ -52,11 +54,11 @@ def _quiet(done: int, total: int) -> None:
 
 def plan(topology: Network) -> Plan:
     """What `up` would change. Needs no privilege beyond reading. Raises HostError where `up` could not do it."""
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
-        return _plan(topology, World(namespaces, _named(topology)))
+        return _plan(topology, Snapshot(namespaces, _named(topology)))
 
 
 def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
@@ -66,18 +68,17 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     `timeout` seconds for another vecnet, of which `say` tells.
     """
     from vecnet.host.apply import carry_out, stoppable
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.observe import many_objects
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import Snapshot, many_objects
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
         named = _named(topology)
         places = [namespaces.home, *(namespaces[name] for name in sorted(named))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
-            world = World(namespaces, named)
+            world = Snapshot(namespaces, named)
             todo = _plan(topology, world)
             if todo.changes:
-                carry_out(todo, world, lambda: World(namespaces, named), check, progress)
+                carry_out(todo, world, lambda: Snapshot(namespaces, named), check, progress)
             return todo
     raise AssertionError("unreachable: no context above swallows an error")
 
@@ -88,19 +89,26 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
     """
     from vecnet.host.apply import operations, stoppable
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
 
-    with Namespaces() as namespaces, locked([namespaces.home], timeout, say):
-        world = World(namespaces, set())
-        nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
-        steps = tuple(
-            Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "") for node in nodes
-        )
-        places = [namespaces[netns] for netns in {node.netns for node in nodes} if netns is not None]
-        with locked(places, timeout, say), stoppable() as check:
-            operations(name, steps, world).run(check, progress)
-        return Plan(name, steps)
+    with Namespaces() as namespaces:
+        held: set[str] = set()
+        while True:
+            places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
+            with locked(places, timeout, say), stoppable() as check:
+                world = Snapshot(namespaces, held)
+                nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
+                needed = {node.netns for node in nodes if node.netns is not None}
+                if not needed <= held:
+                    held |= needed
+                    continue  # let go: all locks are taken at once, in the one order that every run keeps
+                steps = tuple(
+                    Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
+                    for node in nodes
+                )
+                operations(name, steps, world).run(check, progress)
+                return Plan(name, steps)
     raise AssertionError("unreachable: no context above swallows an error")
 
 
@@ -117,7 +125,7 @@ def attach_tap(interface: HostInterface) -> int:
     Raises HostError, and InUseError where another process has it open.
     """
     from vecnet.host.kinds.tap import attach
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces, namespaces[interface.netns].entered():
         return attach(interface.ifname)
@@ -125,7 +133,7 @@ def attach_tap(interface: HostInterface) -> int:
 
 def prepare_sandbox(topology: Network) -> None:
     """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind."""
-    from vecnet.host.loopback import prepare
+    from vecnet.host.outer_addresses import prepare
 
     prepare(topology)
 
@@ -134,10 +142,10 @@ def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-def _plan(topology: Network, world: World) -> Plan:
+def _plan(topology: Network, world: Snapshot) -> Plan:
     from vecnet.host.checks import refuse_impossible
     from vecnet.host.difference import difference, wanted_nodes
-    from vecnet.host.observe import many_objects
+    from vecnet.host.snapshot import many_objects
 
     with many_objects():
         wanted = wanted_nodes(topology.interfaces)

@@ -14,20 +14,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from vecnet.errors import HostError
-from vecnet.host import genl
+from vecnet.errors import HostError, Problem, VecnetError
 from vecnet.host.difference import difference
 from vecnet.host.kinds import KINDS, End
-from vecnet.host.model import Node, Plan, Step
-from vecnet.host.work import Check, Progress, Stage, Work
-from vecnet.host.world import World
+from vecnet.host.plan import Node, Plan, Step
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Check, Progress, Stage, Work
+from vecnet.kernel import ethtool
 
-Look = Callable[[], World]
+Look = Callable[[], Snapshot]
 
 _KEYS = ("mtu", "mac", "gso_max_segs")  # of the kernel's interface, settable while it is up
 
 
-def carry_out(plan: Plan, world: World, look: Look, check: Check, progress: Progress) -> None:
+def carry_out(plan: Plan, world: Snapshot, look: Look, check: Check, progress: Progress) -> None:
     """Do what the plan says, or nothing: raises HostError, or whatever `check` does, with the host as it was before.
 
     `look` reads the host anew.
@@ -40,10 +40,9 @@ def carry_out(plan: Plan, world: World, look: Look, check: Check, progress: Prog
         try:
             undo(plan.topology, before, touched, look)
         except HostError as second:
-            raise HostError(
-                f"{error}\nand undoing what was done failed too: {second}\n"
-                f"remove the rest with: vecnet down {plan.topology}"
-            ) from error
+            first = error.problems if isinstance(error, VecnetError) else [Problem(str(error) or type(error).__name__)]
+            rest = f"remove the rest with: vecnet down {plan.topology}"
+            raise HostError([*first, Problem(f"undoing what was done failed too: {second}", rest)]) from error
         raise
 
 
@@ -64,7 +63,7 @@ def _free(node: Node) -> Node:
     return Node(node.netns, node.ifname, node.kind, node.link, node.values, node.whole)
 
 
-def operations(topology: str, steps: Sequence[Step], world: World) -> Work:
+def operations(topology: str, steps: Sequence[Step], world: Snapshot) -> Work:
     """The operations that carry steps out."""
     work = Work(topology, world)
     for step in steps:
@@ -142,7 +141,7 @@ def _offload(work: Work, node: Node, end: End, on: bool) -> None:
         Stage.SETTLE,
         node,
         "switch its checksum offload",
-        lambda n: n.set_features(family, end.ifname, genl.CHECKSUMS, on),
+        lambda n: n.set_features(family, end.ifname, ethtool.CHECKSUMS, on),
         netns=end.netns,
     )
 

@@ -23,8 +23,8 @@ from vecnet.errors import HostError, KernelLacksError
 from vecnet.host.difference import together
 from vecnet.host.kinds import KINDS
 from vecnet.host.kinds.gretap import read as read_gre
-from vecnet.host.model import Key, Node, Plan
-from vecnet.host.world import World
+from vecnet.host.plan import Key, Node, Plan
+from vecnet.host.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from vecnet.host import Network
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TUNNELS = ("gretap", "ip6gretap", "l2tp")
 
 
-def refuse_impossible(topology: Network, wanted: Sequence[Node], plan: Plan, world: World) -> None:
+def refuse_impossible(topology: Network, wanted: Sequence[Node], plan: Plan, world: Snapshot) -> None:
     """Raise HostError, with all that the kernel would refuse of a plan."""
     new = [step.after for step in plan.steps if step.action in ("create", "replace") and step.after]
     errors = [*lacking(new, world)]
@@ -46,7 +46,7 @@ def refuse_impossible(topology: Network, wanted: Sequence[Node], plan: Plan, wor
         raise together(errors)
 
 
-def lacking(new: Sequence[Node], world: World) -> Iterator[HostError]:
+def lacking(new: Sequence[Node], world: Snapshot) -> Iterator[HostError]:
     """Kinds that are to be made and for which this kernel lacks a module."""
     for name, netns in sorted({(node.kind, node.netns or "") for node in new}):
         kind = KINDS[name]
@@ -59,7 +59,7 @@ def lacking(new: Sequence[Node], world: World) -> Iterator[HostError]:
             )
 
 
-def gre_pairs(new: Sequence[Node], world: World, going: set[Key]) -> Iterator[HostError]:
+def gre_pairs(new: Sequence[Node], world: Snapshot, going: set[Key]) -> Iterator[HostError]:
     """GRE devices that exist already with the addresses and key of one that is to be made."""
     there = {
         (netns, link.kind, *_pair(read_gre(link))): link.ifname
@@ -81,7 +81,7 @@ def _pair(values: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     return values["local"], values["remote"], values.get("ikey")
 
 
-def l2tp_ids(topology: str, new: Sequence[Node], world: World, wanted: Sequence[Node]) -> Iterator[HostError]:
+def l2tp_ids(topology: str, new: Sequence[Node], world: Snapshot, wanted: Sequence[Node]) -> Iterator[HostError]:
     """What an l2tp tunnel that is to be made would share with one that is not this topology's."""
     for netns in {node.netns for node in new if node.kind == "l2tp"}:
         ours = world.group(topology, netns)
@@ -119,38 +119,40 @@ def l2tp_ids(topology: str, new: Sequence[Node], world: World, wanted: Sequence[
                 yield from _port_taken(node, world)
 
 
-def _port_taken(node: Node, world: World) -> Iterator[HostError]:
+def _port_taken(node: Node, world: Snapshot) -> Iterator[HostError]:
     local, port = node.values["local"], node.values["udp_sport"]
     if _try(node.netns, world, local, lambda s: s.bind((local, port))) == errno.EADDRINUSE:
         yield HostError(f"{node}: another socket has the UDP port {port} on {local}; give the link another `port`")
 
 
-def strays(topology: Network, wanted: Sequence[Node], plan: Plan, world: World) -> Iterator[HostError]:
+def strays(topology: Network, wanted: Sequence[Node], plan: Plan, world: Snapshot) -> Iterator[HostError]:
     """Guests' ends on this host whose packets a tunnel of the kernel would receive too, or they its."""
     soon = {str(one.ip) for one in _coming(wanted)}
-    ends = [
-        (end, options)
-        for link in getattr(topology, "links", ())
-        for end, options in zip(link.spec.ends, link.options, strict=True)
-        if not end.is_host and options.name in ("gre", "l2tpv3") and _is_local(options.src, soon, None, world)
+    claims = [
+        (end.endpoint, claim.what, claim.value)
+        for end in topology.outer_ends
+        if not end.is_host and _is_local(end.address, soon, None, world)
+        for claim in end.claims
     ]
-    devices = _gre_devices(plan, world) if any(options.name == "gre" for _, options in ends) else {}
-    sessions = _sessions(topology.name, wanted, world) if any(o.name == "l2tpv3" for _, o in ends) else {}
-    for end, options in ends:
-        if options.name == "gre" and (options.src, options.rx_key) in devices:
+    devices = _gre_devices(plan, world) if any(what == "gre" for _, what, _ in claims) else {}
+    sessions = _sessions(topology.name, wanted, world) if any(what == "l2tp ip" for _, what, _ in claims) else {}
+    for endpoint, what, value in claims:
+        if what == "gre" and value in devices:
+            address, key = value
             yield HostError(
-                f"{end}: {devices[options.src, options.rx_key]} receives GRE to {options.src} with "
-                f"{_keyed(options.rx_key)} already, and the guest would be handed its packets too; give the link other "
-                "addresses or a key"
+                f"{endpoint}: {devices[value]} receives GRE to {address} with {_keyed(key)} already, and the guest "
+                "would be handed its packets too",
+                "give the link other addresses or a key",
             )
-        elif options.name == "l2tpv3" and not options.udp and options.rx_session in sessions:
+        elif what == "l2tp ip" and value[1] in sessions:
             yield HostError(
-                f"{end}: {sessions[options.rx_session]} has the session {options.rx_session} too, and the kernel would "
-                "take the guest's packets for it, whatever their address; give one of them another `session`"
+                f"{endpoint}: {sessions[value[1]]} has the session {value[1]} too, and the kernel would take the "
+                "guest's packets for it, whatever their address",
+                "give one of them another `session`",
             )
 
 
-def _gre_devices(plan: Plan, world: World) -> dict[tuple[str, int | None], str]:
+def _gre_devices(plan: Plan, world: Snapshot) -> dict[tuple[Any, ...], str]:
     """The GRE devices that are at home and stay, by their local address and key."""
     going = _going(plan)
     found = {}
@@ -161,7 +163,7 @@ def _gre_devices(plan: Plan, world: World) -> dict[tuple[str, int | None], str]:
     return found
 
 
-def _sessions(topology: str, wanted: Sequence[Node], world: World) -> dict[int, str]:
+def _sessions(topology: str, wanted: Sequence[Node], world: Snapshot) -> dict[int, str]:
     """The L2TPv3 sessions that the kernel will have at home, with what has them."""
     ours = world.group(topology, None)
     foreign = [tunnel for tunnel in world.view(None).tunnels if tunnel.peer_tunnel_id != ours]
@@ -184,7 +186,9 @@ def _coming(wanted: Sequence[Node]) -> list[ipaddress.IPv4Interface | ipaddress.
     return [ipaddress.ip_interface(text) for node in wanted for text in node.values["addresses"]]
 
 
-def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node], world: World) -> Iterator[HostError]:
+def addresses(
+    topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node], world: Snapshot
+) -> Iterator[HostError]:
     """Local addresses that are missing, and remote ones that no route leads to."""
     coming = _coming(wanted)
     networks = {one.network for one in coming}
@@ -203,14 +207,12 @@ def addresses(topology: Network, tunnels: Sequence[Node], wanted: Sequence[Node]
             yield HostError(_missing(str(node), local))
         elif not reached(node.netns, remote):
             yield HostError(f"{node}: no route leads to {remote}; add one with: ip route add {remote} via …")
-    for link in getattr(topology, "links", ()):
-        if not link.interfaces:  # two guests of this host
-            for local in link.local_addresses:
-                if not _is_local(local, soon, None, world):
-                    yield HostError(_missing(f"link {link.name}", local))
+    for end in topology.outer_ends:
+        if end.here and not _is_local(end.address, soon, None, world):
+            yield HostError(_missing(f"link {end.link}", end.address))
 
 
-def _routed(netns: str | None, remote: str, world: World) -> bool:
+def _routed(netns: str | None, remote: str, world: Snapshot) -> bool:
     number = _try(netns, world, remote, lambda probe: probe.connect((remote, 9)))
     return number not in (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
@@ -222,13 +224,13 @@ def _missing(who: str, local: str) -> str:
     )
 
 
-def _is_local(address: str, soon: set[str], netns: str | None, world: World) -> bool:
+def _is_local(address: str, soon: set[str], netns: str | None, world: Snapshot) -> bool:
     if address in soon or ipaddress.ip_address(address).is_loopback:
         return True
     return address in world.view(netns).every_address
 
 
-def _try(netns: str | None, world: World, address: str, call: Any) -> int:
+def _try(netns: str | None, world: Snapshot, address: str, call: Any) -> int:
     """The error number of a call on a UDP socket in the namespace, 0 where there is none."""
     with world.place(netns).entered():
         probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)

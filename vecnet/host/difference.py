@@ -1,4 +1,4 @@
-"""The difference between what shall be and what is: pure, no call to the kernel but for what `World` has read.
+"""The difference between what shall be and what is: pure, no call to the kernel but for what `Snapshot` has read.
 
 1. What is wanted and not there is made; an interface of its name that is not this topology's is an error.
 2. What is there and differs is changed in place, or deleted and made again where a value is fixed. A fixed value of
@@ -14,8 +14,8 @@ from typing import Any
 
 from vecnet.errors import HostError, InUseError, NotOursError
 from vecnet.host.kinds import KINDS
-from vecnet.host.model import Key, Node, Plan, Step
-from vecnet.host.world import World
+from vecnet.host.plan import Key, Node, Plan, Step
+from vecnet.host.snapshot import Snapshot
 from vecnet.transports.link import HostInterface
 
 
@@ -39,7 +39,7 @@ def _wanted(interface: HostInterface) -> Node:
     return Node(interface.netns, interface.ifname, interface.kind, interface.link, {**values, **kind.wanted(interface)})
 
 
-def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node], world: World) -> Plan:
+def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node], world: Snapshot) -> Plan:
     """The steps from `found` to `wanted`. Raises HostError, with all that stands in the way."""
     errors: list[HostError] = []
     steps: list[Step] = []
@@ -97,7 +97,7 @@ def _changed(there: Node, goal: Node) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _occupied(topology: str, steps: Iterable[Step], found: Mapping[Key, Node], world: World) -> list[HostError]:
+def _occupied(topology: str, steps: Iterable[Step], found: Mapping[Key, Node], world: Snapshot) -> list[HostError]:
     """Names that are to be made and belong to what stays."""
     going = {
         (end.netns or "", end.ifname)
@@ -110,22 +110,24 @@ def _occupied(topology: str, steps: Iterable[Step], found: Mapping[Key, Node], w
         if step.action not in ("create", "replace") or not step.after:
             continue
         for end in KINDS[step.after.kind].ends(step.after):
-            link = world.view(end.netns).by_name.get(end.ifname)
+            view = world.view(end.netns)
+            link = view.by_name.get(end.ifname)
             if link is None or (end.netns or "", end.ifname) in going:
                 continue
-            if link.mark is None:
+            said = view.mark(link)
+            if said is None:
                 whose = "was not made by vecnet; rename one of the two, or remove it with `ip link del`"
-            elif link.mark.topology != topology:
-                whose = f"belongs to the topology {link.mark.topology}; rename one of the two, or take that down"
+            elif said.topology != topology:
+                whose = f"belongs to the topology {said.topology}; rename one of the two, or take that down"
             elif (end.netns or "", end.ifname) in found:
-                whose = f"belongs to the link {link.mark.link} and is in use; stop its guest"
+                whose = f"belongs to the link {said.link} and is in use; stop its guest"
             else:
                 whose = "belongs to this topology in another network namespace; take that down there"
             errors.append(NotOursError(f"{step.after}: an interface {end.ifname} exists and {whose}"))
     return errors
 
 
-def _bridges_missing(steps: Iterable[Step], wanted: Sequence[Node], world: World) -> list[HostError]:
+def _bridges_missing(steps: Iterable[Step], wanted: Sequence[Node], world: Snapshot) -> list[HostError]:
     made = {node.key for node in wanted if node.kind == "bridge"}
     errors: list[HostError] = []
     for step in steps:
@@ -143,5 +145,5 @@ def together(errors: Sequence[HostError]) -> HostError:
     if len(errors) == 1:
         return errors[0]
     classes = {type(error) for error in errors}
-    text = "\n".join(map(str, errors))
-    return classes.pop()(text) if len(classes) == 1 else HostError(text)
+    problems = [problem for error in errors for problem in error.problems]
+    return classes.pop()(problems) if len(classes) == 1 else HostError(problems)

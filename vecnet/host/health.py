@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vecnet.host.kinds import KINDS
-from vecnet.host.model import Node
-from vecnet.host.namespaces import Namespaces
-from vecnet.host.world import World
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.kernel.namespaces import Namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Report:
 def reports(name: str | None) -> list[Report]:
     """The interfaces of a topology, or of all topologies where `name` is None, in the order of their names."""
     with Namespaces() as namespaces:
-        world = World(namespaces, set(), counters=True)
+        world = Snapshot(namespaces, set(), counters=True)
         names = world.topologies() if name is None else [name]
         return [
             _report(topology, node, world) for topology in names for _, node in sorted(world.nodes(topology).items())
         ]
 
 
-def _report(topology: str, node: Node, world: World) -> Report:
+def _report(topology: str, node: Node, world: Snapshot) -> Report:
     link = world.view(node.netns).by_name.get(node.ifname)
     counters = link.counters if link and link.counters else (0,) * 8
     why = _why(node, world)
@@ -72,7 +72,7 @@ def _report(topology: str, node: Node, world: World) -> Report:
     )
 
 
-def _tunnel_counters(node: Node, world: World) -> dict[str, int]:
+def _tunnel_counters(node: Node, world: Snapshot) -> dict[str, int]:
     """What an l2tp session counts beyond its interface: discarded and erroneous packets."""
     if node.kind != "l2tp":
         return {}
@@ -80,7 +80,7 @@ def _tunnel_counters(node: Node, world: World) -> dict[str, int]:
     return session.counters if session else {}
 
 
-def _why(node: Node, world: World) -> str:
+def _why(node: Node, world: Snapshot) -> str:
     """Why an interface is not healthy, empty where it is."""
     if not node.whole:
         return "half made or half removed; `vecnet up` or `vecnet down` heals it"

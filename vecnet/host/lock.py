@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from vecnet.errors import BusyError, HostError
-from vecnet.host.namespaces import Namespace
+from vecnet.kernel.namespaces import Namespace
 
 NAME = b"\0vecnet.lock"
 TIMEOUT = 60.0  # seconds

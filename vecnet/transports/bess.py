@@ -6,9 +6,10 @@ Source: HOWTO, "BESS socket transport"; unix(7).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.options import Reading, Value, option
+from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, Key, Link, Sides
 from vecnet.values import UnixPath
@@ -19,31 +20,29 @@ class Bess(Transport):
     """A connection to a BESS switch, which must listen before the device is brought up. Privilege: none."""
 
     name: ClassVar[str] = "bess"
+    far_end = FarEnd.SWITCH
+    samples = (
+        Sample("bess", "endpoints: {{'a:vec{unit}': {{}}, 'host:port{unit}': {{path: '{folder}/switch{unit}'}}}}"),
+    )
+    howto = "> 3"
     sides = Sides.HOST_AND_GUEST
     guest_keys = {"path": Key(UnixPath(), "the path that the guest's own socket is bound to")}
     interface_keys = ()  # the switch is no interface of the host
     instead_of_guests = "use two links to the switch, each with its own socket, such as host:port1"
     host_keys = {"path": Key(UnixPath(), "the path on which the switch listens", required=True)}
 
-    dst: str = option(
-        UnixPath(),
-        Reading.TEXT,
-        "the switch's socket",
-        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
-    src: str | None = option(
-        UnixPath(),
-        Reading.TEXT,
-        "the path that the guest's socket is bound to",
-        Effect(Severity.IGNORED, "the guest's socket is bound to no path"),
-        default=None,
-    )
+    dst: str = option(UnixPath(), Reading.TEXT, "the switch's socket")
+    src: str | None = option(UnixPath(), Reading.TEXT, "the path that the guest's socket is bound to", default=None)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"dst": link.ends[1].given["path"], "src": link.ends[0].given.get("path")}
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         path = options.dst if link.ends[end].is_host else options.src
         return (Claim("unix", (path,), f"the Unix socket {path}", "path"),) if path else ()
+
+    @property
+    def far_name(self) -> str:
+        return self.dst

@@ -6,9 +6,10 @@ Source: HOWTO, "fd transport"; arch/um/drivers/vector_user.c.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.options import Reading, Value, option
+from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, HostInterface, Key, Link
 from vecnet.transports.tap import TAP_KEYS, tap_interface
@@ -23,20 +24,18 @@ class Fd(Transport):
     """An inherited descriptor that carries whole frames. Privilege: none."""
 
     name: ClassVar[str] = "fd"
+    far_end = FarEnd.OTHER_STRING
+    samples = (Sample("fd", "endpoints: ['a:vec{unit}', 'b:vec{unit}']"),)
+    howto = "varies"
     guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
     host_keys = TAP_KEYS
 
-    fd: int = option(
-        _FD,
-        Reading.DECIMAL,
-        "the descriptor's number",
-        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
+    fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         guest = link.ends[0 if link.host else end]
-        options: dict[str, Any] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
+        options: dict[str, Value] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
         if link.host:
             options["vec"] = False  # a tap's descriptor takes one frame per call
         return options
@@ -53,3 +52,9 @@ class Fd(Transport):
         if this.is_host:
             return ()
         return (Claim("fd", (this.node, options.fd), f"descriptor {options.fd} of {this.node}", "fd"),)
+
+    def inherits(self) -> int | None:
+        return self.fd
+
+    def inheriting(self, descriptor: int) -> Self:
+        return dataclasses.replace(self, fd=descriptor)

@@ -7,82 +7,61 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
-from vecnet.transports import outer
-from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
+from vecnet.guests import Case, Situation
+from vecnet.options import Reading, Value, option
+from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.tunnel import LOCAL, Tunnel, alone, idle, stray
 from vecnet.values import Choice, Flag, Integer
 
 _KEY = Integer(0, 0xFFFFFFFF)
-_KEYLESS = Effect(
-    Severity.DROPS, "the parse fails and both keys are dropped in silence: every packet of the peer is refused"
-)
-_PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
+_CHECKSUM, _KEYED, _SEQUENCED = 0x8000, 0x2000, 0x1000  # the flags, RFC 2784 section 2.1, RFC 2890 section 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gre(Transport):
+class Gre(Tunnel):
     """An Ethernet over GRE tunnel. Privilege: CAP_NET_RAW. Only one tunnel per pair of addresses and key."""
 
     name: ClassVar[str] = "gre"
+    far_end = FarEnd.OTHER_STRING
+    samples = (Sample("gre", f"key: on, sequence: on, {TUNNEL_SAMPLE}"), Sample("gre v6", TUNNEL_SAMPLE_V6))
+    howto = "> 3"
     link_keys = {
         "key": Key(Flag(), "whether packets carry a key, chosen unless an end states its own"),
         "sequence": Key(Choice(("off", "on", "pinned")), "sequence numbers: none, rising, or always 0"),
     }
-    guest_keys = host_keys = {**outer.LOCAL, "key": Key(_KEY, "the key that this end receives")}
+    guest_keys = host_keys = {**LOCAL, "key": Key(_KEY, "the key that this end receives")}
 
-    src: str = outer.src_option()
-    dst: str = outer.dst_option()
-    v6: bool = outer.v6_option()
-    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", _KEYLESS, default=None)
-    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", _PANICS, default=None)
+    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", other="tx_key", default=None)
+    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", other="rx_key", default=None)
     sequence: bool = option(Flag(), Reading.SIGNED32, "send sequence numbers", default=False)
     pin_sequence: bool = option(Flag(), Reading.SIGNED32, "send 0 in every sequence number", default=False)
 
     @classmethod
-    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return outer.derived_v6(values)
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
+        yield from alone(values, "rx_key", "tx_key")
+        yield from idle(values, "pin_sequence", "sequence")
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
-        yield from outer.family_effects(values)
-        yield from outer.pair_effects(values, "rx_key", "tx_key")
-        if values["pin_sequence"] and not values["sequence"]:
-            yield Effect(
-                Severity.IGNORED,
-                "pin_sequence without sequence has no effect",
-                "give sequence=1 too, or leave it out",
-                ("sequence", "pin_sequence"),
-            )
-
-    @classmethod
-    def unread(cls, key: str, others: Collection[str]) -> Effect:
+    def unread(cls, key: str, unreadable: Collection[str]) -> Situation:
         """Without an rx_key that it can read, the driver does not look at tx_key."""
-        return _KEYLESS if key == "tx_key" and "rx_key" in others else super().unread(key, others)
+        return Situation.UNREADABLE_TOO if key == "tx_key" and "rx_key" in unreadable else Situation.UNREADABLE
 
     @property
     def header_size(self) -> int:
         return 4 + 4 * (self.rx_key is not None) + 4 * self.sequence
 
-    @property
-    def overhead(self) -> int:
-        return (IPV6_HEADER if self.v6 else IPV4_HEADER) + self.header_size + ETHERNET_HEADER
-
-    def mirror(self) -> Self:
-        return dataclasses.replace(
-            self, mac=other_mac(self.mac), src=self.dst, dst=self.src, rx_key=self.tx_key, tx_key=self.rx_key
-        )
-
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
-        yield from outer.mistakes(link)
+        yield from super().mistakes(link)
         if link.given.get("key") is False:
-            yield from outer.stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
+            yield from stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         keyed = link.given.get("key", "key" in here.given or "key" in there.given)
         sequence = link.given.get("sequence", "off")
@@ -128,6 +107,27 @@ class Gre(Transport):
             text = f"the GRE tunnel from {options.dst} to {options.src} with {keyed}"
             claims.append(Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key))
         return tuple(claims)
+
+    def receives_at(self) -> Receiver | None:
+        return Receiver(Protocol.GRE, self.src, number=self.rx_key)
+
+    def misfits(self, header: bytes) -> Iterator[str]:
+        if len(header) < 4:
+            yield f"the sender's header is only {len(header)} bytes"
+            return
+        flags = int.from_bytes(header[:2], "big")
+        keyed, sequenced, summed = flags & _KEYED, flags & _SEQUENCED, flags & _CHECKSUM
+        if summed:
+            yield "the sender adds GRE checksums, which no guest takes: turn csum off"
+        if bool(keyed) != (self.rx_key is not None):
+            yield "the sender sends a key, this string has none" if keyed else "the sender sends no key"
+        if sequenced and not self.sequence:
+            yield "the sender sends sequence numbers, this string has no sequence=1"
+        elif self.sequence and not sequenced:
+            yield "the sender sends no sequence numbers, this string has sequence=1 (at a kernel's tunnel: oseq)"
+        key = int.from_bytes(header[8:12] if summed else header[4:8], "big")
+        if keyed and self.rx_key not in (None, key):
+            yield f"the sender sends key {key}, this string expects {self.rx_key}"
 
 
 def _key(link: Link, end: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from vecnet.transports.tap import Tap, ifname_option
+from vecnet.transports.answers import Sample
+from vecnet.transports.tap import Tap
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,5 +17,5 @@ class Hybrid(Tap):
     """A tap interface and a packet socket on it. Privilege: the tap's, and CAP_NET_RAW."""
 
     name: ClassVar[str] = "hybrid"
-
-    ifname: str = ifname_option()
+    samples = (Sample("hybrid", "endpoints: ['a:vec{unit}', 'host:hyb{unit}']"),)
+    howto = "> 6"

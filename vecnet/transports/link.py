@@ -26,7 +26,7 @@ class Sides(Enum):
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
 
-    kind: Kind
+    kind: Kind[object]
     doc: str
     many: bool = False
     required: bool = False
@@ -120,7 +120,7 @@ def host_interface(link: Link, kind: str, mtu: int, attributes: Mapping[str, Any
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.
 
-    `shared` ends do not disturb each other, only an end that must have it for itself alone.
+    Two shared claims on one value are allowed; a shared and an exclusive one are not.
     `key` is the endpoint's key that it comes from: an error points at it, and where it was not stated but chosen
     (`Link.choose`, by the same word), another value is chosen.
     """
@@ -130,6 +130,21 @@ class Claim:
     text: str
     key: str = ""
     shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OuterEnd:
+    """An end of a tunnel: the outer address that it has, and what it claims there.
+
+    `here` where the address must be one of this host's although no interface of the host has it: between two guests.
+    """
+
+    link: str
+    endpoint: str
+    address: str
+    is_host: bool
+    here: bool
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, slots=True)

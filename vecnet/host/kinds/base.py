@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vecnet.host.model import Node
+from vecnet.host.plan import Node
 from vecnet.transports.link import HostInterface
 
 if TYPE_CHECKING:
-    from vecnet.host.observe import Seen
-    from vecnet.host.work import Work
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.host.stages import Work
+    from vecnet.kernel.rtnl import Interface
 
 REGISTRY: dict[str, Kind] = {}
 
@@ -46,24 +46,24 @@ class Kind:
         """The kind's own values of an interface that shall be. Raises HostError."""
         return {}
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+    def seen(self, link: Interface, netns: str | None, world: Snapshot) -> dict[str, Any] | None:
         """The kind's own values of an interface that is; None where half of it is missing."""
         return {}
 
-    def found(self, topology: str, world: World, keep: frozenset[str]) -> Iterable[Node]:
+    def found(self, topology: str, world: Snapshot, keep: frozenset[str]) -> Iterable[Node]:
         """A topology's nodes that are known by more than their interface's mark."""
         return ()
 
     def ends(self, node: Node) -> list[End]:
         return [End(node.netns, node.ifname)]
 
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+    def in_use(self, link: Interface, netns: str | None, world: Snapshot) -> str:
         """Who uses the interface and would be cut off; empty if nobody is known to."""
         return ""
 
-    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+    def lacking(self, netns: str | None, world: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
         """The modules that this kernel lacks and that `nodes` need; none where it may not be asked."""
-        from vecnet.host.probe import lacks_kind
+        from vecnet.kernel.probe import lacks_kind
 
         return self.modules if lacks_kind(world.place(netns), self.kernel_name) else ()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.work import Stage, Work
+from vecnet.host.plan import Node
+from vecnet.host.stages import Stage, Work
 
 
 class Bridge(Kind):

@@ -14,12 +14,12 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from vecnet.host import wire
 from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.observe import Seen
-from vecnet.host.work import Work
-from vecnet.host.world import World
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Work
+from vecnet.kernel import netlink
+from vecnet.kernel.rtnl import Interface
 from vecnet.transports.link import HostInterface
 
 IFLA_GRE_IFLAGS, IFLA_GRE_OFLAGS, IFLA_GRE_IKEY, IFLA_GRE_OKEY = 2, 3, 4, 5
@@ -38,7 +38,7 @@ class Gretap(Kind):
     def wanted(self, interface: HostInterface) -> dict[str, Any]:
         return {**{key: interface.attributes[key] for key in _VALUES}, "iseq": False}
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+    def seen(self, link: Interface, netns: str | None, world: Snapshot) -> dict[str, Any] | None:
         return read(link)
 
     def make(self, work: Work, node: Node) -> None:
@@ -54,7 +54,7 @@ class Ip6gretap(Gretap):
         work.new_link(node, self.kernel_name, lambda n: n.ip6gretap_data(node.values))
 
 
-def read(link: Seen) -> dict[str, Any]:
+def read(link: Interface) -> dict[str, Any]:
     """A GRE device's values, in iproute2's words."""
     data = link.data
     iflags, oflags = (int.from_bytes(data.get(flags, b""), "big") for flags in (IFLA_GRE_IFLAGS, IFLA_GRE_OFLAGS))
@@ -65,7 +65,7 @@ def read(link: Seen) -> dict[str, Any]:
         "ikey": ikey if iflags & GRE_KEY else None,
         "okey": okey if oflags & GRE_KEY else None,
         "oseq": bool(oflags & GRE_SEQUENCE),
-        "ttl": wire.number(data[IFLA_GRE_TTL]) if IFLA_GRE_TTL in data else 0,
+        "ttl": netlink.number(data[IFLA_GRE_TTL]) if IFLA_GRE_TTL in data else 0,
         "iseq": bool(iflags & GRE_SEQUENCE),
     }
 

@@ -18,14 +18,14 @@ import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vecnet.host import genl
 from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.namespaces import Namespace
-from vecnet.host.observe import read_links
-from vecnet.host.tunnels import Session, Tunnel, read_tunnels
-from vecnet.host.work import Stage, Work
-from vecnet.host.world import World
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Stage, Work
+from vecnet.kernel import genl
+from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
+from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.rtnl import read_links
 from vecnet.transports.link import HostInterface
 
 _VALUES = (
@@ -57,26 +57,27 @@ class L2tp(Kind):
     def wanted(self, interface: HostInterface) -> dict[str, Any]:
         return {key: interface.attributes[key] for key in _VALUES}
 
-    def found(self, topology: str, world: World, keep: frozenset[str]) -> Iterable[Node]:
+    def found(self, topology: str, world: Snapshot, keep: frozenset[str]) -> Iterable[Node]:
         for netns, view in world.views():
             mark = world.group(topology, netns)
             for tunnel in view.tunnels:
                 if tunnel.peer_tunnel_id == mark:
                     yield self._node(tunnel, netns, world, keep)
 
-    def _node(self, tunnel: Tunnel, netns: str | None, world: World, keep: frozenset[str]) -> Node:
+    def _node(self, tunnel: Tunnel, netns: str | None, world: Snapshot, keep: frozenset[str]) -> Node:
         view = world.view(netns)
         if len(tunnel.sessions) == 1:
             session = tunnel.sessions[0]
             link = view.by_name.get(session.ifname)
-            if link is not None and link.mark is not None and "l2spec_type" in link.mark.notes:
-                values = {**tunnel_values(tunnel, session), "l2spec_type": link.mark.notes["l2spec_type"]}
+            said = view.mark(link) if link is not None else None
+            if link is not None and said is not None and "l2spec_type" in said.notes:
+                values = {**tunnel_values(tunnel, session), "l2spec_type": said.notes["l2spec_type"]}
                 return world.node(self.name, netns, link, values, keep)
         ifname = tunnel.sessions[0].ifname if tunnel.sessions else f"tunnel {tunnel.tunnel_id}"
         return Node(netns, ifname, self.name, "", {"tunnel_id": tunnel.tunnel_id}, whole=False)
 
-    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
-        from vecnet.host.probe import lacks_module, lacks_protocol
+    def lacking(self, netns: str | None, world: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
+        from vecnet.kernel.probe import lacks_module, lacks_protocol
 
         place = world.place(netns)
         straight = {":" in node.values["local"] for node in nodes if node.values["encap"] == "ip"}

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from vecnet.errors import HostError, InUseError
-from vecnet.host import wire
 from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.observe import GSO_MAX_SEGS, Seen
-from vecnet.host.work import Stage, Work
-from vecnet.host.world import World
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Stage, Work
+from vecnet.kernel import netlink
+from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface
 from vecnet.transports.link import HostInterface
 
 DEVICE = "/dev/net/tun"
@@ -50,21 +50,21 @@ class Tap(Kind):
             "gso_max_segs": GSO_MAX_SEGS if interface.offload else 1,
         }
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+    def seen(self, link: Interface, netns: str | None, world: Snapshot) -> dict[str, Any] | None:
         data = link.data
         values: dict[str, Any] = {
-            "owner": wire.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
-            "group": wire.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
+            "owner": netlink.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
+            "group": netlink.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
             "gso_max_segs": link.gso_max_segs,
         }
         if not link.carrier:  # whoever has it open chose this for as long as that
             values["vnet_hdr"] = bool(IFLA_TUN_VNET_HDR in data and data[IFLA_TUN_VNET_HDR][0])
         return values
 
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+    def in_use(self, link: Interface, netns: str | None, world: Snapshot) -> str:
         return f"a guest has {link.ifname} open" if link.carrier else ""
 
-    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+    def lacking(self, netns: str | None, world: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
         return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
 
     def make(self, work: Work, node: Node) -> None:
@@ -73,7 +73,7 @@ class Tap(Kind):
 
 def _make(work: Work, node: Node) -> None:
     """Make a tap that is marked before it stays. Raises OSError."""
-    from vecnet.host import netlink
+    from vecnet.host import messages
 
     values = node.values
     place = work.world.place(node.netns)
@@ -82,7 +82,7 @@ def _make(work: Work, node: Node) -> None:
         tap = _open()
     try:
         control(tap, TUNSETIFF, _IFREQ.pack(node.ifname.encode(), flags))
-        message = netlink.set_link(
+        message = messages.set_link(
             node.ifname,
             alias=str(work.mark(node)),
             group=work.group(node.netns),

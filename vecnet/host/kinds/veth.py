@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from vecnet.host.kinds.base import End, Kind
-from vecnet.host.model import Node
-from vecnet.host.observe import Seen
-from vecnet.host.work import Stage, Work
-from vecnet.host.world import World
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Stage, Work
+from vecnet.kernel.rtnl import Interface
 from vecnet.transports.link import HostInterface
 
 
@@ -34,12 +34,13 @@ class Veth(Kind):
             "autoconf": bool(interface.attributes.get("autoconf", True)),
         }
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+    def seen(self, link: Interface, netns: str | None, world: Snapshot) -> dict[str, Any] | None:
         found = self._peer(link, netns, world)
         if found is None:
             return None
         where, peer = found
-        if where is not None or peer.mark is None or not peer.mark.peer:
+        said, theirs = world.view(netns).mark(link), world.view(where).mark(peer)
+        if where is not None or theirs is None or not theirs.peer:
             return None
         return {
             "peer": peer.ifname,
@@ -47,14 +48,14 @@ class Veth(Kind):
             "peer_mtu": peer.mtu,
             "peer_up": peer.up,
             "peer_offload": world.view(where).offload(peer),
-            "autoconf": link.mark is None or link.mark.notes.get("autoconf") != "False",
+            "autoconf": said is None or said.notes.get("autoconf") != "False",
         }
 
     def ends(self, node: Node) -> list[End]:
         ends = super().ends(node)
         return [*ends, End(None, node.values["peer"], "peer_")] if "peer" in node.values else ends
 
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+    def in_use(self, link: Interface, netns: str | None, world: Snapshot) -> str:
         pair = [(netns, link)]
         found = self._peer(link, netns, world)
         if found:
@@ -87,7 +88,7 @@ class Veth(Kind):
         )
 
     @staticmethod
-    def _peer(link: Seen, netns: str | None, world: World) -> tuple[str | None, Seen] | None:
+    def _peer(link: Interface, netns: str | None, world: Snapshot) -> tuple[str | None, Interface] | None:
         """The other end, where it is in this namespace or in vecnet's own."""
         where = None if link.elsewhere else netns
         peer = world.view(where).by_index.get(link.link)
