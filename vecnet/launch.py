@@ -19,12 +19,11 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from vecnet.errors import InputError, Problem
-from vecnet.kernel import libc
+from vecnet.signals import end_with_parent, handled, held, unless_ignored
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.link import HostInterface
 
@@ -118,15 +117,20 @@ def run_together(
     `started` has each guest's command and descriptors; these are closed here. `label` styles a guest's name.
     """
     width = max(map(len, started))
-    with selectors.DefaultSelector() as outputs, _signals_to([]) as running:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # a signal now would miss guests that are about to start
-        for guest, (command, inherited) in started.items():
-            read, write = os.pipe()
-            running.append(_child(command, inherited, write))
-            os.close(write)
-            outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
+    running: list[int] = []
+
+    def pass_on(number: int) -> None:
+        for pid in running:
+            os.kill(pid, number)
+
+    with selectors.DefaultSelector() as outputs, handled(_PASSED_ON, pass_on):
+        with held(_PASSED_ON):  # a signal now would miss guests that are about to start
+            for guest, (command, inherited) in started.items():
+                read, write = os.pipe()
+                running.append(_child(command, inherited, write))
+                os.close(write)
+                outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
         guests = [*running]
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         for _, inherited in started.values():
             for fd in inherited.values():
                 os.close(fd)
@@ -142,10 +146,8 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         return pid
     try:
         os.setpgid(0, 0)  # the terminal's signals come by way of the parent, once
-        libc.end_with_parent(signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(_NOT_STARTED)  # it died before it could have told us
-        for number in _passed_on():
+        end_with_parent(parent, signal.SIGTERM)
+        for number in unless_ignored(_PASSED_ON):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -154,27 +156,6 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         become(command, inherited)
     finally:
         os._exit(_NOT_STARTED)
-
-
-def _passed_on() -> list[signal.Signals]:
-    """Without those that are ignored, as nohup(1) has it: guests ignore them too."""
-    return [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
-
-
-@contextmanager
-def _signals_to(running: list[int]) -> Iterator[list[int]]:
-    """Signals to this process go to the running guests while the block lasts."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        for pid in running:
-            os.kill(pid, number)
-
-    before = {number: signal.signal(number, pass_on) for number in _passed_on()}
-    try:
-        yield running
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(pid: int, running: list[int]) -> int:

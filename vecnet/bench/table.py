@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from vecnet.bench.figures import Figure, Figures, Stream, Task
 from vecnet.bench.loads import LARGE
-from vecnet.bench.result import Report, Result, Stream, Task
+from vecnet.bench.wires import samples
 from vecnet.columns import Line, paragraph, table
 
-# HOWTO, the table at its beginning: Gbit/s, of a guest
-HOWTO = {"tap": "> 8", "hybrid": "> 6", "raw": "> 6", "gre": "> 3", "l2tpv3": "> 3", "bess": "> 3", "fd": "varies"}
 _BESIDE = "bare loop"
 
 
-def as_lines(report: Report, width: int | None = None) -> list[Line]:
+def as_lines(report: Figures, width: int | None = None) -> list[Line]:
     """The tables with their titles, in lines that fit `width`."""
     head = (
         f"{report.machine}. {report.depth} packets a system call; medians of runs that take turns with the reference."
@@ -29,7 +28,7 @@ def as_lines(report: Report, width: int | None = None) -> list[Line]:
     return lines
 
 
-def _like_the_howto(report: Report) -> list[tuple[str, ...]]:
+def _like_the_howto(report: Figures) -> list[tuple[str, ...]]:
     """A row a transport: what a port transmits and receives, in bits, and what TCP carries through it."""
     lengths = sorted({one.length for one in report.results if one.length < LARGE and one.what == "transmit"})
     longest = lengths[-1] if lengths else 0
@@ -57,13 +56,13 @@ def _like_the_howto(report: Report) -> list[tuple[str, ...]]:
                 or _first(here, lambda one: one.what == "cut and transmit", " cut"),
                 _first(here, lambda one: (one.what, one.length) == ("receive", LARGE)),
                 *((_giga(tcp[0].bits_per_second), _giga(tcp[0].reference_bits_per_second)) if tcp else ("", "")),
-                HOWTO[transport.split()[0]],
+                samples()[transport][1].howto,
             )
         )
     return rows
 
 
-def _figures(results: Iterable[Result]) -> list[tuple[str, ...]]:
+def _figures(results: Iterable[Figure]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         (
             "transport",
@@ -136,7 +135,7 @@ def _tasks(tasks: Iterable[Task]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _first(results: Iterable[Result], wanted: Callable[[Result], bool], note: str = "") -> str:
+def _first(results: Iterable[Figure], wanted: Callable[[Figure], bool], note: str = "") -> str:
     return next((_giga(one.bits_per_second) + note for one in results if wanted(one)), "")
 
 

@@ -14,6 +14,7 @@ from vecnet.cli.common import count, emit_json, json_option, load_topology
 from vecnet.cli.terminal import answer, show, width
 from vecnet.columns import Part, Styled, table
 from vecnet.errors import EXIT_INPUT, InputError
+from vecnet.guests import GENERATIONS
 from vecnet.options import Effect, Severity
 from vecnet.text import shown
 from vecnet.vecstring import Explanation, explain
@@ -21,7 +22,7 @@ from vecnet.vecstring import Explanation, explain
 if TYPE_CHECKING:
     from vecnet.topology import Topology
 
-COMMAND_LINE = 4096  # COMMAND_LINE_SIZE of arch/um: a kernel that is given more refuses to start
+_ROOM = min(guest.command_line for guest in GENERATIONS)  # bytes of a command line
 _LONGEST_TOKEN = 120  # characters: the longest that is right is bess's, with a Unix socket's path
 
 _COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yellow", Severity.FALLBACK: "yellow"}
@@ -67,17 +68,16 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
 def _notes(topology: Topology) -> Iterator[str]:
     """What is valid and does not boot in one go, or not here."""
     for link in topology.links:
-        netns = link.interfaces[0].netns if link.transport in ("tap", "hybrid") else None
-        if netns:
+        if netns := link.options[0].opened_in(link.spec):
             end, other = link.spec.ends
             there = f"start {end.node} there, with ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
     for guest in topology.guests:
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
-        if size >= COMMAND_LINE:
+        if size >= _ROOM:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{COMMAND_LINE}: hot-plug some of them, with uml_mconsole's config"
+                f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
             )
 
 
@@ -100,7 +100,7 @@ def _effect(effect: Effect) -> dict[str, str]:
 
 
 def _print_explanation(explanation: Explanation) -> None:
-    answer(shown(explanation.text, COMMAND_LINE))
+    answer(shown(explanation.text, _ROOM))
     rows = [(shown(token.text, _LONGEST_TOKEN), token.effect) for token in explanation.tokens]
     rows += [("", effect) for effect in explanation.effects]
     answer(*table([_row(text, effect) for text, effect in rows], width(sys.stdout), margin=2))

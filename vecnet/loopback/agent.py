@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -24,8 +25,9 @@ from functools import partial
 from typing import Any
 
 from vecnet.errors import VecnetError
+from vecnet.kernel import libc
 from vecnet.loopback.icmp import ping
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import HostInterface, TapAttributes
 
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
@@ -102,7 +104,7 @@ class Agent:
             kind="tap",
             mtu=mtu,
             mac=mac,
-            attributes={"vnet_hdr": False},
+            attributes=TapAttributes(vnet_hdr=False),
             addresses=tuple(addresses),
             link="loopback",
         )
@@ -152,6 +154,7 @@ def _socket(address: str, interface: str) -> socket.socket:
 
 def main(mode: str) -> None:
     """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
+    libc.end_with_parent(signal.SIGKILL)
     with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
         agent = Agent()
         methods = (agent.attach, agent.detach, agent.ping, agent.listen, agent.accept, agent.connect)

@@ -65,6 +65,8 @@ class LinkReport:
     link: str
     transport: str
     results: tuple[Result, ...]
+    far_end: str = ""  # what the other end was: the host, or something simulated
+    note: str = ""  # a sentence for people about it
 
     @property
     def verdict(self) -> Verdict:
@@ -79,6 +81,7 @@ class LinkReport:
         return {
             "link": self.link,
             "transport": self.transport,
+            "far_end": self.far_end,
             "verdict": str(self.verdict),
             "probes": [result.as_json() for result in self.results],
         }
