@@ -8,13 +8,8 @@ import tempfile
 
 import click
 
-<<<<<<< HEAD
 from vecnet.cli.common import ReportFile, once, refuse_one_place_for_two, write_report
-from vecnet.cli.terminal import answer, width
-=======
-from vecnet.cli.common import ReportFile, write_report
 from vecnet.cli.terminal import answer, say, width
->>>>>>> main
 from vecnet.errors import InputError
 
 
@@ -68,12 +63,8 @@ def command(
     from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
 
-<<<<<<< HEAD
     refuse_one_place_for_two({"json": json_file, "svg": svg_file})
-    unknown = [name for name in transports if name not in wires.TRANSPORTS]
-=======
     unknown = [name for name in transports if name not in wires.samples()]
->>>>>>> main
     if unknown:
         there = ", ".join(wires.samples())
         raise InputError(f"there is no transport {unknown[0]!r} to measure", f"there are {there}")
