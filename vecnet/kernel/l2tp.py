@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
 
 from vecnet.kernel import genl, netlink
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.template import IFNAMSIZ, Mark, Template, name, u16, u32
 
-Attrs = list[tuple[str, Any]]
+Attrs = list[tuple[str, object]]
 
 TUNNEL_CREATE, TUNNEL_DELETE, TUNNEL_GET, SESSION_CREATE, SESSION_GET, VERSION = 1, 2, 4, 5, 8, 1
 _GENL_SIZE = 4
