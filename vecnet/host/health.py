@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from vecnet.host.kinds import KINDS
 from vecnet.host.nodes import found_nodes
@@ -34,7 +33,7 @@ class Report:
     drops: int = 0
     tunnel: Mapping[str, int] = field(default_factory=dict)  # l2tp's own counters, of its session
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 

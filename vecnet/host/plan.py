@@ -9,16 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
-from typing import Any
 
 from vecnet.transports.link import Attributes
 
 Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
 
 
-def unsaid() -> Any:
-    """The default of a value of which None says nothing: not stated, or not to be read."""
-    return field(default=None, metadata={"unsaid": True})
+UNSAID = {"unsaid": True}  # the metadata of a field of which None says nothing: not stated, or not to be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +28,8 @@ class EndState:
     up: bool
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
-    mac: str | None = unsaid()
-    offload: bool | None = unsaid()
+    mac: str | None = field(default=None, metadata=UNSAID)
+    offload: bool | None = field(default=None, metadata=UNSAID)
 
     @property
     def key(self) -> Key:
@@ -70,12 +67,12 @@ class Node:
         return f"{self.ifname} in {self.netns}" if self.netns else self.ifname
 
 
-def differing(one: Any, other: Any) -> tuple[str, ...]:
+def differing(one: EndState | Attributes, other: EndState | Attributes) -> tuple[str, ...]:
     """The fields of a dataclass that differ. What either leaves unsaid does not; the order of a tuple means nothing."""
     if type(one) is not type(other) or one == other:
         return ()
 
-    def differs(each: Field[Any]) -> bool:
+    def differs(each: Field[object]) -> bool:
         mine, theirs = getattr(one, each.name), getattr(other, each.name)
         if "unsaid" in each.metadata and (mine is None or theirs is None):
             return False
@@ -90,7 +87,7 @@ _NAMES = (  # of what people are shown, for the first end and for a pair's secon
 )
 
 
-def _parts(node: Node) -> Iterator[tuple[Any, Mapping[str, str]]]:
+def _parts(node: Node) -> Iterator[tuple[EndState | Attributes, Mapping[str, str]]]:
     """The ends and the kind's values, each with its fields' names for people."""
     yield from zip(node.ends, _NAMES, strict=False)
     yield node.values, {each.name: each.name for each in fields(node.values)}
@@ -106,9 +103,9 @@ def changed(there: Node, goal: Node) -> tuple[str, ...]:
     return tuple(found)
 
 
-def shown(node: Node) -> dict[str, Any]:
+def shown(node: Node) -> dict[str, object]:
     """All that is said of a node, by name."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for part, names in _parts(node):
         unsaid = {each.name for each in fields(part) if "unsaid" in each.metadata and getattr(part, each.name) is None}
         for key in names:
@@ -162,7 +159,7 @@ class Step:
             for name in self.changed:
                 yield name, _text(before.get(name)), _text(after.get(name, _AS_MADE.get(name)))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         node = self.node
         return {
             "action": self.action.value,
@@ -198,7 +195,7 @@ class Plan:
         """The interfaces that are removed, also to be made again."""
         return {key for step in self.steps if step.going for key in step.going.keys}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "topology": self.topology,
             "unchanged": self.unchanged,
@@ -247,7 +244,7 @@ def _described(step: Step) -> Iterator[str]:
 _AS_MADE = {"mark": "whole"}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None or value in ([], ""):
         return "none"
     if isinstance(value, bool):
@@ -255,7 +252,7 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _shown(node: Node | None, changed: tuple[str, ...]) -> dict[str, Any] | None:
+def _shown(node: Node | None, changed: tuple[str, ...]) -> dict[str, object] | None:
     if node is None:
         return None
     values = shown(node)

@@ -61,7 +61,7 @@ class Gre(Tunnel):
             yield from stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         keyed = link.given.get("key", "key" in here.given or "key" in there.given)
         sequence = link.given.get("sequence", "off")

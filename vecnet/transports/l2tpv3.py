@@ -101,7 +101,7 @@ class L2tpv3(Tunnel):
                     yield Mistake(message, "write cookie: 64 at the link, or a smaller cookie", "cookie", end)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         udp = link.given.get("encap", "udp") == "udp"
         bits = _cookie_bits(link)

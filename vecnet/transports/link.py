@@ -181,7 +181,7 @@ def host_interface(link: Link, kind: str, mtu: int, attributes: Attributes, *, o
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.
 
-    `shared` ends do not disturb each other, only an end that must have it for itself alone.
+    Two shared claims on one value are allowed; a shared and an exclusive one are not.
     `key` is the endpoint's key that it comes from: an error points at it, and where it was not stated but chosen
     (`Link.choose`, by the same word), another value is chosen.
     """

@@ -47,7 +47,7 @@ class Raw(Transport):
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
 
     @classmethod

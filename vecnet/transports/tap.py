@@ -44,7 +44,7 @@ class Tap(Transport):
         yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": link.ends[1].ifname}
 
     @classmethod

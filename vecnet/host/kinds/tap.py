@@ -16,11 +16,11 @@ import os
 import pwd
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vecnet.errors import HostError, InUseError
 from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
-from vecnet.host.plan import Node, unsaid
+from vecnet.host.plan import UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
 from vecnet.kernel import netlink, rtnl
@@ -41,7 +41,7 @@ class TapValues(Attributes):
 
     owner: int | None
     group: int | None
-    vnet_hdr: bool | None = unsaid()
+    vnet_hdr: bool | None = field(default=None, metadata=UNSAID)
     gso_max_segs: int = GSO_MAX_SEGS
 
 
