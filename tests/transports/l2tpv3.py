@@ -149,7 +149,7 @@ WRONG: Wrong = [
         {**ENDS, "udp": True},
         "udp=1 without srcport: the guest takes a port by chance, which no peer can know; give src",
     ),
-    ({**ENDS, "udp": True}, "udp=1 without dstport: no packet can be sent, and the first too"),
+    ({**ENDS, "udp": True}, "udp=1 without dstport: no packet can be sent, and the first"),
     ({**ENDS, "srcport": 1}, "srcport without udp=1: opening the device fails: Invalid argument; give udp=1 too"),
     ({**ENDS, **PORTS, "srcport": 0}, "srcport: '0' is not a whole number from 1 to 65535"),
     ({**ENDS, **PORTS, "dstport": 65536}, "dstport: '65536' is not a whole number from 1 to 65535"),

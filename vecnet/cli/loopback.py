@@ -115,11 +115,16 @@ def _subjects(
             if link not in names:
                 raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
         return topology.name, of_topology(topology, links), topology
+    from vecnet.transports.answers import FarEnd
     from vecnet.vecstring import parse
 
     if peer and mirror:
         raise InputError("give --peer or --mirror, not both")
     device = parse(subject)
+    if mirror and device.transport.far_end is not FarEnd.OTHER_STRING:
+        whose = device.transport.far_name
+        instead = "leave --mirror out" if whose else "give a topology, which says what the other end is"
+        raise InputError(f"--mirror: a {device.transport.name} wire does not end at another string", instead)
     other = parse(peer) if peer else device.mirror() if mirror else None
     try:
         return device.transport.name, [of_strings(device, other)], None
