@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from vecnet.transports.l2tpv3 import L2tpv3 as L2tpv3
     from vecnet.transports.raw import Raw as Raw
     from vecnet.transports.tap import Tap as Tap
+    from vecnet.transports.vde import Vde as Vde
     from vecnet.vecstring import Explanation as Explanation
     from vecnet.vecstring import VecDevice as VecDevice
     from vecnet.vecstring import explain as explain

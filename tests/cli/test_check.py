@@ -44,6 +44,9 @@ def test_a_string_that_is_wrong() -> None:
         "  ok        rx_key=1",
         "  panic     tx_key=0xffffffff  the parse fails, opening the device fails and the guest kernel panics; "
         "write -1",
+        "  note                         keys without sequence: the driver's memory is not cleared, and where it reads "
+        "true the guest kernel panics; give the guest the word init_on_alloc=1 beside its strings, as vecnet does; "
+        "sequence=1 does without",
         "  note                         no mac: the guest has a random Ethernet address on every boot; add mac=02:…",
         "  mended: vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2,rx_key=1,tx_key=-1",
     ]
