@@ -39,6 +39,7 @@ class LinkName(click.ParamType[str]):
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
 @click.option("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
 @click.option("--pcap", "pcap", type=click.Path(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
+@click.option("--live", is_flag=True, help="Probe what is in use, too: frames go into running guests.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
 @click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
 @click.option("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
@@ -53,6 +54,7 @@ def command(
     mirror: bool,
     impair: str | None,
     pcap: str | None,
+    live: bool,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -80,7 +82,7 @@ def command(
     captures = make_folder(pcap) if pcap else None
     with progress("loopback") as report_progress:
         report = loopback.prove(
-            name, subjects, topology=topology, probes=probes, captures=captures, progress=report_progress
+            name, subjects, topology=topology, probes=probes, captures=captures, live=live, progress=report_progress
         )
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if "-" not in files.values():

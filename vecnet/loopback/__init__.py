@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "prove"]
 
+_TURN = 3600.0  # seconds to wait for another run
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 
 
@@ -48,14 +49,19 @@ def prove(
     topology: Topology | None = None,
     probes: Sequence[str] = (),
     captures: Path | None = None,
+    live: bool = False,
     progress: Progress = quiet,
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on every subject, one after another.
 
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
-    network namespaces of their own. The packets of what fails are kept in the folder `captures`.
+    network namespaces of their own. The packets of what fails are kept in the folder `captures`. A wire that somebody
+    uses is not tested, unless `live`: a running guest would be sent our frames. Two runs in one network namespace take
+    turns. Raises HostError.
     """
+    from vecnet.host.lock import locked
+    from vecnet.kernel.namespaces import Namespaces
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.stack import Stacks
@@ -64,13 +70,13 @@ def prove(
     total = len(subjects) * (len(chosen) + 1)
     reports = []
     host = Host(topology)
-    with Stacks.started() as stacks:
+    with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Stacks.started() as stacks:
         for number, subject in enumerate(subjects):
 
             def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
                 progress(before + count, total)
 
-            results = _prove_one(subject, chosen, stacks, host, captures, done)
+            results = _prove_one(subject, chosen, stacks, host, captures, live, done)
             note = subject.far.note if results[0].verdict is Verdict.PASS else ""
             reports.append(LinkReport(subject.name, subject.transport, tuple(results), subject.far.words, note))
     progress(total, total)
@@ -83,12 +89,13 @@ def _prove_one(
     stacks: Stacks,
     host: Host,
     captures: Path | None,
+    live: bool,
     done: Callable[[int], None],
 ) -> list[Result]:
     from vecnet.loopback.captures import recorded
     from vecnet.loopback.diagnose import diagnosis
     from vecnet.loopback.probes import PROBES
-    from vecnet.loopback.wire import opened
+    from vecnet.loopback.wire import opened, refuse_in_use
 
     with ExitStack() as stack:
         wire: Wire | None = None
@@ -105,6 +112,8 @@ def _prove_one(
 
         def open_both() -> Found:
             nonlocal wire
+            if not live:
+                refuse_in_use(subject, host.users)
             wire = stack.enter_context(opened(subject))
             return "both ends open", {}
 

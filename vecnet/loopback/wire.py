@@ -6,13 +6,13 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.transports.raw import Raw
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vecnet.kernel.namespaces import Namespaces
 
 _PATIENCE = 2.0  # seconds, for the kernel's workers
+_TAKEN = (errno.EBUSY, errno.EADDRINUSE)  # of a port that cannot be opened: somebody else has it
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
 
@@ -66,7 +67,8 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
         except PermissionMissing as error:
             raise Untested(str(error)) from None
         except (PortError, HostError) as error:
-            raise Failed(str(error)) from None
+            taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
+            raise (Untested if taken else Failed)(str(error)) from None
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         yield Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
@@ -105,6 +107,21 @@ def _port(subject: Subject, side: Side, namespaces: Namespaces, offload: Offload
             )
         except PortError as error:  # the link's own transport is another one
             raise type(error)(str(error).removeprefix("raw: ")) from None
+
+
+def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
+    """Raise Untested where a running guest, or whoever, has one of the ends. `users` are those of links' interfaces."""
+    from vecnet.kernel.inet_sockets import holder
+
+    who = users.get(subject.name, "")
+    for side in (subject.near, subject.far):
+        at = side.transport.receives_at() if side.transport else None
+        if at is not None and not who:
+            with suppress(ValueError):  # a name, which the guest looks up
+                found = holder(at.protocol, at.address, at.port or 0)
+                who = f"{found} receives {at.protocol} at {at.address}" if found else ""
+    if who:
+        raise Untested(f"the wire is in use: {who}; stop it, or give --live to send frames into it all the same")
 
 
 def _refuse_foreign_switch(side: Side) -> None:
