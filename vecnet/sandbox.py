@@ -27,15 +27,15 @@ def enter() -> None:
     Raises HostError where user namespaces are not allowed, or where the process has several threads.
     """
     if threading.active_count() > 1:
-        raise HostError("a process with several threads cannot enter a sandbox: enter it before they start")
+        raise HostError("a process with several threads cannot enter a sandbox", "enter it before they start")
     uid, gid = os.geteuid(), os.getegid()
     try:
         libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (libc.CLONE_NEWUSER if uid else 0))
     except OSError as error:
         raise HostError(
-            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched "
-            "off: look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-            "kernel.apparmor_restrict_unprivileged_userns`, or run as root"
+            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched off",
+            "look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
+            "kernel.apparmor_restrict_unprivileged_userns`, or run as root",
         ) from None
     if uid != 0:
         Path("/proc/self/setgroups").write_text("deny")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from vecnet.errors import Refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Schema = dict[str, Any]  # JSON
+Schema = dict[str, object]  # JSON
 T_co = TypeVar("T_co", covariant=True)
 
 IFNAMSIZ = 16  # linux/if.h, with the closing NUL

@@ -193,13 +193,13 @@ def _variables(guests: list[str]) -> dict[str, str]:
     return names
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     import json
 
     return json.dumps(value, indent=2)
 
 
-def emit_json(value: Any) -> None:
+def emit_json(value: object) -> None:
     """Print a value as JSON, all of it in ASCII."""
     emit(json_text(value) + "\n")
 

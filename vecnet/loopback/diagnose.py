@@ -108,18 +108,8 @@ def _host_differs(subject: Subject, host: Host) -> Iterator[str]:
             continue
         if step.before is None:
             yield f"{step.node} is not there: run vecnet up"
-        for key in step.changed:
-            before = step.before.values.get(key) if step.before else None
-            after = step.after.values.get(key) if step.after else None
-            yield f"{step.node}: {key} is {_text(before)}, and should be {_text(after)}"
-
-
-def _text(value: Any) -> str:
-    if value is None or value == []:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, before, after in step.differences:
+            yield f"{step.node}: {key} is {before}, and should be {after}"
 
 
 def _ends(wire: Wire, host: Host) -> Iterator[str]:

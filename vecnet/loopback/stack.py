@@ -98,7 +98,7 @@ class Stack:
                 self._ask("detach")
                 self._answer()
 
-    def _ask(self, do: str, **request: Any) -> None:
+    def _ask(self, do: str, **request: object) -> None:
         if self._owed:  # what nobody waited for, since the other side had failed already
             with suppress(Failed):
                 self._answer()

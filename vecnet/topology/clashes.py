@@ -58,8 +58,8 @@ def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterfac
         for interface in wire.interfaces:
             node = wire.draft.ends[1].at("ifname")
             yield (interface.netns, interface.ifname), f"the interface {interface.ifname}", node
-            peer = interface.attributes.get("peer")
-            if peer:
+            if interface.peer is not None:
+                peer = interface.peer.ifname
                 chosen = "" if "ifname" in wire.draft.ends[0].given else f", chosen for {wire.spec.ends[0]},"
                 yield (None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
 
