@@ -69,12 +69,14 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.probes import NAMES
 
-    unknown = [probe for probe in probes if probe not in NAMES]
+    names = (*NAMES, BRIDGE_PROBE)
+    unknown = [probe for probe in probes if probe not in names]
     if unknown:
-        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(NAMES)}")
+        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
     name, subjects, topology = _subjects(subject, links, peer, mirror)
     if impair:
         impairment = _impairment(impair)

@@ -6,6 +6,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 |---|---|
 | subject.py | what is proved: the two ends of a link, or of a string |
 | wire.py | … opened |
+| bridge.py | a bridge, from member to member |
 | probes/ | one file a probe |
 | numbered.py, exchange.py | numbered frames, sent and judged |
 | joined.py, stack.py, agent.py, icmp.py | real IP stacks at both ends |
@@ -30,6 +31,7 @@ from vecnet.progress import Progress, quiet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vecnet.loopback.bridge import Bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
@@ -62,6 +64,7 @@ def prove(
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
+    from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.stack import Stacks
@@ -79,6 +82,9 @@ def prove(
             results = _prove_one(subject, chosen, stacks, host, captures, live, done)
             note = subject.far.note if results[0].verdict is Verdict.PASS else ""
             reports.append(LinkReport(subject.name, subject.transport, tuple(results), subject.far.words, note))
+        for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
+            result = _attempt(bridge.PROBE, partial(_cross, one, host, live), lambda: host.filters)
+            reports.append(LinkReport(one.name, "bridge", (result,), "the guests of its members"))
     progress(total, total)
     return Verdicts(name, tuple(reports))
 
@@ -101,14 +107,7 @@ def _prove_one(
         wire: Wire | None = None
 
         def attempt(name: str, probe: Callable[[], Found]) -> Result:
-            started = time.monotonic()
-            try:
-                reason, figures = _outcome(probe)
-            except Outcome as outcome:
-                failed = outcome.verdict is Verdict.FAIL
-                sentences = [str(outcome), *(diagnosis(subject, wire, name, host) if failed else ())]
-                return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
-            return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
+            return _attempt(name, probe, lambda: diagnosis(subject, wire, name, host))
 
         def open_both() -> Found:
             nonlocal wire
@@ -131,6 +130,26 @@ def _prove_one(
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
+
+
+def _cross(one: Bridge, host: Host, live: bool) -> Found:
+    from vecnet.loopback.bridge import cross
+    from vecnet.loopback.wire import refuse_in_use
+
+    for member in () if live else one.members:
+        refuse_in_use(member, host.users)
+    return cross(one)
+
+
+def _attempt(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[str]]) -> Result:
+    """What a probe came to; `diagnosed` tells more of a failure."""
+    started = time.monotonic()
+    try:
+        reason, figures = _outcome(probe)
+    except Outcome as outcome:
+        sentences = [str(outcome), *(diagnosed() if outcome.verdict is Verdict.FAIL else ())]
+        return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
+    return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
 
 
 def _outcome(probe: Callable[[], Found]) -> Found:

@@ -73,8 +73,9 @@ class Host:
 
     @cached_property
     def filters(self) -> Sequence[str]:
-        """The rules of nftables that drop packets."""
-        return list(dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset"))))
+        """The rules of nftables that drop packets, in words."""
+        rules = dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset")))
+        return [f"a packet filter may drop them: nftables, {rule}" for rule in rules]
 
 
 def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[str]:
@@ -208,8 +209,7 @@ def _said_by(*command: str) -> str:
 
 def _filters(subject: Subject, host: Host) -> Iterator[str]:
     """Rules of this host that drop packets."""
-    for rule in host.filters:
-        yield f"a packet filter may drop them: nftables, {rule}"
+    yield from host.filters
     for place in ("ingress", "egress") if subject.far.ifname else ():
         if _said_by("tc", "filter", "show", "dev", subject.far.ifname, place):
             yield f"a packet filter may drop them: tc filter show dev {subject.far.ifname} {place}"

@@ -59,19 +59,39 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
-        try:
+        with _judged():
             here, there = _with_descriptors(subject, stack)
             # the far end first: a guest connects to a switch that listens
             far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
             near_port = stack.enter_context(_port(subject, here, namespaces, near_offload))
-        except PermissionMissing as error:
-            raise Untested(str(error)) from None
-        except (PortError, HostError) as error:
-            taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
-            raise (Untested if taken else Failed)(str(error)) from None
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         yield Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
+
+
+@contextmanager
+def guest_port(subject: Subject) -> Iterator[Port]:
+    """The near end alone, open within the block. Raises Failed or Untested."""
+    from vecnet.kernel.namespaces import Namespaces
+
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            here, _ = _with_descriptors(subject, stack)
+            port = stack.enter_context(_port(subject, here, namespaces, "software"))
+        _wait_until_it_carries(subject.far, namespaces)
+        yield port
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """What keeps a port from being opened, as a verdict."""
+    try:
+        yield
+    except PermissionMissing as error:
+        raise Untested(str(error)) from None
+    except (PortError, HostError) as error:
+        taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
+        raise (Untested if taken else Failed)(str(error)) from None
 
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
@@ -137,17 +157,22 @@ def _refuse_foreign_switch(side: Side) -> None:
         raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
 
 
+def mac_of(side: Side) -> bytes:
+    """The Ethernet address of a device's end."""
+    text = side.transport.mac if side.transport else None
+    return bytes.fromhex((text or _PLAYED_MAC).replace(":", ""))
+
+
 def _mac(side: Side, namespaces: Namespaces) -> bytes:
     """An end's Ethernet address. Raises Failed where the host's interface is not there."""
     from vecnet.kernel import rtnl
 
-    text = side.transport.mac or _PLAYED_MAC if side.transport else _PLAYED_MAC
-    if side.is_host:
-        try:
-            text = rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC
-        except OSError as error:
-            raise _missing(side.stack, error) from None
-    return bytes.fromhex(text.replace(":", ""))
+    if not side.is_host:
+        return mac_of(side)
+    try:
+        return bytes.fromhex((rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC).replace(":", ""))
+    except OSError as error:
+        raise _missing(side.stack, error) from None
 
 
 def _wait_until_it_carries(side: Side, namespaces: Namespaces) -> None:
