@@ -112,15 +112,16 @@ def _width_of_help() -> int | None:
 
 
 def _open_what_is_closed() -> None:
-    """Output that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its number."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    """A standard stream that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its
+    number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            nowhere = os.open(os.devnull, os.O_WRONLY if number else os.O_RDONLY)
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - until the process ends
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the process ends
 
 
 # of the answer: nobody reads the pipe any more, or the disk is full
