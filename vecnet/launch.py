@@ -19,14 +19,13 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from vecnet.errors import InputError, Problem
-from vecnet.kernel import libc
+from vecnet.signals import end_with_parent, handled, held, unless_ignored
 from vecnet.topology.model import ResolvedLink, Topology
-from vecnet.transports.fd import Fd
+from vecnet.transports.link import HostInterface
 
 PLACEHOLDER = "{guest}"  # in a guest's command: its name
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -40,15 +39,15 @@ def descriptors(topology: Topology, guests: Collection[str]) -> Descriptors:
 
     Raises InputError where a link's other guest is not among them, HostError where a tap cannot be opened.
     """
-    links = [link for link in topology.links if isinstance(link.options[0], Fd)]
+    links = [link for link in topology.links if any(options.inherits() is not None for options in link.options)]
     links = [link for link in links if any(end.node in guests for end in link.spec.ends)]
     _require_both(links, guests)
     found: Descriptors = {guest: {} for guest in guests}
     for link in links:
-        here, there = link.spec.ends
-        for end, options, own in zip((here, there), link.options, _pair(link), strict=True):
-            if end.node is not None and isinstance(options, Fd):
-                found[end.node][options.fd] = own
+        for end, options, own in zip(link.spec.ends, link.options, inherited_pair(link.interfaces), strict=True):
+            number = options.inherits()
+            if end.node is not None and number is not None and own is not None:
+                found[end.node][number] = own
     return found
 
 
@@ -63,15 +62,18 @@ def _require_both(links: Iterable[ResolvedLink], guests: Collection[str]) -> Non
         raise InputError(alone)
 
 
-def _pair(link: ResolvedLink) -> tuple[int, int]:
-    """Both ends' descriptors; the host's is -1."""
-    if link.spec.host is None:
+def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None]:
+    """Open what the guests at a link's ends inherit; None at the host's end, which is the first of `interfaces`.
+
+    The caller closes them. Raises HostError.
+    """
+    if not interfaces:
         # datagrams keep frames whole, and one end's death is no end of file that the other would read for ever
         one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         return one.detach(), other.detach()
     from vecnet import host
 
-    return host.attach_tap(link.interfaces[0]), -1
+    return host.attach_tap(interfaces[0]), None
 
 
 def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
@@ -115,15 +117,20 @@ def run_together(
     `started` has each guest's command and descriptors; these are closed here. `label` styles a guest's name.
     """
     width = max(map(len, started))
-    with selectors.DefaultSelector() as outputs, _signals_to([]) as running:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # a signal now would miss guests that are about to start
-        for guest, (command, inherited) in started.items():
-            read, write = os.pipe()
-            running.append(_child(command, inherited, write))
-            os.close(write)
-            outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
+    running: list[int] = []
+
+    def pass_on(number: int) -> None:
+        for pid in running:
+            os.kill(pid, number)
+
+    with selectors.DefaultSelector() as outputs, handled(_PASSED_ON, pass_on):
+        with held(_PASSED_ON):  # a signal now would miss guests that are about to start
+            for guest, (command, inherited) in started.items():
+                read, write = os.pipe()
+                running.append(_child(command, inherited, write))
+                os.close(write)
+                outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
         guests = [*running]
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         for _, inherited in started.values():
             for fd in inherited.values():
                 os.close(fd)
@@ -139,10 +146,8 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         return pid
     try:
         os.setpgid(0, 0)  # the terminal's signals come by way of the parent, once
-        libc.end_with_parent(signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(_NOT_STARTED)  # it died before it could have told us
-        for number in _passed_on():
+        end_with_parent(parent, signal.SIGTERM)
+        for number in unless_ignored(_PASSED_ON):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -151,27 +156,6 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         become(command, inherited)
     finally:
         os._exit(_NOT_STARTED)
-
-
-def _passed_on() -> list[signal.Signals]:
-    """Without those that are ignored, as nohup(1) has it: guests ignore them too."""
-    return [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
-
-
-@contextmanager
-def _signals_to(running: list[int]) -> Iterator[list[int]]:
-    """Signals to this process go to the running guests while the block lasts."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        for pid in running:
-            os.kill(pid, number)
-
-    before = {number: signal.signal(number, pass_on) for number in _passed_on()}
-    try:
-        yield running
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _wait(pid: int, running: list[int]) -> int:

@@ -50,10 +50,6 @@ class Kind(Generic[T_co]):
             return False
         return True
 
-    def misread(self, text: str) -> str | None:
-        """Another value that a guest takes a text for that `parse` refuses; None where it makes nothing of it."""
-        return None
-
     def schema(self) -> Schema:
         """What a JSON Schema says of it; a schema may take what `parse` refuses, and never the other way round."""
         return {"type": "string"}
@@ -207,11 +203,6 @@ class IfName(Word):
             raise Refused(f"{text!r} holds a '%', for which the kernel puts a number", "choose a name without it")
         return text
 
-    def misread(self, text: str) -> str | None:
-        octets = text.encode(errors="surrogatepass")
-        cut = octets[: IFNAMSIZ - 1].decode(errors="replace")
-        return cut if len(octets) >= IFNAMSIZ and self.accepts(cut) else None
-
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r'^[^,="\s/:%]+$'}
 
@@ -281,15 +272,6 @@ class Mac(Kind[str]):
             raise self._refuse(text)
         return text.lower()
 
-    def misread(self, text: str) -> str | None:
-        """The driver takes six numbers in base 16, short or long, and looks at nothing behind them."""
-        numbers = re.match(r"((0[xX])?[0-9a-fA-F]+(:|$)){6}", text)
-        if not numbers:
-            return None
-        octets = [int(number, 16) & 255 for number in numbers.group().removesuffix(":").split(":")]
-        address = ":".join(f"{octet:02x}" for octet in octets)
-        return address if self.accepts(address) else None
-
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"}
 
@@ -327,15 +309,6 @@ class Host(Word):
         ):
             raise self._refuse(text)
         return text
-
-    def misread(self, text: str) -> str | None:
-        """The short and the octal forms of inet(3), which getaddrinfo(3) takes."""
-        import socket  # for mistakes alone
-
-        try:
-            return socket.inet_ntoa(socket.inet_aton(text))
-        except (OSError, ValueError):
-            return None
 
 
 class IpInterface(Kind[str]):

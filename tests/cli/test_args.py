@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused
+from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
 from tests.need import need_command
 from vecnet import load, parse
 
@@ -92,6 +92,17 @@ def test_a_guest_that_is_not_there() -> None:
         "error: lab has no guest 'wbe'; did you mean web? its guests are app, db, web\n"
     )
     assert "its guests are app, db, web" in refused("args", LAB, "--guest", "")
+
+
+def test_an_error_is_json_where_the_answer_would_have_been() -> None:
+    problem = {"message": "lab has no guest 'x'", "instead": "its guests are app, db, web", "where": None}
+    for words in (("--json",), ("--format", "json")):
+        done = vecnet("args", LAB, "--guest", "x", *words)
+        assert json.loads(done.stdout) == {"problems": [problem]}
+        assert done.returncode == 2
+        assert done.stderr == "error: lab has no guest 'x'; its guests are app, db, web\n"
+    done = vecnet("down", "none.yaml", "--json")  # … and so has every command
+    assert json.loads(done.stdout)["problems"]
 
 
 PROBE = """

@@ -379,7 +379,7 @@ def test_a_failed_undo_says_how_to_remove_the_rest(monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patched:
         patched.setattr(netlink.Socket, "batch", failing)
-        with pytest.raises(HostError, match=r"undoing .* failed too.*\nremove the rest with: vecnet down lab"):
+        with pytest.raises(HostError, match=r"undoing .* failed too: .*; remove the rest with: vecnet down lab"):
             host.up(topology(LAB))
     assert names() != set()
     host.down("lab")

@@ -16,7 +16,7 @@ from tests.need import need_root
 from tests.test_launch import vecnet
 from vecnet.datapath.capture import read_capture
 from vecnet.loopback.report import as_junit, as_markdown, as_text
-from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
+from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 from vecnet.topology import load
 
 TOPOLOGIES = sorted(Path("topologies").glob("*.yaml"))
@@ -154,7 +154,7 @@ def test_wrong_words_are_input_errors(words: list[str], sentence: str) -> None:
     assert done.stdout == ""
 
 
-REPORT = Report(
+REPORT = Verdicts(
     "lab",
     (
         LinkReport("a--b", "gre", (Result("open", Verdict.PASS, "both ends open", {"x": 1.0}, 0.25),)),
@@ -197,11 +197,11 @@ def test_markdown_and_text_name_what_is_wrong() -> None:
 
 def test_exit_codes() -> None:
     by_name = {link.link: link for link in REPORT.links}
-    assert Report("r", (by_name["a--b"], by_name["g--h"])).exit_code == 0
-    assert Report("r", (by_name["a--b"], by_name["e--f"])).exit_code == 3
+    assert Verdicts("r", (by_name["a--b"], by_name["g--h"])).exit_code == 0
+    assert Verdicts("r", (by_name["a--b"], by_name["e--f"])).exit_code == 3
     assert REPORT.exit_code == 1
-    assert Report("r", ()).exit_code == 3
-    assert Report("r", (LinkReport("x", "gre", ()),)).exit_code == 3
+    assert Verdicts("r", ()).exit_code == 3
+    assert Verdicts("r", (LinkReport("x", "gre", ()),)).exit_code == 3
 
 
 def test_reports_are_written_to_files(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from vecnet.host.kinds import tap
 from vecnet.kernel import rtnl
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.loopback import LinkReport, Verdict, prove
-from vecnet.loopback.wire import Subject, of_topology, wait_until
+from vecnet.loopback.subject import Subject, of_topology
+from vecnet.loopback.wire import wait_until
 from vecnet.topology import Topology, loads
 from vecnet.vecstring import VecDevice
 

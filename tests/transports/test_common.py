@@ -21,6 +21,7 @@ from tests.transports.tables import (
     Misread,
     check_misread,
 )
+from vecnet.guests import GENERATIONS, Case, Situation
 from vecnet.options import Severity
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.vecstring import VecDevice, explain
@@ -153,11 +154,14 @@ def test_an_error_holds_every_problem_and_the_mended_string() -> None:
 def test_a_transport_describes_its_options(name: str) -> None:
     kind = TRANSPORTS[name]
     assert list(kind.options())[: len(Transport.options())] == list(Transport.options())
-    for option in kind.options().values():
+    for key, option in kind.options().items():
         assert option.doc
         assert option.kind.expects
-        assert option.failure.severity > Severity.NOTE
-        assert option.missing.message
+        for guest in GENERATIONS:
+            for situation in (Situation.UNREADABLE, Situation.MISSING):
+                effect = guest.effect(name, Case(situation, key))
+                assert effect.severity > Severity.NOTE
+                assert effect.message
 
 
 DUMMY = '''

@@ -82,7 +82,7 @@ MISREAD: Misread = [
     (f"{V4},seq=1", IGNORED, "gre knows no such option: it is ignored; leave it out", V4),
     (f"{V4},rxkey=1,txkey=2", IGNORED, "write rx_key=1", f"{V4},rx_key=1,tx_key=2"),
     (f"{V4},csum=1", IGNORED, "gre knows no such option: it is ignored; leave it out", V4),
-    (f"{V4},udp=1", IGNORED, "it is ignored, being one of l2tpv3; leave it out", V4),
+    (f"{V4},udp=1", IGNORED, "but l2tpv3 does: it is ignored; leave it out", V4),
     ("src=2001:db8::1,dst=2001:db8::2", REFUSED, "without v6 the guest looks for IPv4 addresses", V6),
     ("src=2001:db8::1,dst=2001:db8::2,v6=0", REFUSED, "v6=0 does not fit the addresses", V6),
     ("src=2001:db8::1,dst=2001:db8::2,v6=on", REFUSED, "read as 0: the guest looks for IPv4 addresses", V6),

@@ -23,7 +23,7 @@ from vecnet.options import Severity
 MISREAD: Misread = [
     ("", REFUSED, "needs ifname: opening the device fails: Invalid argument", None),
     ("ifname=sixteen-bytes-xy", FALLBACK, "takes it for sixteen-bytes-x; shorten it", "ifname=sixteen-bytes-x"),
-    ("ifname=tap0,bpffile=x", IGNORED, "hybrid knows no such option: it is ignored", "ifname=tap0"),
+    ("ifname=tap0,bpffile=x", IGNORED, "hybrid knows no such option, but raw does: it is ignored", "ifname=tap0"),
 ]
 
 

@@ -139,7 +139,7 @@ MISREAD: Misread = [
     (f"{IP4},cookie64=1", IGNORED, "cookie64 without cookies has no effect; give rx_cookie and tx_cookie", None),
     (f"{IP4},pin_counter=1", IGNORED, "pin_counter without counter has no effect; give counter=1 too", None),
     (f"{IP4},cookie=5", IGNORED, "l2tpv3 knows no such option", None),
-    (f"{IP4},rx_key=1", IGNORED, "being one of gre; leave it out", IP4),
+    (f"{IP4},rx_key=1", IGNORED, "but gre does: it is ignored; leave it out", IP4),
 ]
 WRONG: Wrong = [
     *(({**ENDS, **options}, message) for options, message in COMMON_WRONG),

@@ -44,8 +44,8 @@ MISREAD: Misread = [
     ("ifname=v0,bpfflash=0x1", FALLBACK, "falls back to its default; write 1", "ifname=v0,bpfflash=1"),
     ("ifname=v0,bpf_flash=1", IGNORED, "no such option: it is ignored", "ifname=v0,bpfflash=1"),
     ("ifname=v0,bpf=f", IGNORED, "write bpffile=f", "ifname=v0,bpffile=f"),
-    ("ifname=v0,rx_key=1", IGNORED, "it is ignored, being one of gre; leave it out", "ifname=v0"),
-    ("ifname=v0,src=a", IGNORED, "being one of bess and gre and l2tpv3", "ifname=v0"),
+    ("ifname=v0,rx_key=1", IGNORED, "knows no such option, but gre does: it is ignored; leave it out", "ifname=v0"),
+    ("ifname=v0,src=a", IGNORED, "but bess and gre and l2tpv3 do", "ifname=v0"),
 ]
 WRONG: Wrong = [
     *(({"ifname": "v0", **options}, message) for options, message in COMMON_WRONG),

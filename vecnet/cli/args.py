@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
+from vecnet.cli.terminal import emit
 
 
 @click.command("args")
@@ -16,4 +17,4 @@ def command(file: str, guest: str | None, form: str) -> None:
 
     One a line, for: linux mem=256M ubd0=root.img $(vecnet args FILE --guest web)
     """
-    click.echo(strings(load_topology(file), guest, form), nl=False)
+    emit(strings(load_topology(file), guest, form))

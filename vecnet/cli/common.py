@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from vecnet.cli.terminal import emit, say
 from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
@@ -72,17 +73,30 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
 
 file_argument = click.argument("file", type=click.Path())
 guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
+    """An error is told as JSON, too, where the answer would have been JSON."""
+    if value in (True, "json"):
+        ctx.meta[JSON] = True
+    return value
+
+
+JSON = "vecnet.json"  # in a context's meta: the answer is JSON
 _format_option = click.option(
     "--format",
     "form",
+    callback=_remember_json,
     type=click.Choice(FORMATS),
     default="lines",
     show_default=True,
     help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
     "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
-_json_format_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_json_format_option = click.option(
+    "--json", "form", callback=_remember_json, flag_value="json", help="The same as --format json."
+)
+json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,13 +109,45 @@ def load_topology(file: str) -> Topology:
     return load(file)
 
 
-def topology_name(text: str) -> str:
-    """A topology's name. Raises InputError for a text that none can have."""
+def is_file(subject: str) -> bool:
+    """Whether a word of FILE|NAME is a file: whatever files there are, the same word means the same."""
+    return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
+
+
+def named(subject: str) -> str:
+    """The name of the topology that FILE|NAME means. Raises InputError."""
+    if is_file(subject):
+        try:
+            return load_topology(subject).name
+        except InputError as error:
+            command = click.get_current_context().info_name
+            up = ", ".join(_names_up()) or "nothing"
+            instead = f"the name of a topology that is up will do; up here: {up}"
+            without = Problem(f"vecnet {command} needs no file", instead)
+            raise InputError([*error.problems, without]) from None
     try:
-        return Name().parse(text)
+        return Name().parse(subject)
     except Refused:
-        instead = "if it is a file, its name: is what `vecnet status` takes" if "/" in text else ""
-        raise InputError([Problem(f"{text!r} is not the name of a topology", instead)]) from None
+        instead = "a file has a / in its name, or ends in .yaml, .yml or .json"
+        raise InputError(f"{subject!r} is not the name of a topology", instead) from None
+
+
+def say_what_may_be_meant(subject: str) -> None:
+    """Of a FILE|NAME that has made nothing here: what has, and that a file of that name was not looked at."""
+    if not is_file(subject) and Path(subject).is_file():
+        say(f"{subject} is taken for a topology's name; the file is ./{subject}")
+    if names := _names_up():
+        say(f"what is up here: {', '.join(names)}")
+
+
+def _names_up() -> list[str]:
+    """The topologies that have something here; none where that cannot be told."""
+    from vecnet import host
+
+    try:
+        return sorted({entry.topology for entry in host.status()})
+    except HostError:
+        return []
 
 
 def require_guest(topology: Topology, guest: str) -> None:
@@ -153,20 +199,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2)
 
 
+def emit_json(value: Any) -> None:
+    """Print a value as JSON, all of it in ASCII."""
+    emit(json_text(value) + "\n")
+
+
 def count(number: int, noun: str) -> str:
     """`1 link`, `2 links`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
-    """Lines of columns aligned by spaces, and never cut: a pipe has no width, and a terminal wraps lines by itself."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        aligned = (
-            cell.rjust(width) if title in right else cell.ljust(width)
-            for title, cell, width in zip(titles, cells, widths, strict=True)
-        )
-        return "  ".join(aligned).rstrip()
-
-    return [line(cells) for cells in (titles, *rows)]

@@ -10,12 +10,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from vecnet.cli.common import ReportFile, load_topology, topology_to_complete, write_report
+from vecnet.cli.terminal import answer, width
 from vecnet.errors import InputError, Refused
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
-    from vecnet.loopback import Report
-    from vecnet.loopback.wire import Subject
+    from vecnet.loopback import Verdicts
+    from vecnet.loopback.subject import Subject
     from vecnet.topology import Topology
 
 
@@ -66,7 +67,7 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
-    from vecnet.loopback.packets import make_folder
+    from vecnet.loopback.captures import make_folder
     from vecnet.loopback.probes import NAMES
 
     unknown = [probe for probe in probes if probe not in NAMES]
@@ -83,10 +84,9 @@ def command(
         )
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if "-" not in files.values():
-        from vecnet.loopback.report import as_text
+        from vecnet.loopback.report import as_lines
 
-        text = as_text(report, verbose=verbose)
-        click.echo(_coloured(text) if sys.stdout.isatty() else text)
+        answer(*as_lines(report, verbose=verbose, width=width(sys.stdout)))
     _write(report, files)
     ctx.exit(report.exit_code)
 
@@ -103,7 +103,7 @@ def _impairment(text: str) -> Impairment:
 def _subjects(
     subject: str, links: tuple[str, ...], peer: str | None, mirror: bool
 ) -> tuple[str, list[Subject], Topology | None]:
-    from vecnet.loopback import wire
+    from vecnet.loopback.subject import of_strings, of_topology
     from vecnet.loopback.verdict import Untested
 
     if not subject.startswith("vec") or ":" not in subject:
@@ -114,7 +114,7 @@ def _subjects(
         for link in links:
             if link not in names:
                 raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
-        return topology.name, wire.of_topology(topology, links), topology
+        return topology.name, of_topology(topology, links), topology
     from vecnet.vecstring import parse
 
     if peer and mirror:
@@ -122,21 +122,14 @@ def _subjects(
     device = parse(subject)
     other = parse(peer) if peer else device.mirror() if mirror else None
     try:
-        return device.transport.name, [wire.of_strings(device, other)], None
+        return device.transport.name, [of_strings(device, other)], None
     except Untested as error:
         raise InputError(str(error)) from None
 
 
-def _write(report: Report, files: dict[str, str | None]) -> None:
+def _write(report: Verdicts, files: dict[str, str | None]) -> None:
     from vecnet.loopback.report import WRITERS
 
     for form, file in files.items():
         if file is not None:
             write_report(file, WRITERS[form](report) + "\n")
-
-
-def _coloured(text: str) -> str:
-    colours = {"✓": "green", "✗": "red", "?": "yellow"}
-    for sign, colour in colours.items():
-        text = text.replace(f"{sign} ", click.style(sign, fg=colour) + " ")
-    return text

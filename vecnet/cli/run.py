@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecnet.cli.common import GuestName, file_argument, load_topology, require_guest
+from vecnet.cli.terminal import is_coloured, say
 from vecnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     if len(guests) == 1:
         launch.become(lines[guests[0]], inherited[guests[0]])
     colours = {guest: _COLOURS[index % len(_COLOURS)] for index, guest in enumerate(guests)}
-    colour = sys.stdout.isatty()
+    colour = is_coloured(sys.stdout)
 
     def label(text: str) -> str:
         return click.style(text, fg=colours[text.rstrip("| ")]) if colour else text
@@ -61,7 +62,7 @@ def _require_up(topology: Topology, file: str, up: bool) -> None:
         from vecnet.cli.progress import progress
 
         with progress("up") as report:
-            click.echo(host.up(topology, progress=report).summary(), err=True)
+            say(*host.up(topology, progress=report).summary().split("\n"))
         return
     missing = [str(step.node) for step in host.plan(topology).changes]
     if missing:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from vecnet.errors import HostError
+from vecnet.errors import HostError, Problem, VecnetError
 from vecnet.host.difference import difference
 from vecnet.host.kinds import KINDS, End
 from vecnet.host.plan import Node, Plan, Step
@@ -40,10 +40,9 @@ def carry_out(plan: Plan, world: Snapshot, look: Look, check: Check, progress: P
         try:
             undo(plan.topology, before, touched, look)
         except HostError as second:
-            raise HostError(
-                f"{error}\nand undoing what was done failed too: {second}\n"
-                f"remove the rest with: vecnet down {plan.topology}"
-            ) from error
+            first = error.problems if isinstance(error, VecnetError) else [Problem(str(error) or type(error).__name__)]
+            rest = f"remove the rest with: vecnet down {plan.topology}"
+            raise HostError([*first, Problem(f"undoing what was done failed too: {second}", rest)]) from error
         raise
 
 

@@ -145,5 +145,5 @@ def together(errors: Sequence[HostError]) -> HostError:
     if len(errors) == 1:
         return errors[0]
     classes = {type(error) for error in errors}
-    text = "\n".join(map(str, errors))
-    return classes.pop()(text) if len(classes) == 1 else HostError(text)
+    problems = [problem for error in errors for problem in error.problems]
+    return classes.pop()(problems) if len(classes) == 1 else HostError(problems)

@@ -6,11 +6,12 @@ Source: linux/ethtool_netlink.h; kernel documentation, "Netlink interface for et
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from vecnet.kernel import genl, netlink
 from vecnet.kernel.namespaces import Namespace
 
-ETHTOOL_MSG_STRSET_GET, ETHTOOL_MSG_FEATURES_GET = 1, 11
+ETHTOOL_MSG_STRSET_GET, ETHTOOL_MSG_FEATURES_GET, ETHTOOL_MSG_FEATURES_SET = 1, 11, 12
 ETHTOOL_A_HEADER_DEV_INDEX, ETHTOOL_A_HEADER_FLAGS, COMPACT_BITSETS = 1, 3, 1
 ETHTOOL_A_BITSET_VALUE = 4
 ETH_SS_FEATURES = 4
@@ -62,3 +63,22 @@ def _bits(place: Namespace, family: int) -> dict[str, int]:
             got = netlink.attributes(one)
             _BITS[netlink.text(got[2])] = netlink.number(got[1])
     return _BITS
+
+
+def set_features(number: int, ifname: str, features: Sequence[str], on: bool) -> bytes:
+    """Switch an interface's features, by ethtool's names for them; `number` is the family's."""
+    from vecnet.kernel import encode
+
+    value = [("ETHTOOL_A_BITSET_BIT_VALUE", True)] if on else []
+    bits = [
+        ("ETHTOOL_A_BITSET_BITS_BIT", {"attrs": [("ETHTOOL_A_BITSET_BIT_NAME", name), *value]}) for name in features
+    ]
+    return encode.ethtool_features(
+        number,
+        ETHTOOL_MSG_FEATURES_SET,
+        netlink.ACKED,
+        [
+            ("ETHTOOL_A_FEATURES_HEADER", {"attrs": [("ETHTOOL_A_HEADER_DEV_NAME", ifname)]}),
+            ("ETHTOOL_A_FEATURES_WANTED", {"attrs": [("ETHTOOL_A_BITSET_BITS", {"attrs": bits})]}),
+        ],
+    )

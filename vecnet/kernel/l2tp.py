@@ -1,19 +1,23 @@
 """The L2TP tunnels and sessions of a network namespace, and the messages that make and delete them.
 
-The messages are packed by hand: pyroute2 takes longer to encode one than the kernel to do it, and its cookies are none
-that a kernel reads. Source: linux/l2tp.h; kernel documentation, networking/l2tp.
+Source: linux/l2tp.h; kernel documentation, networking/l2tp.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from vecnet.kernel import genl, netlink
 from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.template import IFNAMSIZ, Mark, Template, name, u16, u32
+
+Attrs = list[tuple[str, Any]]
 
 TUNNEL_CREATE, TUNNEL_DELETE, TUNNEL_GET, SESSION_CREATE, SESSION_GET, VERSION = 1, 2, 4, 5, 8, 1
 _GENL_SIZE = 4
@@ -109,52 +113,94 @@ def _session(got: netlink.Attributes) -> Session:
     )
 
 
-def new_tunnel(family: int, peer_tunnel_id: int, values: Mapping[str, Any]) -> bytes:
-    """An L2TPv3 tunnel, from `values` in iproute2's words. Over IPv6 UDP checksums are sent and demanded, which is the
-    kernel's own choice."""
-    v6 = ":" in values["local"]
-    source, destination = (IP6_SADDR, IP6_DADDR) if v6 else (IP_SADDR, IP_DADDR)
-    payload = (
-        _u32(TUNNEL_ID, values["tunnel_id"])
-        + _u32(PEER_TUNNEL_ID, peer_tunnel_id)
-        + netlink.pack(PROTO_VERSION, bytes((_L2TPV3,)))
-        + _u16(ENCAP_TYPE, ENCAPS.index(values["encap"]))
-    )
-    for kind, address in ((source, values["local"]), (destination, values["remote"])):
-        payload += netlink.pack(kind, socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, address))
-    if values["encap"] == "udp":
-        payload += _u16(UDP_SPORT, values["udp_sport"]) + _u16(UDP_DPORT, values["udp_dport"])
-    return _acked(family, TUNNEL_CREATE, payload)
+def new_tunnel(
+    family: int,
+    encap: str,
+    local: str,
+    remote: str,
+    *,
+    tunnel_id: int,
+    peer_tunnel_id: int,
+    ports: tuple[int, int] | None,
+) -> bytes:
+    """An L2TPv3 tunnel; `ports` are UDP's own and the other end's. Over IPv6 UDP checksums are sent and demanded, which
+    is the kernel's own choice."""
+    values = {"tunnel": u32(tunnel_id), "peer": u32(peer_tunnel_id)}
+    values |= {"source": ip_address(local).packed, "destination": ip_address(remote).packed}
+    if ports is not None:
+        values |= {"here": u16(ports[0]), "there": u16(ports[1])}
+    return _tunnel_template(family, encap, len(values["source"]), ports is not None).stamp(**values)
 
 
-def new_session(family: int, ifname: str, values: Mapping[str, Any]) -> bytes:
+def new_session(
+    family: int,
+    ifname: str,
+    *,
+    tunnel_id: int,
+    session_id: int,
+    peer_session_id: int,
+    l2spec: str,
+    cookie: bytes,
+    peer_cookie: bytes,
+) -> bytes:
     """A tunnel's Ethernet session, with its interface. `cookie` is what is sent, `peer_cookie` what is demanded."""
-    payload = (
-        _u32(TUNNEL_ID, values["tunnel_id"])
-        + _u32(SESSION_ID, values["session_id"])
-        + _u32(PEER_SESSION_ID, values["peer_session_id"])
-        + _u16(PW_TYPE, _ETHERNET)
-        + netlink.pack(IFNAME, ifname.encode() + b"\0")
-        + netlink.pack(L2SPEC_TYPE, bytes((L2SPECS.index(values["l2spec_type"]),)))
-    )
-    size = values["cookie_size"]
-    if size:
-        payload += netlink.pack(COOKIE, values["cookie"].to_bytes(size, "big"))
-        payload += netlink.pack(PEER_COOKIE, values["peer_cookie"].to_bytes(size, "big"))
-    return _acked(family, SESSION_CREATE, payload)
+    values = {
+        "tunnel": u32(tunnel_id),
+        "session": u32(session_id),
+        "peer": u32(peer_session_id),
+        "ifname": name(ifname),
+    }
+    if cookie:
+        values |= {"cookie": cookie, "demanded": peer_cookie}
+    return _session_template(family, l2spec, len(cookie)).stamp(**values)
 
 
 def delete_tunnel(family: int, tunnel_id: int) -> bytes:
-    return _acked(family, TUNNEL_DELETE, _u32(TUNNEL_ID, tunnel_id))
+    return _deletion(family).stamp(tunnel=u32(tunnel_id))
 
 
-def _acked(family: int, command: int, payload: bytes) -> bytes:
-    return genl.request(family, command, VERSION, payload, ack=True)
+@cache
+def _tunnel_template(family: int, encap: str, size: int, udp: bool) -> Template:
+    marks = {"tunnel": Mark("t", 4), "peer": Mark("p", 4), "source": Mark("s", size), "destination": Mark("d", size)}
+    six = "6" if size == 16 else ""
+    attrs: Attrs = [
+        ("L2TP_ATTR_CONN_ID", marks["tunnel"].number),
+        ("L2TP_ATTR_PEER_CONN_ID", marks["peer"].number),
+        ("L2TP_ATTR_PROTO_VERSION", _L2TPV3),
+        ("L2TP_ATTR_ENCAP_TYPE", ENCAPS.index(encap)),
+        (f"L2TP_ATTR_IP{six}_SADDR", marks["source"].ip),
+        (f"L2TP_ATTR_IP{six}_DADDR", marks["destination"].ip),
+    ]
+    if udp:
+        marks |= {"here": Mark("h", 2), "there": Mark("e", 2)}
+        attrs += [("L2TP_ATTR_UDP_SPORT", marks["here"].number), ("L2TP_ATTR_UDP_DPORT", marks["there"].number)]
+    return _template(family, TUNNEL_CREATE, attrs, marks)
 
 
-def _u16(kind: int, value: int) -> bytes:
-    return netlink.pack(kind, struct.pack("=H", value))
+@cache
+def _session_template(family: int, l2spec: str, cookie_size: int) -> Template:
+    marks = {"tunnel": Mark("t", 4), "session": Mark("s", 4), "peer": Mark("p", 4), "ifname": Mark("n", IFNAMSIZ - 1)}
+    attrs: Attrs = [
+        ("L2TP_ATTR_CONN_ID", marks["tunnel"].number),
+        ("L2TP_ATTR_SESSION_ID", marks["session"].number),
+        ("L2TP_ATTR_PEER_SESSION_ID", marks["peer"].number),
+        ("L2TP_ATTR_PW_TYPE", _ETHERNET),
+        ("L2TP_ATTR_IFNAME", marks["ifname"].text),
+        ("L2TP_ATTR_L2SPEC_TYPE", L2SPECS.index(l2spec)),
+    ]
+    if cookie_size:
+        marks |= {"cookie": Mark("c", cookie_size), "demanded": Mark("d", cookie_size)}
+        attrs += [("L2TP_ATTR_COOKIE", marks["cookie"].raw), ("L2TP_ATTR_PEER_COOKIE", marks["demanded"].raw)]
+    return _template(family, SESSION_CREATE, attrs, marks)
 
 
-def _u32(kind: int, value: int) -> bytes:
-    return netlink.pack(kind, struct.pack("=I", value))
+@cache
+def _deletion(family: int) -> Template:
+    marks = {"tunnel": Mark("t", 4)}
+    return _template(family, TUNNEL_DELETE, [("L2TP_ATTR_CONN_ID", marks["tunnel"].number)], marks)
+
+
+def _template(family: int, command: int, attrs: Attrs, marks: dict[str, Mark]) -> Template:
+    from vecnet.kernel import encode
+
+    return Template(encode.l2tp(family, command, netlink.ACKED, attrs), **marks)

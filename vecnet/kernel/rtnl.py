@@ -1,6 +1,6 @@
-"""rtnetlink: the interfaces and addresses of a network namespace, read by a few dumps and no call per interface.
+"""rtnetlink: the interfaces and addresses of a network namespace, and the messages that change them.
 
-Source: rtnetlink(7); linux/if_link.h, if_addr.h, ethtool_netlink.h.
+Reading takes a few dumps and no call per interface. Source: rtnetlink(7); linux/if_link.h, if_addr.h, veth.h.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vecnet.kernel import netlink
 from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.netlink import ACKED, MAKE, SET
+from vecnet.kernel.template import IFNAMSIZ, Mark, Template, Unindexed, name, u32
 
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR, RTM_GETROUTE = 16, 18, 20, 22, 26
+if TYPE_CHECKING:
+    from vecnet.kernel.encode import Attrs  # pyroute2, which takes a while, comes with the first message
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_GETROUTE = 16, 17, 18, 20, 21, 22, 26
 RTEXT_FILTER_SKIP_STATS = 1 << 3
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
-IFLA_GSO_MAX_SEGS = 40
-IFLA_QDISC = 6
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_GSO_MAX_SEGS, IFLA_INFO_KIND, IFLA_INFO_DATA = 40, 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_PERMANENT = 0x80
+IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 IFF_UP, IFF_RUNNING = 1, 0x40
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
+IN6_ADDR_GEN_MODE_NONE = 1
 RT_SCOPE_LINK = 253
 RTA_DST, RTN_LOCAL = 1, 2
 IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _RTMSG = struct.Struct("=8BI")  # family, two prefix lengths, tos, table, protocol, scope, type, flags
 _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, bytes, errors, dropped
-
 
 _USED = frozenset(
     (
@@ -73,16 +78,25 @@ def read_links(place: Namespace, counters: bool = False) -> Iterator[Interface]:
             yield _interface(message)
 
 
+def read_link(place: Namespace, ifname: str) -> Interface:
+    """One interface, by its name. Raises OSError where it is not there."""
+    return _interface(_asked(place, ifname))
+
+
 def sends(place: Namespace, ifname: str) -> bool:
     """Whether an interface has a carrier, and its transmit queue; until the kernel has given it one, it drops all.
 
     Raises OSError where it is not there.
     """
-    payload = IFINFO.pack(0, 0, 0, 0, 0) + netlink.pack(IFLA_IFNAME, ifname.encode() + b"\0")
-    _, message = place.route.ask(netlink.message(RTM_GETLINK, netlink.NLM_F_REQUEST, payload))
+    message = _asked(place, ifname)
     flags = IFINFO.unpack_from(message)[3]
     got = netlink.attributes(message[IFINFO.size :], (IFLA_QDISC,))
     return bool(flags & IFF_RUNNING) and netlink.text(got[IFLA_QDISC]) != "noop"
+
+
+def _asked(place: Namespace, ifname: str) -> memoryview:
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + netlink.pack(IFLA_IFNAME, ifname.encode() + b"\0")
+    return place.route.ask(netlink.message(RTM_GETLINK, netlink.NLM_F_REQUEST, payload))[1]
 
 
 def is_reached(place: Namespace, address: str) -> bool:
@@ -150,3 +164,160 @@ def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
             text = str(ipaddress.ip_address(bytes(raw)))
         found.setdefault(index, []).append(f"{text}/{length}")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an interface shall have; None is what it has already, or the kernel's own choice.
+
+    `autoconf` False keeps IPv6 from giving it an address, which must be said before it is up.
+    """
+
+    mtu: int | None = None
+    mac: str | None = None
+    group: int | None = None
+    alias: str | None = None
+    gso_max_segs: int | None = None
+    up: bool | None = None
+    autoconf: bool = True
+
+
+_Sizes = tuple[tuple[str, int], ...]  # of the values that are stamped, by their names
+_SENT = {  # a setting's attribute, the letter that marks it, and the form that the encoder takes it in
+    "ifname": ("IFLA_IFNAME", "n", "text"),
+    "mtu": ("IFLA_MTU", "m", "number"),
+    "mac": ("IFLA_ADDRESS", "a", "mac"),
+    "group": ("IFLA_GROUP", "g", "number"),
+    "gso_max_segs": ("IFLA_GSO_MAX_SEGS", "s", "number"),
+    "alias": ("IFLA_IFALIAS", "l", "text"),
+    "master": ("IFLA_MASTER", "b", "number"),
+    "netns": ("IFLA_NET_NS_FD", "f", "number"),
+}
+
+
+def new_link(ifname: str, kind: str, settings: Settings, data: Attrs = ()) -> bytes:
+    """Make an interface; `data` are its kind's own attributes."""
+    from vecnet.kernel import encode
+
+    attrs: list[tuple[str, object]] = [("IFLA_IFNAME", ifname)]
+    attrs += [(_SENT[key][0], getattr(settings, key)) for key in _stamped("", settings) if key != "ifname"]
+    info = [("IFLA_INFO_KIND", kind), *([("IFLA_INFO_DATA", {"attrs": data})] if data else [])]
+    return encode.link(RTM_NEWLINK, MAKE, [*attrs, ("IFLA_LINKINFO", {"attrs": info})])
+
+
+def new_veth(ifname: str, settings: Settings, peer: str, theirs: Settings, netns: int | None = None) -> bytes:
+    """Make a pair. `netns` is a descriptor of the namespace for the peer, where that is another."""
+    mine, other = _stamped(ifname, settings), _stamped(peer, theirs)
+    if netns is not None:
+        other["netns"] = u32(netns)
+    return _veth(_sizes(mine), _sizes(other)).stamp(**mine, **{f"peer_{key}": value for key, value in other.items()})
+
+
+def set_link(ifname: str, settings: Settings) -> bytes:
+    """Change an interface that is found by its name."""
+    values = _stamped(ifname, settings)
+    return _setting(_sizes(values), settings.up, settings.autoconf).stamp(**values)
+
+
+def set_master(ifname: str, up: bool | None = None) -> Unindexed:
+    """Put an interface into a bridge, by the bridge's number; 0 takes it out of its own."""
+    values = {"ifname": name(ifname)}
+    return _setting((*_sizes(values), ("master", 4)), up, True).unindexed("master", **values)
+
+
+def delete_link(ifname: str) -> bytes:
+    return _deletion("ifname", IFNAMSIZ - 1).stamp(ifname=name(ifname))
+
+
+def delete_group(group: int) -> bytes:
+    """Delete every interface of a group in one go."""
+    return _deletion("group", 4).stamp(group=u32(group))
+
+
+def address(text: str, *, add: bool) -> Unindexed:
+    """Add or remove an address such as 10.0.0.1/24, for good where it is there for a time only. IPv6 without duplicate
+    detection: a wire has two ends, and an address that is still tentative cannot be bound."""
+    interface = ipaddress.ip_interface(text)
+    raw, length = interface.ip.packed, interface.network.prefixlen
+    values = {"local": raw, "address": raw}
+    if add and len(raw) == 4 and length < 31:
+        values["broadcast"] = interface.network.broadcast_address.packed
+    return _address(_sizes(values), length, add).unindexed("index", **values)
+
+
+def _stamped(ifname: str, settings: Settings) -> dict[str, bytes]:
+    """The settings that differ from interface to interface, as they are stamped."""
+    values = {"ifname": name(ifname)}
+    if settings.mtu is not None:
+        values["mtu"] = u32(settings.mtu)
+    if settings.mac is not None:
+        values["mac"] = bytes.fromhex(settings.mac.replace(":", ""))
+    if settings.group is not None:
+        values["group"] = u32(settings.group)
+    if settings.gso_max_segs is not None:
+        values["gso_max_segs"] = u32(settings.gso_max_segs)
+    if settings.alias is not None:
+        values["alias"] = settings.alias.encode()
+    return values
+
+
+def _sizes(values: dict[str, bytes]) -> _Sizes:
+    return tuple((key, len(value)) for key, value in values.items())
+
+
+def _marked(sizes: _Sizes, *, upper: bool = False) -> tuple[dict[str, Mark], list[tuple[str, object]]]:
+    """A mark for each value, and the attributes that carry it; capitals for a pair's second end."""
+    marks, attrs = {}, []
+    for key, size in sizes:
+        attribute, letter, form = _SENT[key]
+        marks[key] = Mark(letter.upper() if upper else letter, size)
+        attrs.append((attribute, getattr(marks[key], form)))
+    return marks, attrs
+
+
+@cache
+def _veth(mine: _Sizes, other: _Sizes) -> Template:
+    from vecnet.kernel import encode
+
+    marks, attrs = _marked(mine)
+    peer, theirs = _marked(other, upper=True)
+    data = [("VETH_INFO_PEER", {"attrs": theirs})]
+    info = [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": data})]
+    message = encode.link(RTM_NEWLINK, MAKE, [*attrs, ("IFLA_LINKINFO", {"attrs": info})])
+    return Template(message, **marks, **{f"peer_{key}": mark for key, mark in peer.items()})
+
+
+@cache
+def _setting(sizes: _Sizes, up: bool | None, autoconf: bool) -> Template:
+    from vecnet.kernel import encode
+
+    marks, attrs = _marked(sizes)
+    if not autoconf:
+        inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", IN6_ADDR_GEN_MODE_NONE)]}
+        attrs.append(("IFLA_AF_SPEC", {"attrs": [("AF_INET6", inet6)]}))
+    return Template(encode.link(RTM_NEWLINK, ACKED, attrs, up=up), **marks)
+
+
+@cache
+def _deletion(key: str, size: int) -> Template:
+    from vecnet.kernel import encode
+
+    marks, attrs = _marked(((key, size),))
+    return Template(encode.link(RTM_DELLINK, ACKED, attrs), **marks)
+
+
+@cache
+def _address(sizes: _Sizes, length: int, add: bool) -> Template:
+    from vecnet.kernel import encode
+
+    marks = {key: Mark(key[0], size) for key, size in sizes}
+    v6 = marks["local"].size == 16
+    header = {
+        "family": socket.AF_INET6 if v6 else socket.AF_INET,
+        "prefixlen": length,
+        "flags": IFA_F_NODAD if v6 and add else 0,
+        "index": Mark("i", 4).number,
+    }
+    attrs = [(f"IFA_{key.upper()}", mark.ip) for key, mark in marks.items()]
+    message = encode.address(RTM_NEWADDR if add else RTM_DELADDR, SET if add else ACKED, header, attrs)
+    return Template(message, index=Mark("i", 4), **marks)

@@ -4,13 +4,14 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 
 | file | subject |
 |---|---|
-| wire.py | what is proved, and both ends of it, opened |
+| subject.py | what is proved: the two ends of a link, or of a string |
+| wire.py | … opened |
 | probes/ | one file a probe |
-| frames.py, exchange.py | numbered frames, sent and judged |
-| inner.py, stack.py, agent.py, pump.py | real IP stacks at both ends |
-| diagnose.py, outer.py | why packets do not come |
+| numbered.py, exchange.py | numbered frames, sent and judged |
+| joined.py, stack.py, agent.py, icmp.py | real IP stacks at both ends |
+| diagnose.py, sniff.py | why packets do not come |
 | verdict.py | the results, as data |
-| packets.py | captures of what failed |
+| captures.py | the packets of what failed |
 | report.py | … as a table, JSON, JUnit XML, Markdown |
 """
 
@@ -22,22 +23,22 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.loopback.verdict import LinkReport, Outcome, Report, Result, Verdict
+from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
+from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vecnet.loopback.diagnose import Host
     from vecnet.loopback.stack import Stacks
-    from vecnet.loopback.wire import Subject, Wire
+    from vecnet.loopback.subject import Subject
+    from vecnet.loopback.wire import Wire
     from vecnet.topology import Topology
 
-__all__ = ["LinkReport", "Report", "Result", "Verdict", "prove"]
+__all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "prove"]
 
-Progress = Callable[[int, int], None]
-
-
-def _quiet(done: int, total: int) -> None:
-    """Progress that nobody wants to see."""
+Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 
 
 def prove(
@@ -47,59 +48,61 @@ def prove(
     topology: Topology | None = None,
     probes: Sequence[str] = (),
     captures: Path | None = None,
-    progress: Progress = _quiet,
-) -> Report:
+    progress: Progress = quiet,
+) -> Verdicts:
     """Try the probes (all, unless some are named) on every subject, one after another.
 
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
-    network namespaces of their own. The packets of what fails are kept in the folder `captures`. Raises HostError.
+    network namespaces of their own. The packets of what fails are kept in the folder `captures`.
     """
+    from vecnet.loopback.diagnose import Host
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.stack import Stacks
 
     chosen = [probe for probe in PROBES if not probes or probe in probes]
     total = len(subjects) * (len(chosen) + 1)
     reports = []
+    host = Host(topology)
     with Stacks.started() as stacks:
         for number, subject in enumerate(subjects):
 
             def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
                 progress(before + count, total)
 
-            results = _prove_one(subject, chosen, stacks, topology, captures, done)
+            results = _prove_one(subject, chosen, stacks, host, captures, done)
             reports.append(LinkReport(subject.name, subject.transport, tuple(results)))
     progress(total, total)
-    return Report(name, tuple(reports))
+    return Verdicts(name, tuple(reports))
 
 
 def _prove_one(
     subject: Subject,
     chosen: Sequence[str],
     stacks: Stacks,
-    topology: Topology | None,
+    host: Host,
     captures: Path | None,
     done: Callable[[int], None],
 ) -> list[Result]:
+    from vecnet.loopback.captures import recorded
     from vecnet.loopback.diagnose import diagnosis
-    from vecnet.loopback.packets import recorded
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.wire import opened
 
     with ExitStack() as stack:
         wire: Wire | None = None
 
-        def attempt(name: str, probe: Callable[[], tuple[str, Mapping[str, float]]]) -> Result:
+        def attempt(name: str, probe: Callable[[], Found]) -> Result:
             started = time.monotonic()
             try:
-                reason, figures = probe()
+                reason, figures = _outcome(probe)
             except Outcome as outcome:
                 failed = outcome.verdict is Verdict.FAIL
-                sentences = [str(outcome), *(diagnosis(subject, wire, name, topology) if failed else ())]
+                sentences = [str(outcome), *(diagnosis(subject, wire, name, host) if failed else ())]
                 return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
             return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
 
-        def open_both() -> tuple[str, Mapping[str, float]]:
+        def open_both() -> Found:
             nonlocal wire
             wire = stack.enter_context(opened(subject))
             return "both ends open", {}
@@ -109,14 +112,26 @@ def _prove_one(
         for count, name in enumerate(chosen):
             done(count + 1)
             if wire is None or basis.verdict is Verdict.FAIL:
-                results.append(
-                    Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}")
-                )
+                reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
+                results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
             else:
-                with recorded(captures, wire, name) as keep:
-                    results.append(attempt(name, partial(PROBES[name], wire, stacks)))
-                    if results[-1].verdict is Verdict.FAIL:
-                        keep()
+                results.append(
+                    recorded(captures, wire, name, partial(attempt, name, partial(PROBES[name], wire, stacks)))
+                )
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
+
+
+def _outcome(probe: Callable[[], Found]) -> Found:
+    """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
+    try:
+        return probe()
+    except PermissionMissing as error:
+        raise Untested(str(error)) from None
+    except (PortError, HostError) as error:
+        raise Failed(str(error)) from None
+    except TimeoutError as error:
+        raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
+    except OSError as error:
+        raise Untested(f"it could not be tried: {error.strerror or error}") from None

@@ -10,7 +10,6 @@ Requests and answers are JSON, one a packet, on the socket that it inherits as i
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -42,13 +42,22 @@ class _Network:
         self.outer_ends = ()  # a tap carries no outer packets
 
 
+@dataclass(frozen=True)
+class Transferred:
+    """What one side of a transfer got: bytes, their SHA-256, and why it ended early, "" where it did not."""
+
+    received: int
+    digest: str
+    failure: str
+
+
 def content(seed: int, size: int) -> bytes:
     """What a transfer carries: bytes that follow from the seed."""
     return random.Random(seed).randbytes(size)  # noqa: S311 - to be told apart, not to be secret
 
 
-def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[str, Any]:
-    """Send and receive at the same time; what came, as its length and digest."""
+def transfer(connection: socket.socket, outgoing: bytes, expected: int) -> Transferred:
+    """Send and receive at the same time."""
     connection.settimeout(TIMEOUT)
     digest, received = hashlib.sha256(), 0
     failure: list[str] = []
@@ -71,11 +80,11 @@ def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[
     except OSError as error:
         failure.append(f"after {received} of {expected} bytes: {error.strerror or error}")
     sender.join()
-    return {"received": received, "digest": digest.hexdigest(), "failure": "; ".join(failure)}
+    return Transferred(received, digest.hexdigest(), "; ".join(failure))
 
 
 class Agent:
-    """The requests, one method each."""
+    """The requests, one method each. Their answers are what goes into JSON."""
 
     def __init__(self) -> None:
         self.descriptors: list[int] = []  # to go with the next answer
@@ -125,13 +134,13 @@ class Agent:
             listener.settimeout(TIMEOUT)
             connection, _ = listener.accept()
         with connection:
-            return exchange(connection, content(seed, size), size)
+            return asdict(transfer(connection, content(seed, size), size))
 
     def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, Any]:
         with _socket(address, interface) as connection:
             connection.settimeout(TIMEOUT)
             connection.connect((address, port))
-            return exchange(connection, content(seed, size), size)
+            return asdict(transfer(connection, content(seed, size), size))
 
 
 def _socket(address: str, interface: str) -> socket.socket:
@@ -145,6 +154,8 @@ def main(mode: str) -> None:
     """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
     with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
         agent = Agent()
+        methods = (agent.attach, agent.detach, agent.ping, agent.listen, agent.accept, agent.connect)
+        does: dict[str, Callable[..., dict[str, Any]]] = {method.__name__: method for method in methods}
         greeting: dict[str, Any] = {}
         if mode == "private":
             from vecnet import sandbox
@@ -156,7 +167,7 @@ def main(mode: str) -> None:
         requests.send(json.dumps(greeting).encode())
         while data := requests.recv(1 << 16):
             request = json.loads(data)
-            answer = _answer(getattr(agent, request.pop("do")), request)
+            answer = _answer(does[request.pop("do")], request)
             socket.send_fds(requests, [json.dumps(answer).encode()], agent.descriptors)
             for descriptor in agent.descriptors:
                 with suppress(OSError):
@@ -167,10 +178,8 @@ def main(mode: str) -> None:
 def _answer(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
     try:
         return method(**request)
-    except TimeoutError as error:
-        return {"error": str(error) if error.errno is None else "timed out", "timeout": True}
     except OSError as error:
-        return {"error": error.strerror or str(error), "errno": errno.errorcode.get(error.errno or 0, "")}
+        return {"error": error.strerror or str(error)}
     except VecnetError as error:
         return {"error": str(error)}
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vecnet.loopback.frames import Run
+from vecnet.loopback.numbered import Run
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port

@@ -1,6 +1,6 @@
 """What the probes found: plain data, which the reports print.
 
-Report ── one LinkReport a link ── one Result a probe
+Verdicts ── one LinkReport a link ── one Result a probe
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from vecnet.text import shown
+
+_LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
 class Verdict(StrEnum):
-    """Of a probe, of a link, of a whole report."""
+    """Of a probe, of a link, of all links."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
@@ -24,13 +27,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One probe on one link. `reason` is a sentence; `figures` are what it measured, each unit in its name."""
+    """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
+    name; `tried` is False where an earlier probe's verdict left nothing to find out."""
 
     probe: str
     verdict: Verdict
     reason: str
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    tried: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -43,7 +51,7 @@ class Result:
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """One failure fails all; nothing that was tested is no pass."""
+    """One failure fails all. If nothing was tested, that is not a pass."""
     for verdict in (Verdict.FAIL, Verdict.UNTESTED, Verdict.PASS):
         if verdict in verdicts:
             return verdict
@@ -77,7 +85,7 @@ class LinkReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Verdicts:
     """All links under the name of their topology."""
 
     name: str

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.guests import Case
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
@@ -32,13 +33,7 @@ class Raw(Transport):
     samples = (Sample("raw", "endpoints: ['a:vec{unit}', 'host:raw{unit}']"),)
     howto = "> 6"
 
-    ifname: str = option(
-        IfName(),
-        Reading.TEXT,
-        "the interface",
-        Effect(Severity.REFUSED, "opening the device fails: Network is unreachable"),
-        missing=Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
+    ifname: str = option(IfName(), Reading.TEXT, "the interface")
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
     bpffile: str | None = option(
         Word(), Reading.TEXT, "a file of struct sock_filter, 8 bytes an instruction", default=None
@@ -48,11 +43,11 @@ class Raw(Transport):
     )
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def strung(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from vecnet.datapath.impaired import Impaired
 from vecnet.loopback.exchange import drain
-from vecnet.loopback.frames import HEADER, Run
+from vecnet.loopback.numbered import HEADER, Run
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Absent, Failed
 from vecnet.loopback.wire import Wire

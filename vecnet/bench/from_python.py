@@ -11,11 +11,10 @@ from contextlib import suppress
 from typing import TypeVar
 
 from vecnet.bench import loads, measure
-from vecnet.bench.result import Cost, Effort, Result
+from vecnet.bench.figures import Case, Cost, Figure
 from vecnet.datapath.port import Port
 from vecnet.errors import HostError
 from vecnet.loopback.wire import Wire
-from vecnet.transports.raw import Raw
 
 T = TypeVar("T")
 _ALL = 0x0003  # ETH_P_ALL, packet(7)
@@ -23,35 +22,29 @@ _QUEUE = 8 << 20  # bytes, so that a batch fits
 _FORCED = 33  # SO_RCVBUFFORCE, socket(7)
 
 
-def from_python(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
+def next_to_c(case: Case, wire: Wire) -> Iterator[Figure]:
     """`send` and `recv` of whole batches, next to C on the same sockets: loops over the ports, and bare loops."""
-    frames = [loads.small(length)] * batch
+    frames, rounds = _frames(case), case.effort.rounds
     for reference, bare in (("loop in C", False), (measure.FLOOR, True)):
 
         def sent(in_c: bool, bare: bool = bare) -> Cost:
-            return (
-                measure.transmitted(wire, length, effort, batch, bare) if in_c else _sent(wire, frames, effort.rounds)
-            )
+            return measure.transmitted(case, wire, bare) if in_c else _sent(wire, frames, rounds)
 
         def received(in_c: bool, bare: bool = bare) -> Cost:
-            return (
-                measure.received(wire, length, effort, batch, bare) if in_c else _received(wire, frames, effort.rounds)
-            )
+            return measure.received(case, wire, bare) if in_c else _received(wire, frames, rounds)
 
-        yield measure.paired(name, "Port.send", reference, length, effort.runs, sent)
-        yield measure.paired(name, "Port.recv", reference, length, effort.runs, received)
+        yield case.paired("Port.send", reference, sent)
+        yield case.paired("Port.recv", reference, received)
 
 
-def next_to_python(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
-    """A raw Port next to a plain loop of socket.send and socket.recv on the same interface, and to Scapy's socket."""
-    assert isinstance(wire.near.device.transport, Raw)
-    ifname = wire.near.device.transport.ifname
-    frames = [loads.small(length)] * batch
+def next_to_python(case: Case, wire: Wire, ifname: str) -> Iterator[Figure]:
+    """Next to a plain loop of socket.send and socket.recv on the interface that the port binds, and to Scapy."""
+    frames = _frames(case)
     with _packet_socket(ifname, 0) as plain:
-        yield _sends(name, "Python socket loop", wire, frames, _each(plain.send, frames), effort)
+        yield _sends(case, "Python socket loop", wire, frames, _each(plain.send, frames))
     with _packet_socket(ifname, _ALL) as plain:
-        loop = _each(plain.recv, [2048] * batch)
-        yield _receives(name, "Python socket loop", wire, frames, plain, loop, effort)
+        loop = _each(plain.recv, [2048] * case.batch)
+        yield _receives(case, "Python socket loop", wire, frames, plain, loop)
     if importlib.util.find_spec("scapy") is None:
         return
     logging.getLogger("scapy").setLevel(logging.ERROR)  # it warns of what this network lacks
@@ -61,10 +54,14 @@ def next_to_python(name: str, wire: Wire, length: int, effort: Effort, batch: in
     scapy = L2Socket(iface=ifname)
     _enlarge(scapy.ins)
     try:
-        yield _sends(name, "Scapy", wire, frames, _each(scapy.send, [Ether(frame) for frame in frames]), effort)
-        yield _receives(name, "Scapy", wire, frames, scapy.ins, _each(scapy.recv, [2048] * batch), effort)
+        yield _sends(case, "Scapy", wire, frames, _each(scapy.send, [Ether(frame) for frame in frames]))
+        yield _receives(case, "Scapy", wire, frames, scapy.ins, _each(scapy.recv, [2048] * case.batch))
     finally:
         scapy.close()
+
+
+def _frames(case: Case) -> list[bytes]:
+    return [loads.small(case.length)] * case.batch
 
 
 def _each(call: Callable[[T], object], values: Sequence[T]) -> Callable[[], None]:
@@ -77,9 +74,7 @@ def _each(call: Callable[[T], object], values: Sequence[T]) -> Callable[[], None
     return loop
 
 
-def _sends(
-    name: str, reference: str, wire: Wire, frames: Sequence[bytes], loop: Callable[[], None], effort: Effort
-) -> Result:
+def _sends(case: Case, reference: str, wire: Wire, frames: Sequence[bytes], loop: Callable[[], None]) -> Figure:
     """A loop that sends the frames, next to Port.send of all."""
 
     def sent(by_reference: bool) -> Cost:
@@ -89,18 +84,17 @@ def _sends(
         _take(wire.far, len(frames))
         return cost
 
-    return measure.paired(name, "Port.send", reference, len(frames[0]), effort.runs, sent)
+    return case.paired("Port.send", reference, sent)
 
 
 def _receives(
-    name: str,
+    case: Case,
     reference: str,
     wire: Wire,
     frames: Sequence[bytes],
     queue: socket.socket,
     loop: Callable[[], None],
-    effort: Effort,
-) -> Result:
+) -> Figure:
     """A loop that receives the frames, next to Port.recv of all. Both get each frame; the other one is emptied."""
 
     def received(by_reference: bool) -> Cost:
@@ -114,7 +108,7 @@ def _receives(
         _empty(queue)
         return cost
 
-    return measure.paired(name, "Port.recv", reference, len(frames[0]), effort.runs, received)
+    return case.paired("Port.recv", reference, received)
 
 
 def _sent(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
@@ -122,7 +116,7 @@ def _sent(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
     for _ in range(rounds):
         costs.append(_timed(lambda: wire.near.send(frames), len(frames)))
         _take(wire.far, len(frames))
-    return _mean(costs)
+    return sum(costs[1:], costs[0]).each(len(costs))
 
 
 def _received(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
@@ -130,19 +124,14 @@ def _received(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
     for _ in range(rounds):
         wire.far.send(frames)
         costs.append(_timed(lambda: _take(wire.near, len(frames)), len(frames)))
-    return _mean(costs)
+    return sum(costs[1:], costs[0]).each(len(costs))
 
 
 def _timed(act: Callable[[], object], packets: int) -> Cost:
     processor, started = time.thread_time_ns(), time.perf_counter_ns()
     act()
     wall = time.perf_counter_ns() - started
-    return Cost(wall / packets, (time.thread_time_ns() - processor) / packets)
-
-
-def _mean(costs: Sequence[Cost]) -> Cost:
-    processor = sum(cost.processor or 0 for cost in costs)
-    return Cost(sum(cost.wall for cost in costs) / len(costs), processor / len(costs))
+    return Cost(wall, time.thread_time_ns() - processor).each(packets)
 
 
 def _take(port: Port, count: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vecnet.loopback.frames import HEADER, SMALLEST, Run, pattern
+from vecnet.loopback.numbered import HEADER, SMALLEST, Run, pattern
 
 TO, SOURCE = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 Frames = list[bytes]

@@ -1,4 +1,4 @@
-"""The ends of TCP streams: namespaces, interfaces in them that a port drives, addresses, and which processor.
+"""Where things run: network namespaces, interfaces in them that a port drives, addresses, and which processor.
 
 The near end, a guest or a namespace in its place, has one processor; the far end, with all that is between, another.
 """
@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from vecnet.datapath.port import Port, open_port
 from vecnet.errors import HostError
 from vecnet.kernel import namespaces as kernel_namespaces
+from vecnet.transports import TRANSPORTS
+from vecnet.transports.answers import FarEnd
 
 NEAR, FAR = "10.11.0.1", "10.11.0.2"  # inner addresses, of a /24
 _EVERY = os.sched_getaffinity(0)
@@ -48,20 +50,21 @@ def namespace() -> Iterator[int]:
 
 
 @contextmanager
-def namespaces() -> Iterator[tuple[int, int]]:
+def two_namespaces() -> Iterator[tuple[int, int]]:
     with namespace() as one, namespace() as other:
         yield one, other
 
 
 def port_on_interface(transport: str, pid: int, mtu: int = 1500) -> Port:
     """A port on `eth0`, a tap or a veth, of the namespace of a process. `eth0` is up and has no address."""
-    if transport == "raw":
+    kind = TRANSPORTS[transport]
+    ifname = "eth0" if kind.far_end is FarEnd.HOST_INTERFACE else "guest"
+    if ifname == "eth0":
+        ip("tuntap add eth0 mode tap vnet_hdr", pid)
+    else:
         ip("link add eth0 type veth peer name guest", pid)
         ip("link set guest up", pid)
-    else:
-        ip("tuntap add eth0 mode tap vnet_hdr", pid)
     ip(f"link set eth0 up mtu {mtu}", pid)
-    ifname = "guest" if transport == "raw" else "eth0"
     with entered(pid):
         return open_port(f"vec0:transport={transport},ifname={ifname},gro=1,depth=128")
 

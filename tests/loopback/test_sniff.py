@@ -8,10 +8,8 @@ import struct
 import pytest
 
 import vecnet
-from vecnet.loopback.frames import SMALLEST, Run
-from vecnet.loopback.outer import differences, read
-from vecnet.transports.gre import Gre
-from vecnet.transports.l2tpv3 import L2tpv3
+from vecnet.loopback.numbered import SMALLEST, Run
+from vecnet.loopback.sniff import differences, read
 
 FRAME = Run(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2").build(SMALLEST)
 
@@ -77,7 +75,6 @@ CASES = [
 @pytest.mark.parametrize(("string", "packet", "sentence"), CASES)
 def test_differences(string: str, packet: bytes, sentence: str) -> None:
     expected = vecnet.parse(string).transport
-    assert isinstance(expected, Gre | L2tpv3)
     outer = read(packet)
     assert outer is not None
     found = differences(outer, expected)

@@ -19,17 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecnet import topology
-from vecnet.bench import ends
-from vecnet.bench.result import Effort, Spent, Task
+from vecnet.bench import place
+from vecnet.bench.figures import Effort, Spent, Task
 from vecnet.errors import HostError
 from vecnet.host import mark
 
+TRANSPORT = "raw"  # whose links are made
 _NAME = "bench-making"
 _VECNET = (sys.executable, "-c", "from vecnet.__main__ import main; main()")  # as the installed command does
 _YAML = "import sys, yaml; yaml.load(open(sys.argv[1]), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))"
 _FEW = 4  # links of a small file
 _SETTLED_WITHIN = 60.0  # seconds
-_SAMPLE = 64  # deletions that stand for all, half of the links being gone: each takes longer the more there are
+_SAMPLE = (
+    64  # deletions that stand for all. Half of the links are gone by then: a deletion takes longer the more there are
+)
 PAIRS = (
     ("up", "ip -batch"),
     ("up", "ip -batch in stages"),
@@ -63,7 +66,10 @@ class Links:
     @classmethod
     def of(cls, folder: Path, count: int) -> Links:
         file = folder / f"{count}.yaml"
-        lines = [f"  - {{transport: raw, endpoints: ['g{number}:vec0', 'host:v{number}']}}" for number in range(count)]
+        lines = [
+            f"  - {{transport: {TRANSPORT}, endpoints: ['g{number}:vec0', 'host:v{number}']}}"
+            for number in range(count)
+        ]
         file.write_text(f"name: {_NAME}\nlinks:\n" + "\n".join(lines) + "\n")
         interfaces = topology.load(file).interfaces
         make = []
@@ -83,7 +89,7 @@ class Links:
 
 def wires_made(effort: Effort) -> Iterator[Task]:
     """Links made and removed, in all of `effort.links`' numbers; then what starting takes."""
-    with tempfile.TemporaryDirectory(prefix="vecnet-making-") as name, ends.namespace() as pid, ends.entered(pid):
+    with tempfile.TemporaryDirectory(prefix="vecnet-making-") as name, place.namespace() as pid, place.entered(pid):
         folder = Path(name)
         few = Links.of(folder, _FEW)
         turn(few, folder)  # byte code is written, caches warm up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,24 @@ class Effort:
     links: tuple[int, ...] = (64, 1024, 4096)  # that are made at once
 
 
+ECHOES = ("echo p50", "echo p99")  # percentiles of a round: times, where all others are of a packet
 QUICK = Effort(runs=1, rounds=3, echoes=50, slow_runs=1, seconds=0.2, links=(8,))
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Nanoseconds a packet, or a round: on the clock, and of processor time where that was measured."""
+    """Nanoseconds, of all packets, of one, or of a round: on the clock, and of processor time where it was measured."""
 
     wall: float
     processor: float | None = None
+
+    def __add__(self, other: Cost) -> Cost:
+        known = self.processor is not None and other.processor is not None
+        return Cost(self.wall + other.wall, (self.processor or 0) + (other.processor or 0) if known else None)
+
+    def each(self, count: int) -> Cost:
+        """Its part for one of `count`."""
+        return Cost(self.wall / count, None if self.processor is None else self.processor / count)
 
 
 class Paired(ABC):
@@ -61,7 +70,7 @@ class Paired(ABC):
 
 
 @dataclass(frozen=True)
-class Result(Paired):
+class Figure(Paired):
     """One thing measured next to a reference, in turns. `length` is bytes of a frame; a pair of costs is a run."""
 
     transport: str
@@ -95,7 +104,7 @@ class Result(Paired):
 
     @property
     def is_latency(self) -> bool:
-        return self.what.startswith("echo")
+        return self.what in ECHOES
 
     @property
     def packets_per_second(self) -> float:
@@ -120,6 +129,32 @@ class Result(Paired):
             "bits_per_s": None if latency else round(self.bits_per_second),
             **self._ratio_as_json(),
         }
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: a transport's sample by its name, frames of `length` bytes, `batch` of them at once."""
+
+    name: str
+    length: int
+    effort: Effort
+    batch: int
+
+    def figure(self, what: str, reference: str, ours: Iterable[Cost], theirs: Iterable[Cost]) -> Figure:
+        return Figure(self.name, what, reference, self.length, tuple(ours), tuple(theirs))
+
+    def paired(self, what: str, reference: str, measured: Callable[[bool], Cost]) -> Figure:
+        """`measured` tells our cost, or with True the reference's; they take turns, and neither is always the first."""
+        ours, theirs = [], []
+        measured(False), measured(True)  # caches warm up
+        for run in range(self.effort.runs):
+            if run % 2:
+                ours.append(measured(False))
+                theirs.append(measured(True))
+            else:
+                theirs.append(measured(True))
+                ours.append(measured(False))
+        return self.figure(what, reference, ours, theirs)
 
 
 @dataclass(frozen=True)
@@ -207,12 +242,12 @@ class Task(Paired):
 
 
 @dataclass(frozen=True)
-class Report:
+class Figures:
     """All that a run measured. `depth` is packets a system call."""
 
     machine: str
     depth: int
-    results: Sequence[Result]
+    results: Sequence[Figure]
     streams: Sequence[Stream] = ()
     tasks: Sequence[Task] = ()
 

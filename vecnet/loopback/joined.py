@@ -1,4 +1,7 @@
-"""The inner network: real IP stacks at both ends of a wire, so that addresses resolve and connections carry."""
+"""The stacks at both ends of a wire, joined by it: addresses resolve, and connections carry.
+
+A simulated guest's stack has a NIC whose frames move to and from the port under test, in C, both ways at once.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vecnet.loopback.agent import NIC
-from vecnet.loopback.pump import pumping
 from vecnet.loopback.stack import Stack, Stacks
+from vecnet.loopback.subject import Side
 from vecnet.loopback.verdict import Absent
-from vecnet.loopback.wire import Side, Wire
+from vecnet.loopback.wire import Wire
+
+if TYPE_CHECKING:
+    from vecnet.datapath.port import Port
 
 Pair = tuple[str, str]  # addresses of the near and the far end that reach each other
 
@@ -51,8 +58,19 @@ def joined_stacks(wire: Wire, stacks: Stacks) -> Iterator[tuple[tuple[StackEnd, 
                 return StackEnd(side.name, stacks.host(side.netns), side.stack)
             guest = stacks.guest(which)
             nic = stack.enter_context(guest.nic(mac.hex(":"), subject.mtu, side.addresses))
-            stack.enter_context(pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
+            stack.enter_context(_pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
             return StackEnd(side.name, guest, NIC)
 
         near, far = wire.macs
         yield (end("near", subject.near, near), end("far", subject.far, far)), pairs
+
+
+@contextmanager
+def _pumping(port: Port, descriptor: int, mtu: int) -> Iterator[None]:
+    """Frames go between `port` and the NIC's descriptor within the block."""
+    from vecnet.datapath.loops import forward
+    from vecnet.datapath.port import open_port
+
+    nic = f"vec0:transport=fd,fd={descriptor},vec=0,mtu={mtu}"  # a tap's descriptor moves one frame a call
+    with open_port(nic) as nic_port, forward(port, nic_port), forward(nic_port, port):
+        yield
