@@ -131,6 +131,8 @@ void vn_place_end(struct vn_switch *sw, struct vn_place *place)
 	if (place->door)
 		watch(sw, place, EPOLL_CTL_DEL, place->door->wait_fd, 0);
 	vn_place_unplug(sw, place);
+	if (place->port && place->port->recorder)
+		vn_recorder_remove(place->port->recorder, place->port);
 	vn_table_leave(&sw->table, &place->owner);
 	if (sw->monitor == place)
 		sw->monitor = NULL;

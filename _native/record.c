@@ -231,6 +231,8 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 	char outer[64];
 	if (port->recorder == recorder)
 		return -EEXIST;
+	if (port->recorder)
+		vn_recorder_remove(port->recorder, port);
 	pthread_mutex_lock(&recorder->mutex);
 	int rc = recorder->fd < 0 ? -EBADF : 0;
 	if (strlen(name) > UINT16_MAX || strlen(description) > UINT16_MAX) /* an option's most */

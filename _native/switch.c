@@ -238,6 +238,7 @@ void vn_switch_forked(struct vn_switch *sw)
 			vn_port_close(place->port);
 		}
 	}
+	sw->slots = sw->table.made = 0; /* whatever is asked of it, it has nothing */
 }
 
 /* ---- what others ask of it ---- */
@@ -316,6 +317,19 @@ int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *
 	}
 	leave(sw);
 	return rc;
+}
+
+void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder)
+{
+	enter(sw);
+	for (uint32_t i = 0; i < sw->slots; i++) {
+		struct vn_place *place = sw->places[i];
+		if (place && place->recorder == recorder)
+			place->recorder = NULL;
+		if (place && place->port && place->port->recorder == recorder)
+			vn_recorder_remove(recorder, place->port);
+	}
+	leave(sw);
 }
 
 int vn_switch_list(struct vn_switch *sw, struct vn_switch_port *out, int room)

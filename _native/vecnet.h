@@ -245,6 +245,7 @@ int vn_switch_remove(struct vn_switch *sw, uint32_t number);
 int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *numbers, int count);
 /* Record a port, 0 for all of them, and their guests to come. */
 int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *recorder);
+void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder);
 
 /* Describe the ports, at most `room`. Returns how many there are. */
 int vn_switch_list(struct vn_switch *sw, struct vn_switch_port *out, int room);

@@ -125,6 +125,16 @@ class Handle:
         lib.vn_port_forked(self.port)
 
 
+class Surrendered(Handle):
+    """What a port has left of its handle once somebody else has taken it over: whatever is asked of it, it is closed."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Never:
+        raise PortClosed("the port belongs to a switch now")
+
+
 class RecorderHandle:
     """A pcapng file that C writes to, from any thread. It keeps its ports, and each port keeps it."""
 
@@ -140,7 +150,13 @@ class RecorderHandle:
 
     def add(self, port: Handle, name: str, description: str) -> None:
         """No call on the port may be in progress."""
-        result = lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode())
+        self.check_added(lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode()))
+        port.recorder = self
+        self._ports.append(port)
+
+    @staticmethod
+    def check_added(result: int) -> None:
+        """Raises PortError."""
         if result == -errno.EEXIST:
             raise PortError("the port is recorded there already")
         if result == -errno.EBADF:
@@ -149,8 +165,6 @@ class RecorderHandle:
             raise PortError("one file records 64 ports at the most; begin another one for the rest")
         if result < 0:
             raise PortError(f"the port cannot be recorded: {os.strerror(-result)}")
-        port.recorder = self
-        self._ports.append(port)
 
     def flush(self) -> None:
         """Raises OSError."""
