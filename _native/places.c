@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPTED 64                  /* guests that a door lets in, in one round */
+#define QUEUE (1 << 20)              /* bytes asked of the kernel for what a guest has not taken yet */
 
 /* ---- events ---- */
 
@@ -169,11 +170,14 @@ bool vn_place_is_named(const struct vn_switch *sw, const char *name)
 /* A connection's port has the door's options. */
 static int open_guest(const struct vn_port *door, int fd, struct vn_port **out)
 {
+	const int size = QUEUE;
 	char texts[5][24];
 	const uint64_t values[] = {(uint64_t)fd, door->depth, door->mtu, door->gro, door->vec};
 	const char *const keys[] = {"fd", "depth", "mtu", "gro", "vec"};
 	struct vn_option options[5];
 	struct vn_failure failure;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* as much as wmem_max allows */
 	for (int i = 0; i < 5; i++) {
 		snprintf(texts[i], sizeof(texts[i]), "%llu", (unsigned long long)values[i]);
 		options[i] = (struct vn_option){keys[i], texts[i]};

@@ -213,11 +213,13 @@ static enum vn_switch_counter shape(const struct vn_port *out, uint8_t **frame, 
 /* Note a frame for a port. */
 static void put(struct vn_switch *sw, struct vn_place *in, struct vn_place *out, uint8_t *frame, uint32_t length, bool whole)
 {
-	enum vn_shape how;
-	const enum vn_switch_counter verdict = shape(out->port, &frame, &length, whole, &how);
-	if (verdict != VN_SWITCH_COUNTERS) {
-		vn_place_count(verdict == VN_SWITCH_DROP_HEADER ? in : out, verdict, 1);
-		return;
+	enum vn_shape how = VN_PLAIN;
+	if (whole || length > out->port->most) {
+		const enum vn_switch_counter verdict = shape(out->port, &frame, &length, whole, &how);
+		if (verdict != VN_SWITCH_COUNTERS) {
+			vn_place_count(verdict == VN_SWITCH_DROP_HEADER ? in : out, verdict, 1);
+			return;
+		}
 	}
 	if (sw->used == VN_WAITING)
 		vn_flush(sw);

@@ -84,7 +84,9 @@ static void after(struct vn_switch *sw)
 			if (sw->places[i] && sw->places[i]->is_lost)
 				vn_place_unplug(sw, sw->places[i]);
 	}
-	vn_table_sweep(&sw->table, sw->time);
+	if (sw->time != sw->swept)
+		vn_table_sweep(&sw->table, sw->time);
+	sw->swept = sw->time;
 }
 
 static void visit(struct vn_switch *sw, struct vn_place *place, uint32_t events)

@@ -98,7 +98,7 @@ struct vn_switch {
 	int epoll_fd, stop_fd, stopped;
 	uint32_t ids;
 	int64_t now;                 /* nanoseconds, as of this round */
-	uint32_t time;               /* … in milliseconds */
+	uint32_t time, swept;        /* the same in milliseconds, and when addresses were looked through last */
 	struct vn_table table;
 	struct vn_place *places[VN_SWITCH_PORTS];
 	uint32_t slots;              /* places that have ever been used: all others are empty */
