@@ -4,6 +4,13 @@
  * may be called from any thread, and counters read. What can fail returns a negative errno. Times are nanoseconds; a negative timeout waits for ever.
  */
 
+/* Bytes. */
+#define VN_ETHERNET 14  /* of an Ethernet header */
+#define VN_VNET 10      /* of struct virtio_net_hdr, linux/virtio_net.h */
+#define VN_LARGE 65550  /* of the largest frame, with gro: the largest IP packet and its Ethernet header */
+/* Packets that one call moves at the most: UIO_MAXIOV, sys/uio.h. */
+#define VN_DEPTH 1024
+
 /* One option of a vec string, as text; a number is decimal or 0x…, a flag 0 or 1. */
 struct vn_option { const char *key; const char *value; };
 
@@ -38,41 +45,18 @@ enum vn_flag {
 	VN_RAW_OFFLOAD = 16     /* frames have a virtio-net header, both ways; large ones stay whole on a wire that takes them */
 };
 
-/* Counters; vn_counter_name gives each one's name. */
+/* Counters; vn_counter_name and vn_counter_meaning tell them. rx_drop_queue_full is the kernel's count. */
 enum vn_counter {
-	VN_RX_FRAMES,            /* handed out */
-	VN_RX_BYTES,
-	VN_RX_CALLS,             /* system calls that brought packets */
-	VN_RX_DROP_SHORT,        /* no longer than the header */
-	VN_RX_DROP_FLAGS,        /* gre: flags or protocol are not ours */
-	VN_RX_DROP_KEY,
-	VN_RX_DROP_COOKIE,
-	VN_RX_DROP_SESSION,
-	VN_RX_DROP_SOURCE,       /* strict source: from another address */
-	VN_RX_DROP_TRUNCATED,    /* longer than the MTU and the Ethernet header, or than the receive buffer */
-	VN_RX_DROP_GSO,          /* a virtio-net header that does not fit its frame: segmentation */
-	VN_RX_DROP_CHECKSUM,     /* … : checksum */
-	VN_RX_DROP_QUEUE_FULL,   /* the kernel's count: the socket's buffer was full */
-	VN_RX_LARGE,             /* large frames cut into segments */
-	VN_RX_CHECKSUMS,         /* partial checksums filled in */
-	VN_RX_DATA_VALID,        /* frames whose checksum the kernel had verified */
-	VN_RX_VLAN,              /* VLAN tags put back */
-	VN_RX_KEPT_TRUNCATED,    /* handed out though cut short */
-	VN_RX_BATCH_MAX,         /* most packets by one call */
-	VN_RX_BATCH_AVERAGE,     /* running average */
-	VN_TX_FRAMES,            /* taken by the kernel */
-	VN_TX_BYTES,
-	VN_TX_CALLS,
-	VN_TX_DROP_TOO_LONG,     /* larger than the interface or the protocol takes */
-	VN_TX_DROP_UNREACHABLE,  /* no route, or the network is down */
-	VN_TX_DROP_REFUSED,      /* a firewall or a missing permission */
-	VN_TX_DROP_INVALID,      /* empty, or a virtio-net header that the kernel refuses */
-	VN_TX_DROP_QUEUE_FULL,   /* segments of a large frame that was cut, after its first ones were taken */
+	VN_RX_FRAMES, VN_RX_BYTES, VN_RX_CALLS,
+	VN_RX_DROP_SHORT, VN_RX_DROP_FLAGS, VN_RX_DROP_KEY, VN_RX_DROP_COOKIE, VN_RX_DROP_SESSION, VN_RX_DROP_SOURCE,
+	VN_RX_DROP_TRUNCATED, VN_RX_DROP_GSO, VN_RX_DROP_CHECKSUM, VN_RX_DROP_QUEUE_FULL,
+	VN_RX_LARGE, VN_RX_CHECKSUMS, VN_RX_DATA_VALID, VN_RX_VLAN, VN_RX_KEPT_TRUNCATED,
+	VN_RX_BATCH_MAX, VN_RX_BATCH_AVERAGE,
+	VN_TX_FRAMES, VN_TX_BYTES, VN_TX_CALLS,
+	VN_TX_DROP_TOO_LONG, VN_TX_DROP_UNREACHABLE, VN_TX_DROP_REFUSED, VN_TX_DROP_INVALID, VN_TX_DROP_QUEUE_FULL,
 	VN_TX_DROP_OTHER,
-	VN_TX_QUEUE_FULL,        /* times that the kernel took nothing more for now */
-	VN_TX_QUEUE_READY,       /* times that it took more again after that */
-	VN_TX_BATCH_MAX,
-	VN_TX_BATCH_AVERAGE,
+	VN_TX_QUEUE_FULL, VN_TX_QUEUE_READY,
+	VN_TX_BATCH_MAX, VN_TX_BATCH_AVERAGE,
 	VN_COUNTERS
 };
 
@@ -81,8 +65,10 @@ struct vn_port;
 int vn_transport_count(void);
 const char *vn_transport_name(int index);
 const char *vn_counter_name(int counter);
+const char *vn_counter_meaning(int counter);
 
-/* Open a port as a guest opens its device. On failure *failure says at which step and on what. */
+/* Open a port as a guest opens its device. On failure *failure says at which step and on what. The options are those that
+ * Python has judged; what would break C is judged here again on purpose, since harnesses come without Python. */
 int vn_port_open(const char *transport, const struct vn_option *options, int count, uint32_t flags,
 		 struct vn_port **port, struct vn_failure *failure);
 /* Whether the port's interface, where it has one, is up: 0 or -ENETDOWN. */
@@ -129,23 +115,25 @@ void vn_recorder_forked(struct vn_recorder *recorder);
 struct vn_loop;
 struct vn_limit { uint64_t count; int64_t duration; };
 
-/* Counters of a loop; vn_loop_counter_name gives each one's name. All but the first two are the drain's. */
+/* Counters of a loop. All but the first two are the drain's; a generator has VN_LOOP_NEXT as well. */
 enum vn_loop_counter {
-	VN_LOOP_FRAMES,
-	VN_LOOP_BYTES,
-	VN_LOOP_NEXT,       /* the number after the highest that was seen; of a generator: the next one to be sent */
-	VN_LOOP_LOST,       /* numbers that were passed over and have not come since */
-	VN_LOOP_DOUBLED,    /* came again */
-	VN_LOOP_REORDERED,  /* came after a higher number */
-	VN_LOOP_CHANGED,    /* recognized, but their length or content is not what the generator sent */
-	VN_LOOP_FOREIGN,    /* not the generator's, or of another stream */
-	VN_LOOP_COUNTERS
+	VN_LOOP_FRAMES, VN_LOOP_BYTES, VN_LOOP_NEXT, VN_LOOP_LOST, VN_LOOP_DOUBLED, VN_LOOP_REORDERED, VN_LOOP_CHANGED,
+	VN_LOOP_FOREIGN, VN_LOOP_COUNTERS
 };
+
+/* Numbered frames, each of which can be judged by itself; see numbered.c. A stream tells generators apart. */
+#define VN_NUMBERED_TYPE 0x88b5
+#define VN_NUMBERED_HEADER 34
+struct vn_label { uint8_t target[6], source[6]; uint32_t stream; uint64_t number; };
+enum vn_numbered { VN_NUMBERED_WHOLE, VN_NUMBERED_CHANGED, VN_NUMBERED_FOREIGN };
+/* Write a frame of `length` bytes, from VN_NUMBERED_HEADER to VN_LARGE. */
+void vn_numbered_make(const struct vn_label *label, uint8_t *frame, uint32_t length);
+/* Which of enum vn_numbered a frame is. Its label is read unless it is foreign. */
+int vn_numbered_judge(const uint8_t *frame, uint32_t length, struct vn_label *label);
 
 /* What a generator sends. Of each frame the size follows from its number, between smallest and largest. */
 struct vn_pattern {
-	uint8_t target[6], source[6];  /* Ethernet addresses */
-	uint32_t stream;               /* tells generators apart */
+	struct vn_label label;         /* whose number begins at 0 */
 	uint32_t smallest, largest;    /* bytes of whole frames, without checksum */
 	uint64_t rate;                 /* frames a second, 0: as many as are taken */
 	uint64_t window;               /* frames sent and not yet seen by the drain that is followed */

@@ -35,7 +35,10 @@ links:
 
 def vecnet(*words: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vecnet", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # which xdist sets
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, env=environment
+    )
 
 
 @pytest.fixture

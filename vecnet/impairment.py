@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from vecnet.errors import Refused
-from vecnet.values import Kind
+from vecnet.values import Kind, Schema
 
 _TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _RATE = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
@@ -92,5 +92,5 @@ class ImpairmentText(Kind[Impairment]):
             raise Refused(f"{text!r} has a jitter larger than its delay", "write at most the delay")
         return Impairment(**given, seed=seed)
 
-    def schema(self) -> dict[str, str]:
+    def schema(self) -> Schema:
         return {"type": "string", "pattern": "^(loss|duplicate|corrupt|reorder|delay|rate|seed) "}

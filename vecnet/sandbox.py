@@ -9,12 +9,16 @@ Source: unshare(2), user_namespaces(7), network_namespaces(7).
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
 from vecnet.kernel import libc
+
+_PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 
 
 def enter() -> None:
@@ -23,15 +27,15 @@ def enter() -> None:
     Raises HostError where user namespaces are not allowed, or where the process has several threads.
     """
     if threading.active_count() > 1:
-        raise HostError("a process with several threads cannot enter a sandbox: enter it before they start")
+        raise HostError("a process with several threads cannot enter a sandbox", "enter it before they start")
     uid, gid = os.geteuid(), os.getegid()
     try:
         libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (libc.CLONE_NEWUSER if uid else 0))
     except OSError as error:
         raise HostError(
-            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched "
-            "off: look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-            "kernel.apparmor_restrict_unprivileged_userns`, or run as root"
+            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched off",
+            "look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
+            "kernel.apparmor_restrict_unprivileged_userns`, or run as root",
         ) from None
     if uid != 0:
         Path("/proc/self/setgroups").write_text("deny")
@@ -40,3 +44,20 @@ def enter() -> None:
     with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
         libc.mount("none", "/", None, libc.MS_REC | libc.MS_PRIVATE)
         libc.mount("sysfs", "/sys", "sysfs", 0)
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """An empty folder in memory within the block. Only this sandbox sees it, and it ends with it. Raises HostError."""
+    empty = (place for place in map(Path, _PLACES) if place.is_dir() and not any(place.iterdir()))
+    place = next(empty, None) or Path(tempfile.mkdtemp(prefix="vecnet-"))
+    try:
+        libc.mount("tmpfs", str(place), "tmpfs", 0)
+    except OSError as error:
+        raise HostError(f"the sandbox has no folder of its own at {place}: {error.strerror}") from None
+    try:
+        yield str(place)
+    finally:
+        libc.umount(str(place))
+        if str(place) not in _PLACES:
+            place.rmdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from signal import Signals
 
 from vecnet.kernel import libc
@@ -28,23 +28,13 @@ def handled(numbers: Iterable[Signals], handler: Callable[[int], None]) -> Itera
 
 
 @contextmanager
-def held(numbers: Iterable[Signals]) -> Iterator[AbstractContextManager[None]]:
-    """Within the block these signals wait, but within a block of what it gives."""
+def held(numbers: Iterable[Signals]) -> Iterator[None]:
+    """Within the block these signals wait."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
-        yield _mask(before)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _mask(mask: Iterable[int]) -> Iterator[None]:
-    outer = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, outer)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent(parent: int, number: Signals = signal.SIGKILL) -> None:

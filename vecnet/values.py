@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from vecnet.errors import Refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Schema = dict[str, Any]  # JSON
+Schema = dict[str, object]  # JSON
 T_co = TypeVar("T_co", covariant=True)
 
 IFNAMSIZ = 16  # linux/if.h, with the closing NUL
@@ -210,14 +210,24 @@ class IfName(Word):
 class NewIfName(IfName):
     """The name of an interface that is to be made.
 
-    It is neither the loopback's, nor what sysctl(8) calls all interfaces, and those to come (net/ipv4/devinet.c).
+    It is neither the loopback's, nor what sysctl(8) calls all interfaces, and those to come (net/ipv4/devinet.c). A
+    shell takes it as it stands, since people and scripts paste it into commands (sh(1), Quoting).
     """
 
     _RESERVED = ("lo", "all", "default")
-    PATTERN = rf'(?!({"|".join(_RESERVED)})$)[^,="\s/:%]{{1,{IFNAMSIZ - 1}}}'  # for a JSON Schema
+    _SHELLS_OWN = "$`;|&<>()[]{}*?!#~^'\\"
+    PATTERN = (  # for a JSON Schema
+        rf"(?!-|({'|'.join(_RESERVED)})$)"
+        rf"""[^,="\s/:%$`;|&<>()\[\]{{}}*?!#~^'\\]{{1,{IFNAMSIZ - 1}}}"""
+    )
 
     def parse(self, text: str) -> str:
         super().parse(text)
+        for char in text:
+            if char in self._SHELLS_OWN:
+                raise Refused(f"{text!r} holds a {char!r}, a sign of the shell's own", "choose a name without it")
+        if text.startswith("-"):
+            raise Refused(f"{text!r} begins with a '-', which programs take for an option", "begin with a letter")
         if text in self._RESERVED:
             raise Refused(f"the kernel keeps the interface name {text!r} for itself", "choose another one")
         return text

@@ -15,8 +15,8 @@ from vecnet import load, parse
 
 MULTI = """
 links:
-  - transport: tap
-    endpoints: [web:vec0, "host:t'$x*"]
+  - transport: bess
+    endpoints: {web:vec0: {}, host:port: {path: "/run/t'$x*"}}
   - transport: tap
     endpoints: [web:vec1, host:tap1]
   - transport: tap
@@ -75,7 +75,7 @@ def test_several_guests_in_a_real_shell(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     web, db = strings(file, "web"), strings(file, "db-1")
-    assert "ifname=t'$x*," in web[0]
+    assert "dst=/run/t'$x*," in web[0]
     assert bash(script, FILE=str(file), EMPTY=str(empty)) == [*web, "", *db, "", *web]
 
 

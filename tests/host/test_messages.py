@@ -57,8 +57,8 @@ def test_a_mark_that_is_not_there_once_is_a_fault_of_ours() -> None:
 @pytest.mark.parametrize("size", [4, 8])
 def test_a_cookie_leaves_as_it_is(size: int) -> None:
     cookie, peer = bytes(range(0x7E, 0x7E + size)), bytes(range(0xF0, 0xF0 + size))
-    names = {"tunnel_id": 1, "session_id": 2, "peer_session_id": 3, "l2spec": "default"}
-    message = l2tp.new_session(33, IFNAME, **names, cookie=cookie, peer_cookie=peer)  # type: ignore[arg-type]
+    session = l2tp.Session(1, 2, 3, IFNAME, cookie, peer)
+    message = l2tp.new_session(33, session, "default")
     head = (size + 4).to_bytes(2, sys.byteorder)
     for kind, value in ((l2tp.COOKIE, cookie), (l2tp.PEER_COOKIE, peer)):
         assert head + kind.to_bytes(2, sys.byteorder) + value in message

@@ -368,7 +368,8 @@ def test_a_kind_that_the_kernel_lacks_is_named_with_its_module() -> None:
 def test_without_privilege_plan_works_and_up_says_what_to_do() -> None:
     script = (
         "import os, sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
-        "import vecnet.host.apply, vecnet.host.messages; lab = topology(LAB); host.plan(lab); "
+        "import vecnet.host.apply, vecnet.kernel.encode, pyroute2.netlink.generic.ethtool; "
+        "lab = topology(LAB); host.plan(lab); "
         "os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534); "
         "print(len(host.plan(lab).steps)); host.up(lab)"
     )

@@ -24,9 +24,9 @@ TUNNELS = {"gretap", "ip6gretap", "l2tpv3-udp", "l2tpv3-ip"}  # need a kernel wi
 LOOPBACK = (sys.executable, "-m", "vecnet", "loopback")
 
 
-def in_sandbox(topology: Path, *words: str) -> Any:
+def in_sandbox(topology: Path, *words: str, string: str = "") -> Any:
     need_root()
-    return vecnet("sandbox", topology, "--", *LOOPBACK, topology, *words)
+    return vecnet("sandbox", topology, "--", *LOOPBACK, string or topology, *words)
 
 
 @pytest.mark.parametrize("path", [path for path in TOPOLOGIES if path.stem not in TUNNELS], ids=lambda path: path.stem)
@@ -107,14 +107,34 @@ def test_strings_with_a_peer_and_mirrored(tmp_path: Path) -> None:
     )
 
 
-def test_a_switch_that_someone_else_runs_cannot_be_tested(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_there", [False, True])
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_switch_that_someone_else_runs_is_looked_at_and_not_touched(
+    tmp_path: Path, listens: bool, in_there: bool
+) -> None:
     path = str(tmp_path / "switch")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
         switch.bind(path)
-        switch.listen()
-        done = vecnet("loopback", f"vec0:transport=bess,dst={path}")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "another program listens" in done.stdout
+        if listens:
+            switch.listen(0)
+        words = ("loopback", f"vec0:transport=bess,dst={path}")
+        for _ in range(2):  # a queue of one connection would be full
+            done = in_sandbox(Path("topologies/fd.yaml"), string=words[1]) if in_there else vecnet(*words)
+            assert done.returncode == 3, done.stdout + done.stderr
+            assert ("another program listens" if listens else "another program has bound") in done.stdout
+        switch.setblocking(False)
+        with pytest.raises(BlockingIOError if listens else OSError):
+            switch.accept()
+        assert Path(path).is_socket()
+
+
+def test_the_socket_of_a_switch_that_has_ended_is_taken_over(tmp_path: Path) -> None:
+    path = str(tmp_path / "switch")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
+        switch.bind(path)
+    done = vecnet("loopback", f"vec0:transport=bess,dst={path}", "-p", "frames")
+    assert done.returncode == 0, done.stdout
+    assert "far end: a simulated switch" in done.stdout
 
 
 def test_the_packets_of_what_fails_are_kept(tmp_path: Path) -> None:
@@ -141,6 +161,9 @@ def test_the_packets_of_what_fails_are_kept(tmp_path: Path) -> None:
     [
         (["vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3"], "give --peer or --mirror"),
         (["vec0:transport=gre,src=127.0.0.2"], "dst"),
+        (["vec0:transport=raw,ifname=v0", "--mirror"], "a raw wire does not end at another string; give a topology"),
+        (["vec0:transport=tap,ifname=t", "--mirror"], "a tap wire does not end at another string; leave --mirror out"),
+        (["vec0:transport=bess,dst=/s", "--mirror"], "a bess wire does not end at another string; leave"),
         (["topologies/tap.yaml", "--mirror"], "--peer and --mirror go with a vec string"),
         (["topologies/tap.yaml", "--probe", "smell"], "the probes are open, frames, mtu"),
         (["topologies/tap.yaml", "--link", "none"], "has no link 'none'"),

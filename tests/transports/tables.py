@@ -5,7 +5,8 @@ MISREAD   strings that no guest takes as they are meant: how bad, what is said o
           where what was meant cannot be told)
 WRONG     options that the constructor refuses, and what it says
 MIRRORED  strings with those of the other end
-OVERHEAD  options with the bytes of overhead
+OVERHEAD  strings with the bytes by which an outer packet is larger
+HEADER    strings with the bytes before the frame
 """
 
 from __future__ import annotations
@@ -101,3 +102,9 @@ def check_overhead(text: str, overhead: int) -> None:
     device = parse(text)
     assert device.overhead == device.transport.overhead == overhead
     assert device.mirror().overhead == overhead
+
+
+def check_header(text: str, size: int) -> None:
+    """There are `size` bytes before each frame, at both ends."""
+    device = parse(text)
+    assert device.transport.header_size == device.mirror().transport.header_size == size

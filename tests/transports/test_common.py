@@ -185,7 +185,7 @@ class Dummy(Transport):
     lane: int = option(Integer(1, 9), Reading.DECIMAL, "the lane")
 
     @classmethod
-    def strung(cls, link, end):
+    def options_for(cls, link, end):
         return {"lane": 1 + end}
 '''
 USE = """

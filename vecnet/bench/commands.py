@@ -74,11 +74,12 @@ class Links:
         interfaces = topology.load(file).interfaces
         make = []
         for one in interfaces:
-            peer, group = one.attributes["peer"], mark.group(_NAME)
+            assert one.peer is not None
+            peer, group = one.peer.ifname, mark.group(_NAME)
             make.append(
                 (
                     f"link add name {one.ifname} mtu {one.mtu} address {one.mac} group {group} type veth "
-                    f"peer name {peer} mtu {one.mtu} address {one.attributes['peer_mac']} group {group}",
+                    f"peer name {peer} mtu {one.mtu} address {one.peer.mac} group {group}",
                     f'link set {peer} alias "{mark.Mark(_NAME, one.link, peer=True)}" addrgenmode none',
                     f'link set {one.ifname} alias "{mark.Mark(_NAME, one.link)}" up',
                     f"link set {peer} up",

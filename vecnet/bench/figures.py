@@ -6,7 +6,6 @@ import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Paired(ABC):
         low, _, high = statistics.quantiles(self.ratios, n=4, method="inclusive")
         return low, high
 
-    def _ratio_as_json(self) -> dict[str, Any]:
+    def _ratio_as_json(self) -> dict[str, object]:
         return {
             "ratio": round(self.ratio, 3),
             "ratio_quartiles": [round(one, 3) for one in self.spread],
@@ -114,7 +113,7 @@ class Figure(Paired):
     def bits_per_second(self) -> float:
         return self.packets_per_second * self.length * 8
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         latency = self.is_latency
         return {
             "transport": self.transport,
@@ -179,7 +178,7 @@ class Stream(Paired):
     def ratios(self) -> tuple[float, ...]:
         return tuple(here / there for here, there in zip(self.ours, self.theirs, strict=True))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "transport": self.transport,
             "what": self.what,
@@ -228,7 +227,7 @@ class Task(Paired):
     def ratios(self) -> tuple[float, ...]:
         return tuple(there.seconds / here.seconds for here, there in zip(self.ours, self.theirs, strict=True))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "what": self.what,
             "reference": self.reference,
@@ -251,7 +250,7 @@ class Figures:
     streams: Sequence[Stream] = ()
     tasks: Sequence[Task] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "machine": self.machine,
             "depth": self.depth,

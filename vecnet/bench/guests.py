@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vecnet.bench import measure, place
@@ -80,9 +80,9 @@ def next_to_guest(lab: Topology, cases: Sequence[Case]) -> tuple[list[Figure], l
                 our_bits.append(_served())
         with single(lab, name) as wire:
             wire.near.close()
-            with _guest(wire, lengths, effort) as (session, folder):
+            with _guest(wire, lengths, effort) as (process, folder):
                 for length in lengths:
-                    theirs[length].append(_counted(wire.far, length, session, effort.seconds / 2))
+                    theirs[length].append(_counted(wire.far, length, process, effort.seconds / 2))
                     Path(folder, str(length)).touch()
                 if streams:
                     with _far_stack(wire):
@@ -93,7 +93,7 @@ def next_to_guest(lab: Topology, cases: Sequence[Case]) -> tuple[list[Figure], l
 
 @contextmanager
 def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple[int, str]]:
-    """A guest on the near string: its session's number, and the folder of its signals."""
+    """A guest on the near string: its first process, and the folder of its signals."""
     device = wire.near.device
     inherited = device.transport.inherits()
     with tempfile.TemporaryDirectory(prefix="vecnet-guest-") as folder:
@@ -110,7 +110,16 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             )
         )
         init.chmod(0o755)
-        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", "init_on_alloc=1"]
+        command = [
+            *place.ENDING_ALL,
+            KERNEL,
+            "mem=128M",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "hostfs=/",
+            "rw",
+            "init_on_alloc=1",
+        ]
         with place.on(place.NEAR_PROCESSOR):
             guest = subprocess.Popen(
                 [*command, f"init={init}", "con=null", "con0=null,null", str(device)],
@@ -123,39 +132,41 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             )
         try:
             yield guest.pid, folder
-        finally:
             for signal in (*map(str, lengths), "stop"):
                 Path(folder, signal).touch()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 guest.wait(10)
-            except subprocess.TimeoutExpired:
-                guest.kill()
-                guest.wait()
+        finally:
+            guest.kill()
+            guest.wait()
 
 
-def _counted(port: Port, length: int, session: int, seconds: float) -> Cost:
+def _counted(port: Port, length: int, process: int, seconds: float) -> Cost:
     """What a packet costs, of those that arrive. Raises HostError where none does."""
     end = time.monotonic() + _PATIENCE
     while not any(len(frame) == length for frame in port.recv(timeout=1.0)):
         if time.monotonic() > end:
             raise HostError(f"a guest on {port.device.transport.name} sends nothing")
-    count, processor, started = 0, _processor_time(session), time.perf_counter_ns()
+    count, processor, started = 0, _processor_time(process), time.perf_counter_ns()
     while (spent := time.perf_counter_ns() - started) < seconds * 1e9:
         count += sum(len(frame) == length for frame in port.recv(timeout=0.2, copy=False))
-    return Cost(spent / max(count, 1), (_processor_time(session) - processor) / max(count, 1))
+    return Cost(spent / max(count, 1), (_processor_time(process) - processor) / max(count, 1))
 
 
-def _processor_time(session: int) -> float:
-    """Nanoseconds that all processes of a session have run, those included that have ended. Source: proc(5)."""
-    ticks = 0
+def _processor_time(process: int) -> float:
+    """Nanoseconds that a process and all below it have run, those included that have ended. Source: proc(5)."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(OSError):  # it has just ended
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[3]) == session:
-            ticks += sum(map(int, fields[11:15]))  # utime, stime, and the same of children that were waited for
-    return ticks * _TICK
+            pid = int(stat.parent.name)
+            parents[pid] = int(fields[1])
+            ticks[pid] = sum(map(int, fields[11:15]))  # utime, stime, and the same of children that were waited for
+    found = {process}
+    while below := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= below
+    return sum(ticks.get(pid, 0) for pid in found) * _TICK
 
 
 @contextmanager
@@ -167,7 +178,7 @@ def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
         stack.enter_context(forward(tap, wire.near))
         stack.enter_context(forward(wire.near, tap))
         loop = f"until {_CLIENT.format(seconds=max(1, round(effort.seconds)))} >/dev/null 2>&1; do sleep 0.05; done"
-        client = subprocess.Popen([*place.inside(pid), "sh", "-c", loop], start_new_session=True)
+        client = subprocess.Popen([*place.inside(pid), *place.ENDING_ALL, "sh", "-c", loop], start_new_session=True)
         stack.callback(client.wait)
         stack.callback(client.kill)
         yield
@@ -197,7 +208,7 @@ def _far_stack(wire: Wire) -> Iterator[None]:
 def _served() -> float:
     """Bits a second that iperf3's server got from one client."""
     with place.on(place.FAR_PROCESSOR):
-        server = subprocess.Popen(["iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen([*place.ENDING, "iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
     try:
         answer, _ = server.communicate(timeout=_PATIENCE)
         return float(json.loads(answer)["end"]["sum_received"]["bits_per_second"])

@@ -80,9 +80,13 @@ def entered(pid: int) -> Iterator[None]:
         yield
 
 
+ENDING = ("setpriv", "--pdeathsig", "KILL")  # the words before a command that is to end when this process does
+ENDING_ALL = (*ENDING, "unshare", "--pid", "--fork", "--kill-child")  # … with all that it has started
+
+
 def inside(pid: int) -> list[str]:
-    """The words before a command that is to run in the network namespace of a process."""
-    return ["nsenter", f"--net=/proc/{pid}/ns/net"]
+    """The words before a command that is to run in the network namespace of a process, and to end with this one."""
+    return [*ENDING, "nsenter", f"--net=/proc/{pid}/ns/net"]
 
 
 def ip(words: str, pid: int | None = None) -> None:

@@ -56,10 +56,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except VecnetError as error:
-            from vecnet.cli.common import JSON, json_text
+            from vecnet.cli.common import JSON, emit_json
 
             if ctx.meta.get(JSON):
-                click.echo(json_text({"problems": [dataclasses.asdict(problem) for problem in error.problems]}))
+                emit_json({"problems": [dataclasses.asdict(problem) for problem in error.problems]})
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

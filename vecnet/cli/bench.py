@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from vecnet.cli.common import ReportFile, write_report
-from vecnet.cli.terminal import answer, width
+from vecnet.cli.common import ReportFile, once, refuse_one_place_for_two, write_report
+from vecnet.cli.terminal import answer, say, width
 from vecnet.errors import InputError
-from vecnet.signals import handled, held
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command("bench")
@@ -29,8 +23,8 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="Bytes of a frame.  [default: 64, 512, 1400]",
 )
 @click.option("--gso/--no-gso", default=True, show_default=True, help="Large frames (64 kB) too.")
-@click.option("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
-@click.option("--depth", type=click.IntRange(1, 1024), default=128, show_default=True, help="Packets per system call.")
+@once("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
+@once("--depth", type=click.IntRange(1, 1024), default=[128], show_default=True, help="Packets per system call.")
 @click.option("--guest/--no-guest", default=True, show_default=True, help="A real guest too, if there is one.")
 @click.option(
     "--streams/--no-streams", default=True, show_default=True, help="TCP through forward, and the kernel's bridge."
@@ -41,8 +35,8 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
-@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
-@click.option("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
+@once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
+@once("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
 def command(
     transports: tuple[str, ...],
     lengths: tuple[int, ...],
@@ -69,6 +63,7 @@ def command(
     from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
 
+    refuse_one_place_for_two({"json": json_file, "svg": svg_file})
     unknown = [name for name in transports if name not in wires.samples()]
     if unknown:
         there = ", ".join(wires.samples())
@@ -78,8 +73,11 @@ def command(
     if runs is not None:
         effort = replace(effort, runs=runs, slow_runs=min(runs, effort.slow_runs))
     wanted = bench.Wanted(names, lengths or bench.LENGTHS, depth, gso, guest, streams, making)
+    if quick:
+        say(f"this takes about {wanted.quick_seconds} s")
     sandbox.enter()
-    with _folder() as folder, progress("bench") as show:
+    with sandbox.folder() as folder, progress("bench") as show:
+        tempfile.tempdir = folder  # whatever ends this process, no file is left
         topology = lab.bring_up(lambda: wires.topology(names, depth, folder))
         report = bench.run(topology, wanted, effort, show)
     if "-" not in (json_file, svg_file):
@@ -88,31 +86,3 @@ def command(
         write_report(json_file, json.dumps(report.as_json(), indent=2) + "\n")
     if svg_file:
         write_report(svg_file, as_svg(report))
-
-
-@contextmanager
-def _folder() -> Iterator[str]:
-    """A folder for the run, where all others are made, too. SIGTERM and SIGHUP end guests, iperf3 and the folder first,
-    as an interrupt does, and then the process."""
-    got: list[int] = []
-
-    def note(number: int) -> None:
-        got.append(number)
-        raise KeyboardInterrupt
-
-    try:
-        # held back at either end: what is half made, or half removed, would stay
-        with (
-            held(_STOPPING) as let_through,
-            handled([signal.SIGTERM, signal.SIGHUP], note),
-            tempfile.TemporaryDirectory(prefix="vecnet-bench-") as folder,
-        ):
-            tempfile.tempdir = folder
-            try:
-                with let_through:
-                    yield folder
-            finally:
-                tempfile.tempdir = None
-    finally:
-        if got:
-            signal.raise_signal(got[0])

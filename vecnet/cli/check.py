@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -49,7 +49,7 @@ def command(ctx: click.Context, subjects: tuple[str, ...], as_json: bool) -> Non
     ctx.exit(0 if all(report["ok"] for report in reports) else EXIT_INPUT)
 
 
-def _check_file(file: str, quiet: bool) -> dict[str, Any]:
+def _check_file(file: str, quiet: bool) -> dict[str, object]:
     try:
         topology = load_topology(file)
     except InputError as error:
@@ -81,7 +81,7 @@ def _notes(topology: Topology) -> Iterator[str]:
             )
 
 
-def _check_string(text: str, quiet: bool) -> dict[str, Any]:
+def _check_string(text: str, quiet: bool) -> dict[str, object]:
     explanation = explain(text)
     if not quiet:
         _print_explanation(explanation)

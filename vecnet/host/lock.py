@@ -78,4 +78,4 @@ def _wait(waiting: socket.socket, place: Namespace, deadline: float, say: Say, t
         time.sleep(min(_PAUSE, max(left, 0)))  # it let go meanwhile, or has too many waiting already
     if time.monotonic() >= deadline:
         who = f"process {pid}" if pid else "another process"
-        raise BusyError(f"another vecnet ({who}) works in {place} and does not end; wait for it, or stop it")
+        raise BusyError(f"another vecnet ({who}) works in {place} and does not end", "wait for it, or stop it")

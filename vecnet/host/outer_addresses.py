@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
-from vecnet.host.plan import Node
 from vecnet.host.refusals import refused
-from vecnet.host.snapshot import View
-from vecnet.kernel import netlink
+from vecnet.kernel import netlink, rtnl
 from vecnet.kernel.namespaces import Namespaces
 
-if TYPE_CHECKING:
-    from vecnet.host import Network
+_NAME = "lo"
 
 
-def prepare(topology: Network) -> None:
-    """Raises HostError. Addresses of the topology's own interfaces are not put on the loopback as well."""
-    from vecnet.host import messages
-
-    own = {text.split("/")[0] for interface in topology.interfaces for text in interface.addresses}
-    node = Node(None, "lo", "loopback", "")
+def put_on_loopback(addresses: Collection[str]) -> None:
+    """Those that no interface has yet. Raises HostError."""
     with Namespaces() as namespaces:
-        view = View.read(namespaces.home)
-        have = view.every_address
-        wanted = sorted({end.address for end in topology.outer_ends} - own - have)
-        lo = view.by_name["lo"].index
-        wanted_messages = [messages.set_link("lo", up=True)]
-        wanted_messages += [
-            messages.address(lo, f"{text}/{128 if ':' in text else 32}", add=True)
-            for text in wanted
+        place = namespaces.home
+        (index,) = (link.index for link in rtnl.read_links(place) if link.ifname == _NAME)
+        every = rtnl.read_addresses(place, link_local=False).values()
+        have = {text.partition("/")[0] for texts in every for text in texts}
+        messages = [rtnl.set_link(_NAME, rtnl.Settings(up=True))]
+        messages += [
+            rtnl.address(f"{text}/{128 if ':' in text else 32}", add=True).of(index)
+            for text in sorted(set(addresses) - have)
             if not text.startswith("127.")  # all of 127/8 is local already
         ]
-        for start in range(0, len(wanted_messages), netlink.BATCH):
-            for answer in namespaces.home.route.batch(wanted_messages[start : start + netlink.BATCH]):
+        for start in range(0, len(messages), netlink.BATCH):
+            for answer in place.route.batch(messages[start : start + netlink.BATCH]):
                 if answer:
-                    raise refused(node, "bring it up with the topology's outer addresses", answer)
+                    raise refused(f"loopback {_NAME}", "bring it up with the topology's outer addresses", answer)

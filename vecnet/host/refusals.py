@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from vecnet.errors import HostError
-from vecnet.host.plan import Node
 from vecnet.kernel.netlink import Refusal
 
 _ADVICE = {
@@ -28,10 +28,13 @@ _ADVICE = {
 }
 
 
-def refused(node: Node, what: str, refusal: Refusal) -> HostError:
+def refused(who: str, what: str, refusal: Refusal) -> HostError:
     """The error for an interface for which the kernel refused to do `what`."""
-    advice = _ADVICE.get(refusal.errno)
-    mend = f"; {advice}" if advice else ""
-    error = HostError(f"{node.kind} {node}: the kernel refused to {what}: {refusal}{mend}")
-    error.errno = refusal.errno  # type: ignore[attr-defined]
-    return error
+    return HostError(f"{who}: the kernel refused to {what}: {refusal}", _ADVICE.get(refusal.errno, ""))
+
+
+def together(errors: Sequence[HostError]) -> HostError:
+    """One error that says all; of their own class where they are of one."""
+    classes = {type(error) for error in errors}
+    kind = classes.pop() if len(classes) == 1 else HostError
+    return kind([problem for error in errors for problem in error.problems])

@@ -1,27 +1,26 @@
-"""The host's namespaces as they were seen at one moment, and which of their interfaces are a topology's."""
+"""The host's namespaces as they were seen at one moment, with the marks in what is there."""
 
 from __future__ import annotations
 
 import gc
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from vecnet.errors import HostError
 from vecnet.host import mark
-from vecnet.host.plan import Key, Node
-from vecnet.kernel import ethtool
+from vecnet.host.plan import Key
+from vecnet.kernel import ethtool, genl
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
 from vecnet.kernel.namespaces import Namespace, Namespaces
 from vecnet.kernel.rtnl import Interface, read_addresses, read_links, read_packet_sockets
 
-if TYPE_CHECKING:
-    from vecnet.host.kinds import End
 
-Place = tuple[str, str]  # a namespace's name ("" at home) and an interface's
+def is_link_local(text: str) -> bool:
+    """Whether an address is of fe80::/10 (RFC 4291); IPv4's are given by people."""
+    return text.startswith("fe") and ipaddress.ip_interface(text).is_link_local
 
 
 @contextmanager
@@ -42,12 +41,7 @@ class View:
 
     place: Namespace
     links: list[Interface] = field(default_factory=list)
-    link_local: bool = False  # whether IPv6's link-local addresses count
-
-    @classmethod
-    def read(cls, place: Namespace, counters: bool = False) -> View:
-        with many_objects():
-            return cls(place, list(read_links(place, counters)))
+    keep: frozenset[str] = frozenset()  # IPv6's link-local addresses that count
 
     @cached_property
     def by_name(self) -> dict[str, Interface]:
@@ -67,11 +61,12 @@ class View:
 
     @cached_property
     def _addresses(self) -> dict[int, list[str]]:
-        return read_addresses(self.place, self.link_local)
+        return read_addresses(self.place, link_local=bool(self.keep))
 
-    def addresses(self, link: Interface) -> list[str]:
+    def addresses(self, link: Interface) -> tuple[str, ...]:
         """An interface's addresses, with their prefix lengths."""
-        return self._addresses.get(link.index, [])
+        texts = self._addresses.get(link.index, ())
+        return tuple(text for text in texts if not is_link_local(text) or text in self.keep)
 
     @cached_property
     def every_address(self) -> set[str]:
@@ -111,125 +106,69 @@ class View:
 
 
 class Snapshot:
-    """Everything in home and in the named namespaces that matter. Read once; a new look is a new Snapshot."""
+    """Everything in home and in the named namespaces that matters. Read once; a new look is a new Snapshot."""
 
-    def __init__(self, namespaces: Namespaces, names: set[str], counters: bool = False) -> None:
-        """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError."""
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        names: Iterable[str] = (),
+        *,
+        counters: bool = False,
+        keep: frozenset[str] = frozenset(),
+    ) -> None:
+        """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError.
+
+        `keep` are the link-local addresses that count, with their prefix lengths, since IPv6 gives others itself.
+        """
         self._namespaces = namespaces
+        self._families: dict[str, int] = {}  # of generic netlink, the same in every namespace
         self.home_cookie = namespaces.home.cookie
-        self._views: dict[str | None, View] = {None: View.read(namespaces.home, counters)}
-        for name in sorted(names):
-            self._views[name] = View.read(namespaces[name], counters)
-        for place in namespaces.others():
-            if place.name not in self._views:
-                with suppress(OSError, HostError):
-                    self._views[place.name] = View.read(place, counters)
+
+        def look(place: Namespace) -> View:
+            return View(place, list(read_links(place, counters)), keep)
+
+        with many_objects():
+            self._views: dict[str | None, View] = {None: look(namespaces.home)}
+            for name in sorted(names):
+                self._views[name] = look(namespaces[name])
+            for place in namespaces.others():
+                if place.name not in self._views:
+                    with suppress(OSError, HostError):
+                        self._views[place.name] = look(place)
 
     def place(self, netns: str | None) -> Namespace:
+        """The namespace of that name, home where it is None."""
         return self._namespaces[netns]
 
     def view(self, netns: str | None) -> View:
+        """What was seen in one namespace."""
         return self._views[netns]
 
     def views(self) -> Iterator[tuple[str | None, View]]:
+        """All that were looked at, home first."""
         return iter(self._views.items())
 
+    def at(self, key: Key) -> Interface | None:
+        """The interface of that name in that namespace, where there is one."""
+        return self._views[key[0] or None].by_name.get(key[1])
+
     def group(self, topology: str, netns: str | None) -> int:
+        """The interface group of what a topology has in a namespace."""
         return mark.group(topology, None if netns is None else self.home_cookie)
+
+    def is_ours(self, said: mark.Mark, netns: str | None) -> bool:
+        """Whether what carries this mark was made from home, and not from another namespace."""
+        return said.home is None if netns is None else said.home == self.home_cookie
+
+    def family(self, name: str) -> int:
+        """The number of a generic netlink family that this kernel has, asked for once."""
+        if name not in self._families:
+            number = genl.load_family(self.place(None), name)
+            assert number is not None, f"a plan without the netlink family {name} is refused before it is carried out"
+            self._families[name] = number
+        return self._families[name]
 
     def topologies(self) -> list[str]:
         """The names of all topologies that have something here."""
-        names = {
-            found.topology
-            for netns, view in self.views()
-            for found in map(view.mark, view.links)
-            if found and self._is_home(found, netns)
-        }
-        return sorted(names)
-
-    def _is_home(self, found: mark.Mark, netns: str | None) -> bool:
-        return found.home is None if netns is None else found.home == self.home_cookie
-
-    def interfaces(self, node: Node, netns: str | None) -> list[str]:
-        """The names of a node's interfaces in a namespace."""
-        from vecnet.host.kinds import KINDS
-
-        if node.kind not in KINDS:
-            return [node.ifname] if node.netns == netns else []
-        return [end.ifname for end in KINDS[node.kind].ends(node) if end.netns == netns]
-
-    def nodes(self, topology: str, keep: frozenset[str] = frozenset()) -> dict[Key, Node]:
-        """A topology's interfaces. `keep` are the link-local addresses that count, since IPv6 gives others itself."""
-        from vecnet.host.kinds import BY_KERNEL_NAME, KINDS
-
-        for _, view in self.views():
-            view.link_local = any(text.startswith("fe80:") for text in keep)
-        nodes: dict[Key, Node] = {}
-        rest: list[tuple[str | None, Interface]] = []
-        owned: set[Place] = set()
-        for kind in KINDS.values():
-            for node in kind.found(topology, self, keep):
-                nodes[node.key] = node
-                owned.update((end.netns or "", end.ifname) for end in kind.ends(node))
-        for netns, view in self.views():
-            group = self.group(topology, netns)
-            for link in view.links:
-                if ((netns or ""), link.ifname) in owned:
-                    continue
-                said = view.mark(link)
-                if said is not None:
-                    if said.topology != topology or not self._is_home(said, netns):
-                        continue
-                elif link.alias or mark.undoomed(link.group) != group:
-                    continue
-                handler = BY_KERNEL_NAME.get(link.kind)
-                own = None
-                if handler and said and not said.peer:
-                    own = handler.seen(link, netns, self)
-                if handler is None or said is None or own is None:
-                    rest.append((netns, link))
-                    continue
-                node = self.node(handler.name, netns, link, own, keep)
-                nodes[node.key] = node
-                owned.update((end.netns or "", end.ifname) for end in handler.ends(node))
-        for netns, link in rest:
-            if (netns or "", link.ifname) not in owned:
-                name = BY_KERNEL_NAME[link.kind].name if link.kind in BY_KERNEL_NAME else link.kind
-                said = self.view(netns).mark(link)
-                if said and "l2spec_type" in said.notes:
-                    name = "l2tp"  # its tunnel has been deleted, and takes it along presently
-                half = Node(netns, link.ifname, name, said.link if said else "", whole=False)
-                nodes[half.key] = half
-        return nodes
-
-    def node(self, kind: str, netns: str | None, link: Interface, own: dict[str, Any], keep: frozenset[str]) -> Node:
-        """The node of an interface that carries its mark; `own` are its kind's values."""
-        from vecnet.host.kinds import KINDS
-
-        said = self.view(netns).mark(link)
-        assert said is not None
-        handler = KINDS[kind]
-        values = {**self.common(handler.offloads, netns, link, keep), **own}
-        node = Node(netns, link.ifname, kind, said.link, values, in_use=handler.in_use(link, netns, self))
-        if handler.kernel_name and any(self._ungrouped(said.topology, end) for end in handler.ends(node)):
-            values["mark"] = "its group is not the topology's"
-        return node
-
-    def _ungrouped(self, topology: str, end: End) -> bool:
-        """Whether an interface has lost its group: it was to be deleted when a run ended, or somebody changed it."""
-        link = self.view(end.netns).by_name.get(end.ifname)
-        return link is not None and link.group != self.group(topology, end.netns)
-
-    def common(self, offloads: bool, netns: str | None, link: Interface, keep: frozenset[str]) -> dict[str, Any]:
-        """The values that interfaces of every kind have."""
-        view = self.view(netns)
-        values: dict[str, Any] = {
-            "mtu": link.mtu,
-            "mac": link.mac,
-            "up": link.up,
-            "addresses": [text for text in view.addresses(link) if text in keep or not text.startswith("fe80:")],
-            "bridge": view.master(link),
-        }
-        if offloads:
-            values["offload"] = view.offload(link)
-        return values
+        marks = [(netns, view.mark(link)) for netns, view in self.views() for link in view.links]
+        return sorted({said.topology for netns, said in marks if said and self.is_ours(said, netns)})

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
 
 from vecnet.kernel import genl, netlink
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.template import IFNAMSIZ, Mark, Template, name, u16, u32
 
-Attrs = list[tuple[str, Any]]
+Attrs = list[tuple[str, object]]
 
 TUNNEL_CREATE, TUNNEL_DELETE, TUNNEL_GET, SESSION_CREATE, SESSION_GET, VERSION = 1, 2, 4, 5, 8, 1
 _GENL_SIZE = 4
@@ -43,7 +42,7 @@ _COUNTERS_LATER = {"rx_cookie_discards": 10, "rx_invalid": 11}  # newer kernels
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a tunnel. Cookies are as long as they are in packets, empty where there is none."""
+    """A session. `cookie` is what is sent, `peer_cookie` what is demanded, as long as in packets or empty."""
 
     tunnel_id: int
     session_id: int
@@ -51,7 +50,7 @@ class Session:
     ifname: str
     cookie: bytes
     peer_cookie: bytes
-    counters: dict[str, int]
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,46 +112,22 @@ def _session(got: netlink.Attributes) -> Session:
     )
 
 
-def new_tunnel(
-    family: int,
-    encap: str,
-    local: str,
-    remote: str,
-    *,
-    tunnel_id: int,
-    peer_tunnel_id: int,
-    ports: tuple[int, int] | None,
-) -> bytes:
-    """An L2TPv3 tunnel; `ports` are UDP's own and the other end's. Over IPv6 UDP checksums are sent and demanded, which
-    is the kernel's own choice."""
-    values = {"tunnel": u32(tunnel_id), "peer": u32(peer_tunnel_id)}
-    values |= {"source": ip_address(local).packed, "destination": ip_address(remote).packed}
-    if ports is not None:
-        values |= {"here": u16(ports[0]), "there": u16(ports[1])}
-    return _tunnel_template(family, encap, len(values["source"]), ports is not None).stamp(**values)
+def new_tunnel(family: int, tunnel: Tunnel) -> bytes:
+    """An L2TPv3 tunnel. Over IPv6 UDP checksums are sent and demanded, which is the kernel's own choice."""
+    values = {"tunnel": u32(tunnel.tunnel_id), "peer": u32(tunnel.peer_tunnel_id)}
+    values |= {"source": ip_address(tunnel.local).packed, "destination": ip_address(tunnel.remote).packed}
+    if tunnel.udp_sport is not None and tunnel.udp_dport is not None:
+        values |= {"here": u16(tunnel.udp_sport), "there": u16(tunnel.udp_dport)}
+    return _tunnel_template(family, tunnel.encap, len(values["source"]), "here" in values).stamp(**values)
 
 
-def new_session(
-    family: int,
-    ifname: str,
-    *,
-    tunnel_id: int,
-    session_id: int,
-    peer_session_id: int,
-    l2spec: str,
-    cookie: bytes,
-    peer_cookie: bytes,
-) -> bytes:
-    """A tunnel's Ethernet session, with its interface. `cookie` is what is sent, `peer_cookie` what is demanded."""
-    values = {
-        "tunnel": u32(tunnel_id),
-        "session": u32(session_id),
-        "peer": u32(peer_session_id),
-        "ifname": name(ifname),
-    }
-    if cookie:
-        values |= {"cookie": cookie, "demanded": peer_cookie}
-    return _session_template(family, l2spec, len(cookie)).stamp(**values)
+def new_session(family: int, session: Session, l2spec: str) -> bytes:
+    """A tunnel's Ethernet session, with its interface."""
+    values = {"tunnel": u32(session.tunnel_id), "session": u32(session.session_id)}
+    values |= {"peer": u32(session.peer_session_id), "ifname": name(session.ifname)}
+    if session.cookie:
+        values |= {"cookie": session.cookie, "demanded": session.peer_cookie}
+    return _session_template(family, l2spec, len(session.cookie)).stamp(**values)
 
 
 def delete_tunnel(family: int, tunnel_id: int) -> bytes:

@@ -9,27 +9,25 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from pathlib import Path
 
 from vecnet.errors import HostError
 from vecnet.kernel import netlink
 from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.rtnl import IFINFO, IFLA_ADDRESS, IFLA_INFO_KIND, IFLA_LINKINFO, RTM_NEWLINK
 
-_RTM_NEWLINK = 16
-_CREATE = 0x605  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
-_IFLA_ADDRESS, _IFLA_LINKINFO, _IFLA_INFO_KIND = 1, 18, 1
+Address = tuple[str, int]
 
 
 def lacks_kind(place: Namespace, kind: str) -> bool | None:
     """Whether the kernel lacks a kind; None where this process may not ask."""
     payload = (
-        struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-        + netlink.pack(_IFLA_ADDRESS, b"\x02\0\0")
-        + netlink.pack(_IFLA_LINKINFO, netlink.pack(_IFLA_INFO_KIND, kind.encode() + b"\0"))
+        IFINFO.pack(0, 0, 0, 0, 0)
+        + netlink.pack(IFLA_ADDRESS, b"\x02\0\0")
+        + netlink.pack(IFLA_LINKINFO, netlink.pack(IFLA_INFO_KIND, kind.encode() + b"\0"))
     )
     try:
-        answer = place.route.batch([netlink.message(_RTM_NEWLINK, _CREATE, payload)])[0]
+        answer = place.route.batch([netlink.message(RTM_NEWLINK, netlink.MAKE, payload)])[0]
     except OSError as error:
         raise HostError(f"the kernel does not say whether it has {kind} interfaces: {error.strerror}") from error
     if answer is not None and answer.errno == errno.EPERM:
@@ -45,6 +43,20 @@ def lacks_protocol(place: Namespace, family: int, protocol: int) -> bool:
     except OSError as error:
         return error.errno in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT)
     return False
+
+
+def udp_error(place: Namespace, *, bind: Address | None = None, connect: Address | None = None) -> int:
+    """The error number of binding, or connecting, a UDP socket in a namespace; 0 where there is none."""
+    address = bind or connect
+    assert address is not None
+    with place.entered():
+        probe = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    with probe:
+        try:
+            probe.bind(address) if bind else probe.connect(address)
+        except OSError as error:
+            return error.errno or 0
+        return 0
 
 
 def lacks_module(name: str) -> bool:

@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,11 +175,18 @@ class Settings:
 
     mtu: int | None = None
     mac: str | None = None
+    gso_max_segs: int | None = None
     group: int | None = None
     alias: str | None = None
-    gso_max_segs: int | None = None
     up: bool | None = None
     autoconf: bool = True
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The names of those that are no None."""
+        return tuple(
+            each.name for each in fields(self) if each.name != "autoconf" and getattr(self, each.name) is not None
+        )
 
 
 _Sizes = tuple[tuple[str, int], ...]  # of the values that are stamped, by their names

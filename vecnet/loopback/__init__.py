@@ -71,7 +71,8 @@ def prove(
                 progress(before + count, total)
 
             results = _prove_one(subject, chosen, stacks, host, captures, done)
-            reports.append(LinkReport(subject.name, subject.transport, tuple(results)))
+            note = subject.far.note if results[0].verdict is Verdict.PASS else ""
+            reports.append(LinkReport(subject.name, subject.transport, tuple(results), subject.far.words, note))
     progress(total, total)
     return Verdicts(name, tuple(reports))
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -21,11 +22,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 from vecnet.errors import VecnetError
+from vecnet.kernel import libc
 from vecnet.loopback.icmp import ping
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import HostInterface, TapAttributes
 
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
@@ -90,7 +91,7 @@ class Agent:
         self.descriptors: list[int] = []  # to go with the next answer
         self._listener: socket.socket | None = None
 
-    def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, Any]:
+    def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, object]:
         """Make the guest's NIC; its descriptor goes with the answer."""
         from vecnet import host
         from vecnet.kernel import rtnl
@@ -102,7 +103,7 @@ class Agent:
             kind="tap",
             mtu=mtu,
             mac=mac,
-            attributes={"vnet_hdr": False},
+            attributes=TapAttributes(vnet_hdr=False),
             addresses=tuple(addresses),
             link="loopback",
         )
@@ -112,23 +113,23 @@ class Agent:
             wait_until(partial(rtnl.sends, namespaces.home, NIC))
         return {}
 
-    def detach(self) -> dict[str, Any]:
+    def detach(self) -> dict[str, object]:
         from vecnet import host
 
         host.down(_Network.name)
         return {}
 
-    def ping(self, to: str, interface: str, packet: int) -> dict[str, Any]:
+    def ping(self, to: str, interface: str, packet: int) -> dict[str, object]:
         return {"seconds": ping(to, interface, packet)}
 
-    def listen(self, address: str, interface: str) -> dict[str, Any]:
+    def listen(self, address: str, interface: str) -> dict[str, object]:
         """Listen for one connection; `accept` waits for it."""
         self._listener = _socket(address, interface)
         self._listener.bind((address, 0))
         self._listener.listen(1)
         return {"port": self._listener.getsockname()[1]}
 
-    def accept(self, size: int, seed: int) -> dict[str, Any]:
+    def accept(self, size: int, seed: int) -> dict[str, object]:
         assert self._listener is not None
         with self._listener as listener:
             listener.settimeout(TIMEOUT)
@@ -136,7 +137,7 @@ class Agent:
         with connection:
             return asdict(transfer(connection, content(seed, size), size))
 
-    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, Any]:
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, object]:
         with _socket(address, interface) as connection:
             connection.settimeout(TIMEOUT)
             connection.connect((address, port))
@@ -152,11 +153,12 @@ def _socket(address: str, interface: str) -> socket.socket:
 
 def main(mode: str) -> None:
     """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
+    libc.end_with_parent(signal.SIGKILL)
     with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
         agent = Agent()
         methods = (agent.attach, agent.detach, agent.ping, agent.listen, agent.accept, agent.connect)
-        does: dict[str, Callable[..., dict[str, Any]]] = {method.__name__: method for method in methods}
-        greeting: dict[str, Any] = {}
+        does: dict[str, Callable[..., dict[str, object]]] = {method.__name__: method for method in methods}
+        greeting: dict[str, object] = {}
         if mode == "private":
             from vecnet import sandbox
 
@@ -175,7 +177,7 @@ def main(mode: str) -> None:
             agent.descriptors = []
 
 
-def _answer(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+def _answer(method: Callable[..., dict[str, object]], request: dict[str, object]) -> dict[str, object]:
     try:
         return method(**request)
     except OSError as error:

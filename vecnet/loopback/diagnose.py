@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from vecnet.datapath.native import counter_meanings
 from vecnet.errors import HostError, PortError, VecnetError
 from vecnet.loopback.joined import address_pairs
 from vecnet.loopback.numbered import SMALLEST, Run
@@ -30,22 +31,7 @@ if TYPE_CHECKING:
 _TRIES = 3  # frames sent to be looked at
 _PATIENCE = 5.0  # seconds that a program has for its answer
 
-_DROPS = {
-    "rx_drop_short": "packets that are no longer than the header",
-    "rx_drop_flags": "packets with other GRE flags or another protocol",
-    "rx_drop_key": "packets with another key",
-    "rx_drop_cookie": "packets with another cookie",
-    "rx_drop_session": "packets of another session",
-    "rx_drop_truncated": "frames larger than the MTU",
-    "rx_drop_gso": "large frames whose description does not fit them",
-    "rx_drop_checksum": "frames whose checksum cannot be filled in",
-    "rx_drop_queue_full": "packets for which the socket's queue had no room",
-    "tx_drop_too_long": "frames that are larger than the interface or the protocol takes",
-    "tx_drop_unreachable": "packets that have no route, or whose interface is down",
-    "tx_drop_refused": "packets that a firewall refuses",
-    "tx_drop_invalid": "frames that the kernel finds invalid",
-    "tx_drop_other": "packets that the kernel did not send",
-}
+_DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
 
 
 class Host:
@@ -96,18 +82,8 @@ def _host_differs(subject: Subject, host: Host) -> Iterator[str]:
             continue
         if step.before is None:
             yield f"{step.node} is not there: run vecnet up"
-        for key in step.changed:
-            before = step.before.values.get(key) if step.before else None
-            after = step.after.values.get(key) if step.after else None
-            yield f"{step.node}: {key} is {_text(before)}, and should be {_text(after)}"
-
-
-def _text(value: Any) -> str:
-    if value is None or value == []:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for key, before, after in step.differences:
+            yield f"{step.node}: {key} is {before}, and should be {after}"
 
 
 def _ends(wire: Wire, host: Host) -> Iterator[str]:

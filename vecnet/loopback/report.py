@@ -42,6 +42,8 @@ def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = Non
     lines: list[Line] = []
     for link, row in zip(report.links, grouped(rows, width, tight={1, *range(4, most)}), strict=True):
         lines += row
+        if link.note:
+            lines += paragraph(link.note, width, indent=_INDENT)
         for result in link.results:
             if verbose or _worth_saying(link, result):
                 lines += paragraph(f"{result.probe}: {result.reason}", width, indent=_INDENT)
@@ -80,6 +82,8 @@ def as_junit(report: Verdicts) -> str:
             skipped=str(verdicts.count(Verdict.ABSENT)),
             time=f"{sum(result.seconds for result in link.results):.3f}",
         )
+        properties = ElementTree.SubElement(suite, "properties")
+        ElementTree.SubElement(properties, "property", name="far end", value=link.far_end)
         for result in link.results:
             case = ElementTree.SubElement(
                 suite,
@@ -107,13 +111,14 @@ def as_markdown(report: Verdicts) -> str:
         rows.append([link.link, link.transport, f"**{link.verdict}**", *signs])
     lines = [f"## {summary(report)}", ""]
     lines += ["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
+    notes = [f"- **{link.link}**, {link.note}" for link in report.links if link.note]
     reasons = [
         f"- **{link.link}**, {result.probe}: {result.reason}"
         for link in report.links
         for result in link.results
         if _worth_saying(link, result)
     ]
-    return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
+    return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons]) + "\n"
 
 
 WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}

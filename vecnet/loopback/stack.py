@@ -35,7 +35,9 @@ class Stack:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, Namespaces() as namespaces, namespaces[netns].entered():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "vecnet.loopback.agent", "private" if private else "here"], stdin=theirs.fileno()
+                [sys.executable, "-m", "vecnet.loopback.agent", "private" if private else "here"],
+                stdin=theirs.fileno(),
+                process_group=0,  # the terminal's interrupt is not for it: it ends with this process
             )
         self._socket.settimeout(PATIENCE)
         try:
@@ -96,7 +98,7 @@ class Stack:
                 self._ask("detach")
                 self._answer()
 
-    def _ask(self, do: str, **request: Any) -> None:
+    def _ask(self, do: str, **request: object) -> None:
         if self._owed:  # what nobody waited for, since the other side had failed already
             with suppress(Failed):
                 self._answer()

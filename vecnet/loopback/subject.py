@@ -50,6 +50,16 @@ class Side:
         return self.bridge or self.ifname
 
     @property
+    def words(self) -> str:
+        """What it is, in a report: real, or played by vecnet."""
+        return "the host" if self.is_host else "a simulated switch" if self.switch else "a simulated guest"
+
+    @property
+    def note(self) -> str:
+        """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
+        return f"far end: {self.words}, and not the one that the guest will meet" if self.switch else ""
+
+    @property
     def transport(self) -> Transport | None:
         """The options of its string."""
         return self.device.transport if self.device else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from vecnet.text import shown
 
@@ -40,7 +39,7 @@ class Result:
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "probe": self.probe,
             "verdict": str(self.verdict),
@@ -65,6 +64,8 @@ class LinkReport:
     link: str
     transport: str
     results: tuple[Result, ...]
+    far_end: str = ""  # what the other end was: the host, or something simulated
+    note: str = ""  # a sentence for people about it
 
     @property
     def verdict(self) -> Verdict:
@@ -75,10 +76,11 @@ class LinkReport:
         """The first sentence that says why the verdict is what it is."""
         return next((result.reason for result in self.results if result.verdict is self.verdict), "nothing was tested")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "link": self.link,
             "transport": self.transport,
+            "far_end": self.far_end,
             "verdict": str(self.verdict),
             "probes": [result.as_json() for result in self.results],
         }
@@ -100,7 +102,7 @@ class Verdicts:
         """0 only if every link was tested and passed."""
         return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(self.verdict, EXIT_UNTESTED)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "verdict": str(self.verdict),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,11 +109,15 @@ def _port(subject: Subject, side: Side, namespaces: Namespaces, offload: Offload
 
 def _refuse_foreign_switch(side: Side) -> None:
     """Raise Untested where another program is the switch: it alone decides where frames go."""
+    from vecnet.kernel.unix_sockets import Holder, holder
+
     assert side.transport is not None
     path = side.transport.far_name
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as guest:
-        if guest.connect_ex(path) == 0:
-            raise Untested(f"another program listens at {path}: stop it, and vecnet plays the switch")
+    who = holder(path)
+    if who is Holder.UNKNOWN:
+        raise Untested(f"{path}: {who.value}: remove it if nobody has it, or run this outside the sandbox")
+    if who is not Holder.NOBODY:
+        raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
 
 
 def _mac(side: Side, namespaces: Namespaces) -> bytes:

@@ -220,7 +220,7 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
 
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     """The links whose ends no earlier link has; what else such a link may clash with follows from that alone."""
-    seen: dict[tuple[str, Any], Node] = {}
+    seen: dict[tuple[str, object], Node] = {}
     kept = []
     for link in links:
         before = len(doc.problems)

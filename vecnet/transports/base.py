@@ -148,8 +148,8 @@ class Transport:
         return iter(())
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
-        """This transport's own options in the string of a link's end, from what both ends state."""
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
+        """The options of an end's vec string, without the common ones, from what both ends state."""
         raise TypeError(f"{cls.__name__} has no place in a topology")
 
     @classmethod

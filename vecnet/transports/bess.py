@@ -35,7 +35,7 @@ class Bess(Transport):
     src: str | None = option(UnixPath(), Reading.TEXT, "the path that the guest's socket is bound to", default=None)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"dst": link.ends[1].given["path"], "src": link.ends[0].given.get("path")}
 
     @classmethod

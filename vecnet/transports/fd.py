@@ -33,7 +33,7 @@ class Fd(Transport):
     fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         guest = link.ends[0 if link.host else end]
         options: dict[str, Value] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
         if link.host:

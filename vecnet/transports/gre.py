@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.link import Claim, GreAttributes, HostInterface, Key, Link, Mistake, host_interface
 from vecnet.transports.tunnel import LOCAL, Tunnel, alone, idle, stray
 from vecnet.values import Choice, Flag, Integer
 
@@ -61,7 +61,7 @@ class Gre(Tunnel):
             yield from stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         keyed = link.given.get("key", "key" in here.given or "key" in there.given)
         sequence = link.given.get("sequence", "off")
@@ -80,14 +80,9 @@ class Gre(Tunnel):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "local": here.src,
-            "remote": here.dst,
-            "ikey": here.rx_key,
-            "okey": here.tx_key,
-            "oseq": here.sequence,
-            "ttl": 64,
-        }
+        attributes = GreAttributes(
+            local=here.src, remote=here.dst, ikey=here.rx_key, okey=here.tx_key, oseq=here.sequence, ttl=64
+        )
         # the guest's gre takes neither large frames nor open checksums
         return (host_interface(link, "ip6gretap" if here.v6 else "gretap", here.mtu, attributes, offload=False),)
 

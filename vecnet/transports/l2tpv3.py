@@ -13,7 +13,7 @@ from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.base import UDP_HEADER
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.link import Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
 from vecnet.transports.tunnel import LOCAL, Tunnel, alone, idle, stray
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
@@ -101,7 +101,7 @@ class L2tpv3(Tunnel):
                     yield Mistake(message, "write cookie: 64 at the link, or a smaller cookie", "cookie", end)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         udp = link.given.get("encap", "udp") == "udp"
         bits = _cookie_bits(link)
@@ -127,20 +127,20 @@ class L2tpv3(Tunnel):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "encap": "udp" if here.udp else "ip",
-            "local": here.src,
-            "remote": here.dst,
-            "udp_sport": here.srcport,
-            "udp_dport": here.dstport,
-            "tunnel_id": _tunnel(link, link.host),
-            "session_id": here.rx_session,
-            "peer_session_id": here.tx_session,
-            "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
-            "peer_cookie": here.rx_cookie,
-            "cookie_size": here.cookie_size,
-            "l2spec_type": "default" if here.counter else "none",
-        }
+        attributes = L2tpAttributes(
+            encap="udp" if here.udp else "ip",
+            local=here.src,
+            remote=here.dst,
+            udp_sport=here.srcport,
+            udp_dport=here.dstport,
+            tunnel_id=_tunnel(link, link.host),
+            session_id=here.rx_session,
+            peer_session_id=here.tx_session,
+            cookie=here.tx_cookie,
+            peer_cookie=here.rx_cookie,
+            cookie_size=here.cookie_size,
+            l2spec_type="default" if here.counter else "none",
+        )
         return (host_interface(link, "l2tp", here.mtu, attributes, offload=False),)
 
     @classmethod

@@ -13,7 +13,7 @@ from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
+from vecnet.transports.link import HostInterface, Key, Link, Peer, VethAttributes, chosen_ifname, chosen_mac
 from vecnet.transports.tap import large_frames
 from vecnet.values import Flag, IfName, NewIfName, Word
 
@@ -47,7 +47,7 @@ class Raw(Transport):
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
 
     @classmethod
@@ -61,11 +61,8 @@ class Raw(Transport):
                 mtu=ends[1].mtu,
                 # a guest's end must not have the guest's own address, or the host's stack would take its packets
                 mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
-                attributes={
-                    "peer": veth_name(link, 0),
-                    "peer_mac": _veth_mac(link, 0),
-                    "autoconf": link.host is not None,  # whether IPv6 gives the named end an address
-                },
+                attributes=VethAttributes(autoconf=link.host is not None),
+                peer=Peer(veth_name(link, 0), _veth_mac(link, 0)),
                 addresses=tuple(given.get("ip", ())) if link.host else (),
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,

@@ -13,7 +13,7 @@ from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, Sides, host_interface
+from vecnet.transports.link import HostInterface, Key, Link, Sides, TapAttributes, host_interface
 from vecnet.values import Account, IfName, Word
 
 TAP_KEYS = {
@@ -44,7 +44,7 @@ class Tap(Transport):
         yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Value]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": link.ends[1].ifname}
 
     @classmethod
@@ -70,5 +70,5 @@ def large_frames(values: Mapping[str, Value], on_the_host: str) -> Iterator[Case
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
     """The persistent tap at the host's end of a link."""
     given = link.ends[1].given
-    attributes = {"owner": given.get("owner"), "group": given.get("group"), "vnet_hdr": vnet_hdr}
+    attributes = TapAttributes(given.get("owner"), given.get("group"), vnet_hdr)
     return host_interface(link, "tap", mtu, attributes, offload=offload)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from vecnet.datapath.impaired import Impaired
 from vecnet.loopback.exchange import drain
-from vecnet.loopback.numbered import HEADER, Run
+from vecnet.loopback.numbered import Run
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Absent, Failed
 from vecnet.loopback.wire import Wire
@@ -39,14 +39,13 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         def collect(timeout: float) -> None:
             nonlocal changed, last
             for frame in receiver.recv(timeout=timeout):
-                whole = len(frame) == _LENGTH and run.is_whole(frame)
-                ours = whole or (len(frame) == _LENGTH and run.resembles(frame))
-                if not ours:
+                number = run.number_of(frame)
+                if number is None and not (len(frame) == _LENGTH and run.resembles(frame)):
                     continue
                 last = time.monotonic()
-                changed += not whole
-                if whole:
-                    number = HEADER.unpack_from(frame)[5]
+                if number is None:
+                    changed += 1
+                else:
                     arrived.append(number)
                     delays.append(last - sent_at[number])
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.transports.tables import (
     COMMON_SAME,
     COMMON_WRONG,
@@ -13,14 +11,7 @@ from tests.transports.tables import (
     REFUSED,
     Misread,
     Wrong,
-    check_mirror,
-    check_misread,
-    check_overhead,
-    check_same,
-    check_wrong,
 )
-from vecnet import Bess
-from vecnet.options import Severity
 
 LONGEST = "/run/" + "x" * 102  # 107 bytes
 SAME: dict[str, dict[str, Any]] = {
@@ -71,28 +62,6 @@ WRONG: Wrong = [
     ({"dst": "/run/b", "src": "/run/a b"}, "src: '/run/a b' holds a ' ', at which a kernel's command line ends the"),
     ({"dst": ""}, "dst: the value is empty, expected the path of a Unix socket, of at most 107 bytes"),
 ]
-
-
-@pytest.mark.parametrize("text", SAME)
-def test_the_string_and_the_object(text: str) -> None:
-    check_same(f"vec0:transport=bess,{text}", Bess(**SAME[text]))
-
-
-@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
-def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
-    check_misread("vec0:transport=bess,", *case)
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_refused(options: dict[str, Any], message: str) -> None:
-    check_wrong(Bess, options, message)
-
-
-def test_the_other_end_is_the_same_switch() -> None:
-    text = "vec0:transport=bess,dst=/run/bess,src=/run/uml"
-    check_mirror(text, text)
-
-
-def test_nothing_is_around_the_frame() -> None:
-    check_overhead("vec0:transport=bess,dst=/run/bess", 0)
-    assert Bess(dst="/run/bess").header_size == 0
+MIRRORED = {"dst=/run/bess,src=/run/uml": "dst=/run/bess,src=/run/uml"}
+OVERHEAD = {"dst=/run/bess": 0}
+HEADER = {"dst=/run/bess": 0}

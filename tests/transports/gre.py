@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.transports.tables import (
     COMMON_SAME,
     COMMON_WRONG,
@@ -17,14 +15,7 @@ from tests.transports.tables import (
     REFUSED,
     Misread,
     Wrong,
-    check_mirror,
-    check_misread,
-    check_overhead,
-    check_same,
-    check_wrong,
 )
-from vecnet import Gre
-from vecnet.options import Severity
 
 V4 = "src=192.0.2.1,dst=192.0.2.2"
 V6 = "src=2001:db8::1,dst=2001:db8::2,v6=1"
@@ -140,28 +131,4 @@ OVERHEAD = {
     "src=here,dst=there": 38,
     "src=here,dst=there,v6=1": 58,
 }
-
-
-@pytest.mark.parametrize("text", SAME)
-def test_the_string_and_the_object(text: str) -> None:
-    check_same(f"vec0:transport=gre,{text}", Gre(**SAME[text]))
-
-
-@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
-def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
-    check_misread("vec0:transport=gre,", *case)
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_refused(options: dict[str, Any], message: str) -> None:
-    check_wrong(Gre, options, message)
-
-
-@pytest.mark.parametrize("text", MIRRORED)
-def test_the_other_end(text: str) -> None:
-    check_mirror(f"vec0:transport=gre,{text}", f"vec0:transport=gre,{MIRRORED[text]}")
-
-
-@pytest.mark.parametrize("text", OVERHEAD)
-def test_the_bytes_around_the_packet(text: str) -> None:
-    check_overhead(f"vec0:transport=gre,{text}", OVERHEAD[text])
+HEADER = {V4: 4, f"{V4},rx_key=1,tx_key=2": 8, f"{V4},rx_key=1,tx_key=2,sequence=1": 12, f"{V4},sequence=1": 8}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.transports.tables import (
     COMMON_SAME,
     COMMON_WRONG,
@@ -14,14 +12,7 @@ from tests.transports.tables import (
     REFUSED,
     Misread,
     Wrong,
-    check_mirror,
-    check_misread,
-    check_overhead,
-    check_same,
-    check_wrong,
 )
-from vecnet import Fd
-from vecnet.options import Severity
 
 SAME: dict[str, dict[str, Any]] = {
     "fd=0": {"fd": 0},
@@ -52,29 +43,6 @@ WRONG: Wrong = [
     ({"fd": 1024}, "fd: '1024' is not a whole number from 0 to 1023"),
     ({"fd": 3.0}, "fd: '3.0' is not a whole number from 0 to 1023"),
 ]
-
-
-@pytest.mark.parametrize("text", SAME)
-def test_the_string_and_the_object(text: str) -> None:
-    check_same(f"vec0:transport=fd,{text}", Fd(**SAME[text]))
-
-
-@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
-def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
-    check_misread("vec0:transport=fd,", *case)
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_refused(options: dict[str, Any], message: str) -> None:
-    check_wrong(Fd, options, message)
-
-
-def test_the_other_end() -> None:
-    check_mirror(
-        "vec0:transport=fd,fd=100,mac=02:00:00:00:00:10,vec=0", "vec0:transport=fd,fd=100,mac=02:00:00:00:00:11,vec=0"
-    )
-
-
-def test_nothing_is_around_the_frame() -> None:
-    check_overhead("vec0:transport=fd,fd=100", 0)
-    assert Fd(fd=100).header_size == 0
+MIRRORED = {"fd=100,mac=02:00:00:00:00:10,vec=0": "fd=100,mac=02:00:00:00:00:11,vec=0"}
+OVERHEAD = {"fd=100": 0}
+HEADER = {"fd=100": 0}

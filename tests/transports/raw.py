@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.transports.tables import (
     COMMON_SAME,
     COMMON_WRONG,
@@ -14,13 +12,7 @@ from tests.transports.tables import (
     REFUSED,
     Misread,
     Wrong,
-    check_mirror,
-    check_misread,
-    check_same,
-    check_wrong,
 )
-from vecnet import Raw
-from vecnet.options import Severity
 
 SAME: dict[str, dict[str, Any]] = {
     "ifname=p-veth0,ifup=/bin/true": {"ifname": "p-veth0", "ifup": "/bin/true"},
@@ -54,28 +46,8 @@ WRONG: Wrong = [
     ({"ifname": "v0", "bpffile": ""}, "bpffile: the value is empty"),
     ({"ifname": "v0", "bpfflash": 3}, "bpfflash: '3' is not on or off"),
 ]
-
-
-@pytest.mark.parametrize("text", SAME)
-def test_the_string_and_the_object(text: str) -> None:
-    check_same(f"vec0:transport=raw,{text}", Raw(**SAME[text]))
-
-
-@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
-def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
-    check_misread("vec0:transport=raw,", *case)
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_refused(options: dict[str, Any], message: str) -> None:
-    check_wrong(Raw, options, message)
-
-
-def test_the_other_end_has_the_same_interface() -> None:
-    text = "vec0:transport=raw,ifname=v0,bpffile=f,bpfflash=1,mac=02:00:00:00:00:ff"
-    check_mirror(text, text.replace(":ff", ":fe"))
-
-
-def test_nothing_is_around_the_packet() -> None:
-    assert Raw(ifname="v0").overhead == 0
-    assert Raw(ifname="v0").header_size == 10  # struct virtio_net_hdr
+MIRRORED = {
+    "ifname=v0,bpffile=f,bpfflash=1,mac=02:00:00:00:00:ff": "ifname=v0,bpffile=f,bpfflash=1,mac=02:00:00:00:00:fe"
+}
+OVERHEAD = {"ifname=v0": 0}
+HEADER = {"ifname=v0": 10}  # struct virtio_net_hdr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.transports.tables import (
     COMMON_SAME,
     COMMON_WRONG,
@@ -13,13 +11,7 @@ from tests.transports.tables import (
     REFUSED,
     Misread,
     Wrong,
-    check_mirror,
-    check_misread,
-    check_same,
-    check_wrong,
 )
-from vecnet import Tap
-from vecnet.options import Severity
 
 SAME: dict[str, dict[str, Any]] = {
     "ifname=tap0": {"ifname": "tap0"},
@@ -65,36 +57,11 @@ WRONG: Wrong = [
     ({"ifname": "a/b", "depth": 0}, "ifname: 'a/b' is not"),
     ({"ifname": "a/b", "depth": 0}, "depth: '0' is not"),
 ]
-
-
-@pytest.mark.parametrize("text", SAME)
-def test_the_string_and_the_object(text: str) -> None:
-    check_same(f"vec0:transport=tap,{text}", Tap(**SAME[text]))
-
-
-@pytest.mark.parametrize("case", MISREAD, ids=lambda case: case[0])
-def test_what_a_guest_misreads(case: tuple[str, Severity, str, str | None]) -> None:
-    check_misread("vec0:transport=tap,", *case)
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG)
-def test_what_is_refused(options: dict[str, Any], message: str) -> None:
-    check_wrong(Tap, options, message)
-
-
-def test_the_other_end_has_the_same_interface() -> None:
-    check_mirror("vec3:transport=tap,ifname=tap0,gro=1", "vec3:transport=tap,ifname=tap0,gro=1")
-    check_mirror(
-        "vec0:transport=tap,ifname=tap0,mac=02:00:00:00:00:10", "vec0:transport=tap,ifname=tap0,mac=02:00:00:00:00:11"
-    )
-
-
-def test_the_one_address_without_another_beside_it() -> None:
-    """Of 00:00:00:00:00:01 the lowest bit cannot be cleared: nothing has the address zero."""
-    tap = Tap(ifname="tap0", mac="00:00:00:00:00:01")
-    assert tap.mirror() == tap
-
-
-def test_nothing_is_around_the_packet() -> None:
-    assert Tap(ifname="tap0").overhead == 0
-    assert Tap(ifname="tap0").header_size == 10  # struct virtio_net_hdr
+MIRRORED = {
+    "ifname=tap0,gro=1": "ifname=tap0,gro=1",
+    "ifname=tap0,mac=02:00:00:00:00:10": "ifname=tap0,mac=02:00:00:00:00:11",
+    # of this address the lowest bit cannot be cleared: nothing has the address zero
+    "ifname=tap0,mac=00:00:00:00:00:01": "ifname=tap0,mac=00:00:00:00:00:01",
+}
+OVERHEAD = {"ifname=tap0": 0}
+HEADER = {"ifname=tap0": 10}  # struct virtio_net_hdr
