@@ -9,45 +9,12 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define EVENTS 256                   /* ports that a round visits, at the most: the kernel tells of the others first next time */
 #define RETRY 1                      /* milliseconds until what no event tells of is tried again */
 #define MILLISECOND INT64_C(1000000)
-#define STOP UINT64_MAX              /* the event of stop_fd; no place has it */
-
-static const struct { const char *name, *meaning; } counters[VN_SWITCH_COUNTERS] = {
-	[VN_SWITCH_FLOODED] = {"flooded", "frames from it that went to every port: broadcast, multicast, to an unknown address"},
-	[VN_SWITCH_LEARNT] = {"learnt", "addresses that were seen for the first time"},
-	[VN_SWITCH_MOVED] = {"moved", "addresses that were at another port before"},
-	[VN_SWITCH_CROWDED] = {"crowded", "addresses that had to be forgotten for newer ones"},
-	[VN_SWITCH_CUT] = {"cut", "large frames that were cut for it"},
-	[VN_SWITCH_QUEUED] = {"queued", "frames that waited until it took more"},
-	[VN_SWITCH_CONNECTED] = {"connected", "guests that came"},
-	[VN_SWITCH_REFUSED] = {"refused", "guests that came when all places were taken"},
-	[VN_SWITCH_DROP_SHORT] = {"drop_short", "frames from it without a whole Ethernet header"},
-	[VN_SWITCH_DROP_SENDER] = {"drop_sender", "frames from it that nobody may have sent: from a group's address, or from none"},
-	[VN_SWITCH_DROP_RESERVED] = {"drop_reserved", "frames from it to an address that no switch passes on, IEEE 802.1Q"},
-	[VN_SWITCH_DROP_HOME] = {"drop_home", "frames from it to an address at the same port"},
-	[VN_SWITCH_DROP_ISOLATED] = {"drop_isolated", "frames from it to a port that is isolated, as it is itself"},
-	[VN_SWITCH_DROP_STORM] = {"drop_storm", "frames from it that were to be flooded beyond its limit"},
-	[VN_SWITCH_DROP_MONITOR] = {"drop_monitor", "frames from it while it is the monitor"},
-	[VN_SWITCH_DROP_HEADER] = {"drop_header", "frames from it with a virtio-net header that does not fit them"},
-	[VN_SWITCH_DROP_LONG] = {"drop_long", "frames for it that are longer than its MTU"},
-	[VN_SWITCH_DROP_FULL] = {"drop_full", "frames for it while it was full, and so was its queue"},
-	[VN_SWITCH_DROP_DOWN] = {"drop_down", "frames for it when it was down, or its guest left"},
-};
-
-const char *vn_switch_counter_name(int counter)
-{
-	return counter >= 0 && counter < VN_SWITCH_COUNTERS ? counters[counter].name : NULL;
-}
-
-const char *vn_switch_counter_meaning(int counter)
-{
-	return counter >= 0 && counter < VN_SWITCH_COUNTERS ? counters[counter].meaning : NULL;
-}
+#define STOP UINT64_MAX              /* the event of stop.fd; no place has it */
 
 /* ---- whose turn it is ---- */
 
@@ -105,6 +72,9 @@ static void round_of(struct vn_switch *sw, const struct epoll_event *events, int
 	for (int i = 0; i < count; i++) {
 		bool door;
 		struct vn_place *place = vn_place_of(sw, events[i].data.u64, &door);
+		uint64_t stops;
+		if (events[i].data.u64 == STOP && read(sw->stop.fd, &stops, sizeof(stops)) < 0)
+			continue;
 		if (place && door)
 			knocks = true;
 		else if (place && place->plugged)
@@ -120,14 +90,10 @@ static void round_of(struct vn_switch *sw, const struct epoll_event *events, int
 	after(sw);
 }
 
+/* Whether the run is to end. The flag is set before the descriptor is written to: whoever reads that finds the flag. */
 static bool take_stop(struct vn_switch *sw)
 {
-	uint64_t count;
-	if (!__atomic_exchange_n(&sw->stopped, 0, __ATOMIC_ACQ_REL))
-		return false;
-	const ssize_t got = read(sw->stop_fd, &count, sizeof(count));
-	(void)got; /* it is written before the flag is set */
-	return true;
+	return __atomic_exchange_n(&sw->stop.stopped, 0, __ATOMIC_ACQ_REL);
 }
 
 /* Milliseconds to wait for events, negative for ever. */
@@ -174,10 +140,7 @@ int vn_switch_run(struct vn_switch *sw, int64_t duration)
 
 void vn_switch_stop(struct vn_switch *sw)
 {
-	const uint64_t one = 1;
-	const ssize_t written = write(sw->stop_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and then it is readable already */
-	__atomic_store_n(&sw->stopped, 1, __ATOMIC_RELEASE);
+	vn_stop_set(&sw->stop);
 }
 
 /* ---- its life ---- */
@@ -192,14 +155,14 @@ struct vn_switch *vn_switch_new(uint32_t age, uint32_t addresses)
 	pthread_cond_init(&sw->turn, NULL);
 	sw->used = 1;
 	sw->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	sw->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	sw->cut = malloc(VN_CUT);
 	sw->scratch = malloc(VN_LARGE + VN_VLAN + VN_VNET);
+	const bool has_stop = vn_stop_make(&sw->stop);
 	const int rc = vn_table_make(&sw->table, addresses, age);
-	if (!rc && sw->cut && sw->scratch && sw->epoll_fd >= 0 && sw->stop_fd >= 0 &&
-	    !epoll_ctl(sw->epoll_fd, EPOLL_CTL_ADD, sw->stop_fd, &event))
+	if (!rc && sw->cut && sw->scratch && sw->epoll_fd >= 0 && has_stop &&
+	    !epoll_ctl(sw->epoll_fd, EPOLL_CTL_ADD, sw->stop.fd, &event))
 		return sw;
-	const int error = sw->epoll_fd < 0 || sw->stop_fd < 0 ? errno : ENOMEM;
+	const int error = sw->epoll_fd < 0 || !has_stop ? EMFILE : ENOMEM;
 	vn_switch_free(sw);
 	errno = error;
 	return NULL;
@@ -217,8 +180,8 @@ void vn_switch_free(struct vn_switch *sw)
 	free(sw->scratch);
 	if (sw->epoll_fd >= 0)
 		close(sw->epoll_fd);
-	if (sw->stop_fd >= 0)
-		close(sw->stop_fd);
+	if (sw->stop.fd >= 0)
+		close(sw->stop.fd);
 	pthread_cond_destroy(&sw->turn);
 	pthread_mutex_destroy(&sw->mutex);
 	free(sw);
@@ -231,8 +194,8 @@ void vn_switch_forked(struct vn_switch *sw)
 	pthread_cond_init(&sw->turn, NULL);
 	sw->asking = 0;
 	close(sw->epoll_fd);
-	close(sw->stop_fd);
-	sw->epoll_fd = sw->stop_fd = -1;
+	close(sw->stop.fd);
+	sw->epoll_fd = sw->stop.fd = -1;
 	for (uint32_t i = 0; i < sw->slots; i++) {
 		struct vn_place *place = sw->places[i];
 		if (place && place->port && (place->door || place->host)) {

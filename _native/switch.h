@@ -95,7 +95,8 @@ struct vn_switch {
 	pthread_cond_t turn;
 	int asking;                  /* threads that wait for their turn; counted without the mutex */
 	bool running, forked;
-	int epoll_fd, stop_fd, stopped;
+	int epoll_fd;
+	struct vn_stop stop;
 	uint32_t ids;
 	int64_t now;                 /* nanoseconds, as of this round */
 	uint32_t time, swept;        /* the same in milliseconds, and when addresses were looked through last */

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from vecnet._native import ffi, lib
-from vecnet.datapath.native import COUNTERS, Handle, RecorderHandle, keep
+from vecnet.datapath.native import COUNTERS, Handle, RecorderHandle, keep, text
 from vecnet.errors import PortClosed, PortError
 
 MOST_PORTS: int = lib.VN_SWITCH_PORTS
 # The meaning of each of a switch's own counters, by its name.
 MEANINGS: dict[str, str] = {
-    ffi.string(lib.vn_switch_counter_name(index)).decode(): ffi.string(lib.vn_switch_counter_meaning(index)).decode()
+    text(lib.vn_switch_counter_name(index)): text(lib.vn_switch_counter_meaning(index))
     for index in range(lib.VN_SWITCH_COUNTERS)
 }
 
@@ -111,7 +111,7 @@ class SwitchHandle:
             State(
                 one.number,
                 one.listener,
-                ffi.string(one.name).decode(),
+                text(one.name),
                 one.addresses,
                 one.error,
                 bool(one.connected),

@@ -25,7 +25,6 @@ from vecnet.datapath.port import Port
 from vecnet.errors import InputError
 
 
-
 class Recorder:
     """A recording in progress. A context manager, which closes it. It may be closed before its ports or after them."""
 

@@ -1,14 +1,14 @@
 """A learning switch: ports of any transport, and guests, on one Ethernet.
 
     with Switch() as lan:
-        lan.add("vec0:transport=bess,dst=/run/lab/lan", name="guests")    # any number of guests may connect to it
+        lan.add("vec0:transport=bess,dst=/run/lab/lan", name="guests")  # any number of guests may connect to it
         lan.add("vec0:transport=tap,ifname=tap-lan,gro=1", name="host")
-        lan.add("vec0:transport=l2tpv3,src=…,dst=…,udp=1,…", name="far")  # another switch's port, on another host
+        lan.add("vec0:transport=l2tpv3,src=…,dst=…,…", name="far")  # another switch's port, on another host
         …
 
-It learns which address is at which port, and forgets one that has not sent for `age` seconds. Frames to a group, or to an
-address that is not known, go to every port. A port that takes nothing loses its own frames, after a queue, and holds
-nobody up. It runs in a thread of C, and needs no privilege but what its ports need.
+It learns which address is at which port, and forgets one that has not sent for `age` seconds. Frames to a group, or to
+an address that is not known, go to every port. A port that takes nothing loses its own frames, after a queue, and
+holds nobody up. It runs in a thread of C, and needs no privilege but what its ports need.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Switch:
         return name
 
     def remove(self, name: str) -> None:
-        """Take a port away and close it; guests that came in there are disconnected. A single guest's can be taken, too.
+        """Take a port away and close it; guests that came in there are disconnected. A guest's port can be taken, too.
 
         Raises InputError where there is no such port.
         """
@@ -174,7 +174,7 @@ class Switch:
 
     @property
     def stats(self) -> dict[str, dict[str, int]]:
-        """Of each port by its name, every counter: the switch's, which COUNTERS explains, and the port's, as Port.stats.
+        """Of each port by its name, every counter: the switch's, which COUNTERS explains, and those of Port.stats.
 
         Of guests that came one after another they are sums. They stay readable after closing.
         """
@@ -194,7 +194,7 @@ class Switch:
         """
         with self._lock:
             if not self._handle.mirror(0 if to is None else self._number(to), [self._number(name) for name in of]):
-                raise InputError(f"{to} cannot be the monitor", "give a port that is connected, and is not mirrored itself")
+                raise InputError(f"{to} cannot be the monitor", "give a connected port that is not mirrored itself")
 
     def record(self, path: str | PathLike[str], *names: str) -> Recorder:
         """Begin to record these ports, or all, to a new pcapng file; their guests to come as well. See `record.py`.
@@ -288,7 +288,8 @@ class Switch:
         for state in states:
             if state.name == name:
                 return state.number
-        raise InputError(f"the switch has no port {name!r}", f"it has {', '.join(s.name for s in states) or 'none yet'}")
+        there = ", ".join(state.name for state in states)
+        raise InputError(f"the switch has no port {name!r}", f"it has {there}" if there else "add it first")
 
     def _free_name(self) -> str:
         taken = {state.name for state in self._states()}
