@@ -131,6 +131,8 @@ void vn_place_end(struct vn_switch *sw, struct vn_place *place)
 			vn_place_end(sw, sw->places[i]);
 	if (place->door)
 		watch(sw, place, EPOLL_CTL_DEL, place->door->wait_fd, 0);
+	if (place->waiting)
+		close(place->waiting);
 	vn_place_unplug(sw, place);
 	if (place->port && place->port->recorder)
 		vn_recorder_remove(place->port->recorder, place->port);
@@ -229,7 +231,7 @@ static int welcome(struct vn_switch *sw, struct vn_place *host, int fd)
 {
 	struct vn_place *place = seat(sw, host);
 	struct vn_port *port;
-	int rc = place ? open_guest(host->door, fd, &port) : -EMFILE;
+	int rc = place ? open_guest(host->door, fd, &port) : -EBUSY;
 	if (rc)
 		return rc;
 	rc = vn_place_plug(sw, place, port);
@@ -243,19 +245,26 @@ static int welcome(struct vn_switch *sw, struct vn_place *host, int fd)
 	return 0;
 }
 
+/* Whether an error is for want of descriptors or memory, which there may be later. */
+static bool lacks_means(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOBUFS || rc == -ENOSPC;
+}
+
 void vn_place_accept(struct vn_switch *sw, struct vn_place *host)
 {
 	for (int i = 0; i < ACCEPTED; i++) {
-		const int fd = host->door->transport.accept(host->door);
-		if (fd < 0) { /* without descriptors, say, it would be tried again and again */
-			const bool later = fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED;
-			if (later != host->is_shut)
-				watch(sw, host, EPOLL_CTL_MOD, host->door->wait_fd, later ? 0 : EPOLLIN);
-			host->is_shut = later;
-			sw->has_retries |= later;
+		const int fd = host->waiting ? host->waiting : host->door->transport.accept(host->door);
+		const int rc = fd < 0 ? fd : welcome(sw, host, fd);
+		const bool later = lacks_means(rc);
+		host->waiting = fd > 0 && later ? fd : 0;
+		if (later != host->is_shut) /* else the event would come again and again */
+			watch(sw, host, EPOLL_CTL_MOD, host->door->wait_fd, later ? 0 : EPOLLIN);
+		host->is_shut = later;
+		sw->has_retries |= later;
+		if (fd < 0 || later)
 			return;
-		}
-		if (welcome(sw, host, fd))
+		if (rc)
 			vn_place_count(host, VN_SWITCH_REFUSED, 1);
 		close(fd); /* its port has a copy */
 	}

@@ -232,11 +232,12 @@ static void put(struct vn_switch *sw, struct vn_place *in, struct vn_place *out,
 	out->last = this;
 }
 
-/* Whether one more frame may be flooded: as many as the limit allows in the time that has passed, and few at once. */
+/* Whether one more frame may be flooded: as many as the limit allows in the time that has passed, and few at once. Where
+ * there is but one other port, it costs no more than any frame. */
 static bool may_flood(const struct vn_switch *sw, struct vn_place *in)
 {
 	const double limit = in->settings.storm, most = limit / BURST > 1 ? limit / BURST : 1;
-	if (!in->settings.storm)
+	if (!in->settings.storm || sw->lives <= 2)
 		return true;
 	in->storm_left += (double)(sw->now - in->storm_at) / (double)SECOND * limit;
 	in->storm_at = sw->now;

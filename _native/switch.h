@@ -78,7 +78,8 @@ struct vn_place {
 	uint32_t id, slot, number;   /* number: among the guests of its host, from 1 */
 	int error;                   /* why its wire is gone, or 0 */
 	bool plugged;                /* frames come and go */
-	bool mirrored, is_lost, is_shut;  /* is_shut: its door, which cannot let anybody in for now */
+	bool mirrored, is_lost, is_shut; /* is_shut: its door, which cannot let anybody in for now */
+	int waiting;                 /* the guest who could not be let in then; 0 for none */
 	bool waits, retries;         /* for room, of which no event tells: then it is tried again */
 	struct vn_address *sender, *receiver; /* of the frame before; they may be free, or another's, by now */
 	uint32_t first, last;        /* what is to be sent to it: items, 0 for none */

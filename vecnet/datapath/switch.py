@@ -114,7 +114,7 @@ class Switch:
         - `name`: "" takes the first of port1, port2, … that is free.
         - `isolated`: nothing passes between two ports that are.
         - `storm`: frames a second that it may have flooded, to a group or to an unknown address; None without limit.
-          What is more is dropped, and counted as drop_storm.
+          What is more is dropped, and counted as drop_storm. With two ports nothing is more: who floods sends to one.
         - `addresses`: that are learnt at it; one more takes the place of its own oldest.
         - `guests`: where it listens: how many may be connected at a time. With 1 the port is the guest's itself;
           otherwise each guest is a port of its own, NAME.1, NAME.2, …, and NAME only lets them in. None is any number.
