@@ -51,7 +51,7 @@ def test_one_link_one_probe_in_words(tmp_path: Path) -> None:
     done = in_sandbox(Path("topologies/lab.yaml"), "--link", "app:vec2--db:vec1", "-p", "open", "-p", "mtu", "-v")
     assert done.returncode == 0
     assert done.stdout.startswith("PASS     app:vec2--db:vec1  gre     ✓ open ✓ mtu\n")
-    assert "mtu: 1500 bytes pass both ways" in done.stdout
+    assert "mtu: 1500 bytes pass both ways, with a VLAN's tag too; one more" in done.stdout
     assert done.stdout.endswith("lab: 1 of 1 links pass\n")
 
 
