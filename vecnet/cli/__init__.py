@@ -1,6 +1,14 @@
 """The command line. stdout carries only the answer, stderr what is for people.
 
-Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of this folder, loaded when it is called.
+Exit status: 0 done, 1 it failed, 2 the input is wrong, 3 it could not be tested. A command is a file of this folder,
+loaded when it is called.
+
+| file | subject |
+|---|---|
+| common.py | arguments, options and report files that commands share |
+| terminal.py | what reaches a terminal: escaped, coloured, as wide as it is |
+| progress.py | progress on long work |
+| any other | the command of its name |
 """
 
 from __future__ import annotations
