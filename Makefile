@@ -49,8 +49,9 @@ $(BIN)/.made: pyproject.toml setup.py $(wildcard _native/*.* _native/*/*.[ch]) |
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@
 
-deps: ## the system's packages
+deps: ## the system's packages, and guest kernels of every generation
 	@./.ci/deps
+	@$(PYTHON) -m tests.uml.fetch
 
 clean:
-	rm -rf .venv .sanitize build dist *.egg-info .kernel .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .sanitize build dist *.egg-info .kernel .guests .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-/* The hot path: packets in and out, a batch to a system call. How its memory is laid out is in arrays.c.
+/* The hot path: packets in and out, a batch to a system call. How its memory is laid out is in memory.c.
  *
  * Receiving. One recvmmsg fills as many slots as there are packets; they are then judged and handed out where they lie,
  * and the next call to the kernel comes when all are handed out. A large frame is cut into segments behind the slots, as
@@ -38,20 +38,20 @@ static void count_batch(struct vn_port *port, enum vn_counter calls, enum vn_cou
 /* One batch from a socket. Returns how many packets, or -errno. */
 static int fill_from_socket(struct vn_port *port)
 {
-	struct vn_batch *rx = &port->rx;
+	struct vn_rx *rx = &port->rx;
 	for (uint32_t i = 0; i < rx->used; i++) { /* the kernel wrote sizes over these, where it gave an answer */
 		struct msghdr *header = &rx->messages[i].msg_hdr;
 		header->msg_namelen = rx->names ? sizeof(*rx->names) : 0;
 		header->msg_controllen = rx->control ? VN_CONTROL : 0;
 	}
 	rx->used = 0;
-	int got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
-	if (got < 0 && errno == ECONNRESET) /* it is told before what the other end sent until it closed */
-		got = recvmmsg(port->rx_fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
+	int got = recvmmsg(port->rx.fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
+	if (got < 0 && errno == ECONNRESET) /* it is reported before packets that are still queued */
+		got = recvmmsg(port->rx.fd, rx->messages, port->batch, MSG_DONTWAIT, NULL);
 	if (got < 0)
 		return -errno;
 	rx->used = (uint32_t)got;
-	if (port->hangs_up && rx->messages[got - 1].msg_len == 0 && vn_is_hung_up(port)) {
+	if (port->rx.hangs_up && rx->messages[got - 1].msg_len == 0 && vn_is_hung_up(port)) {
 		while (got && rx->messages[got - 1].msg_len == 0) /* what comes after the last packet, recv(2) */
 			got--;
 		return got ? got : -ECONNRESET;
@@ -64,7 +64,7 @@ static int fill_from_file(struct vn_port *port)
 {
 	uint32_t got = 0;
 	while (got < port->batch) {
-		ssize_t size = readv(port->rx_fd, &port->rx.vectors[got], 1);
+		ssize_t size = readv(port->rx.fd, &port->rx.vectors[got], 1);
 		if (size < 0 && errno == EINTR)
 			continue;
 		if (size <= 0)
@@ -76,14 +76,12 @@ static int fill_from_file(struct vn_port *port)
 
 static int fill(struct vn_port *port)
 {
-	if (port->listen_fd >= 0) {
-		int rc = vn_accept(port);
-		if (rc)
-			return rc;
-	}
-	int got = port->rx_socket ? fill_from_socket(port) : fill_from_file(port);
-	if ((got == -ECONNRESET || got == -ENOTCONN) && port->listen_fd >= 0) { /* or the sender has hung up */
-		vn_hang_up(port);
+	int rc = vn_ready(port);
+	if (rc)
+		return rc;
+	int got = port->rx.socket ? fill_from_socket(port) : fill_from_file(port);
+	if ((got == -ECONNRESET || got == -ENOTCONN) && port->transport.lost) { /* or the sender has hung up */
+		port->transport.lost(port);
 		return -EAGAIN;
 	}
 	if (got > 0)
@@ -154,7 +152,7 @@ static enum vn_counter offload(struct vn_port *port, uint32_t slot, uint8_t *fra
 		return VN_RX_FRAMES;
 	}
 	if (wants.type) {
-		if (!vn_cut_begin(&port->cutter, &wants, frame, length, port->most + VN_VLAN))
+		if (!vn_cut_begin(&port->rx.cutter, &wants, frame, length, port->most + VN_VLAN))
 			return VN_RX_DROP_GSO;
 		vn_count(port, VN_RX_LARGE, 1);
 		return VN_RX_LARGE;
@@ -191,26 +189,26 @@ static uint32_t train_size(struct msghdr *message, uint32_t length)
 static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packet, uint32_t length, bool whole,
 			     struct vn_frame *out)
 {
-	if (length <= port->rx_header) /* the one length check before a header is read */
+	if (length <= port->rx.header) /* the one length check before a header is read */
 		return VN_RX_DROP_SHORT;
 	if (port->flags & VN_STRICT_SOURCE && port->rx.names && !from_remote(port, &port->rx.names[slot]))
 		return VN_RX_DROP_SOURCE;
-	if (port->verify) {
-		enum vn_counter verdict = port->verify(port, packet + port->rx_skip);
+	if (port->transport.verify) {
+		enum vn_counter verdict = port->transport.verify(port, packet + port->rx.skip);
 		if (verdict != VN_RX_FRAMES)
 			return verdict;
 	}
-	packet += port->rx_header;
-	length -= port->rx_header;
+	packet += port->rx.header;
+	length -= port->rx.header;
 	if (length > port->most && !(length <= port->most + VN_VLAN && is_tagged(packet))) {
 		if (!(port->flags & VN_KEEP_TRUNCATED))
 			return VN_RX_DROP_TRUNCATED;
 		vn_count(port, VN_RX_KEPT_TRUNCATED, 1);
-		if (port->transport->vnet) /* what its header asks for cannot be done to half a frame */
+		if (port->transport.vnet) /* what its header asks for cannot be done to half a frame */
 			memset(packet - VN_VNET, 0, VN_VNET);
 		length = port->most;
 	}
-	if (port->transport->vnet)
+	if (port->transport.vnet)
 		return offload(port, slot, packet, length, whole, out);
 	if (whole) { /* a frame that is complete; there is headroom, and our header was read */
 		packet -= VN_VNET;
@@ -224,21 +222,21 @@ static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packe
 /* Receive without waiting. Returns how many frames, 0 where all of a batch was dropped, -EAGAIN where nothing came. */
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole)
 {
-	uint8_t *cut = port->memory + (size_t)port->depth * port->slot;
+	uint8_t *cut = port->memory + (size_t)port->depth * port->rx.slot;
 	uint8_t *const end = port->memory + port->memory_size;
 	uint64_t bytes = 0;
 	int count = 0;
 
-	if (port->rx_next == port->rx_filled) {
-		port->rx_next = port->rx_filled = 0;
+	if (port->rx.next == port->rx.filled) {
+		port->rx.next = port->rx.filled = 0;
 		int got = fill(port);
 		if (got <= 0)
 			return got ? got : -EAGAIN;
-		port->rx_filled = (uint32_t)got;
+		port->rx.filled = (uint32_t)got;
 	}
-	while (count < most && port->rx_next < port->rx_filled) {
-		if (port->cutter.count) {
-			uint32_t length = vn_cut_next(&port->cutter, cut, (uint32_t)(end - cut));
+	while (count < most && port->rx.next < port->rx.filled) {
+		if (port->rx.cutter.count) {
+			uint32_t length = vn_cut_next(&port->rx.cutter, cut, (uint32_t)(end - cut));
 			if (!length)
 				break; /* no room: the rest comes with the next call */
 			put_frame(port, &frames[count], cut, length);
@@ -247,21 +245,21 @@ int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool who
 			cut += length;
 			bytes += length;
 			count++;
-			port->rx_next += !port->cutter.count;
+			port->rx.next += !port->rx.cutter.count;
 			continue;
 		}
-		struct mmsghdr *message = &port->rx.messages[port->rx_next];
-		uint8_t *packet = (uint8_t *)port->rx.vectors[port->rx_next].iov_base + port->rx_at;
-		uint32_t length = message->msg_len - port->rx_at;
-		if (port->trains) {
-			if (!port->rx_at)
-				port->rx_size = train_size(&message->msg_hdr, length);
-			if (length > port->rx_size)
-				length = port->rx_size;
+		struct mmsghdr *message = &port->rx.messages[port->rx.next];
+		uint8_t *packet = (uint8_t *)port->rx.vectors[port->rx.next].iov_base + port->rx.at;
+		uint32_t length = message->msg_len - port->rx.at;
+		if (port->rx.trains) {
+			if (!port->rx.at)
+				port->rx.size = train_size(&message->msg_hdr, length);
+			if (length > port->rx.size)
+				length = port->rx.size;
 		}
 		if (port->recorder) /* before anything is written over */
-			vn_record_arrival(port, port->rx_next, packet, length);
-		enum vn_counter verdict = judge(port, port->rx_next, packet, length, whole, &frames[count]);
+			vn_record_arrival(port, port->rx.next, packet, length);
+		enum vn_counter verdict = judge(port, port->rx.next, packet, length, whole, &frames[count]);
 		if (port->recorder) {
 			vn_record_verdict(port, verdict);
 			if (verdict == VN_RX_FRAMES)
@@ -273,10 +271,10 @@ int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool who
 			bytes += frames[count++].length;
 		else
 			vn_count(port, verdict, 1);
-		port->rx_at += length;
-		if (port->rx_at >= message->msg_len) {
-			port->rx_at = 0;
-			port->rx_next++;
+		port->rx.at += length;
+		if (port->rx.at >= message->msg_len) {
+			port->rx.at = 0;
+			port->rx.next++;
 		}
 	}
 	vn_count(port, VN_RX_FRAMES, (uint64_t)count);
@@ -319,53 +317,49 @@ static enum vn_counter ring_verdict(int result)
 	return cause == VN_COUNTERS ? VN_TX_DROP_QUEUE_FULL : cause;
 }
 
-/* One packet a write, many writes a call. Returns how many were taken up to the last one that was, or -1 and errno.
- * What failed before that one is dropped: sent again, it would come after those that were sent later. */
-static int write_ring(struct vn_port *port, int count)
+/* What the kernel did with the packets at the front: `taken` of them are done with, `frames` of which went out, with so
+ * many bytes of frames. Where none is taken, `error` says why. */
+struct sent { int taken, error; uint64_t frames, bytes; };
+
+static void went_out(const struct vn_tx *tx, struct sent *sent, int packet)
 {
-	struct vn_batch *tx = &port->tx;
-	int sent = 0, rc = vn_ring_write(tx->ring, port->tx_fd, tx->messages, count, tx->results);
-	for (int i = 0; !rc && i < count; i++)
-		if (tx->results[i] > 0)
-			sent = i + 1;
-	for (int i = 0; i < sent; i++) {
-		if (tx->results[i] > 0)
-			continue;
-		vn_count(port, ring_verdict(tx->results[i]), 1);
-		vn_count(port, VN_TX_FRAMES, (uint64_t)-1); /* the caller counts all of `sent` */
-		vn_count(port, VN_TX_BYTES, -(uint64_t)tx->vectors[2 * i + 1].iov_len);
-	}
-	errno = sent ? 0 : rc ? -rc : -tx->results[0];
-	return sent ? sent : -1;
+	sent->frames++;
+	sent->bytes += tx->vectors[2 * packet + 1].iov_len;
 }
 
-static int write_files(struct vn_port *port, int count)
+/* One packet a write, many writes a call. What failed before the last one that went out is dropped: sent again, it would
+ * come after those that were sent later. */
+static struct sent write_ring(struct vn_port *port, int count)
 {
-	if (port->tx.ring && count > 1)
-		return write_ring(port, count);
-	int sent = 0;
-	while (sent < count) {
-		const struct msghdr *message = &port->tx.messages[sent].msg_hdr;
-		ssize_t size = writev(port->tx_fd, message->msg_iov, (int)message->msg_iovlen);
-		if (size < 0)
-			return sent ? sent : -1;
-		sent++;
+	struct vn_tx *tx = &port->tx;
+	struct sent sent = {0};
+	sent.error = -vn_ring_write(tx->ring, tx->fd, tx->messages, count, tx->results);
+	if (sent.error)
+		return sent;
+	for (int i = 0; i < count; i++) {
+		if (tx->results[i] <= 0)
+			continue;
+		for (; sent.taken < i; sent.taken++)
+			vn_count(port, ring_verdict(tx->results[sent.taken]), 1);
+		sent.taken++;
+		went_out(tx, &sent, i);
 	}
+	sent.error = -tx->results[0];
 	return sent;
 }
 
 /* Couple packets of one length, the last of which may be shorter, into trains: a message each. Returns how many. */
 static int couple(struct vn_port *port, int ready)
 {
-	struct vn_batch *tx = &port->tx;
+	struct vn_tx *tx = &port->tx;
 	int trains = 0;
 	for (int i = 0; i < ready; trains++) {
 		struct msghdr *message = &tx->messages[trains].msg_hdr;
 		const int first = i;
-		const size_t size = port->tx_header + tx->vectors[2 * first + 1].iov_len;
+		const size_t size = port->header + tx->vectors[2 * first + 1].iov_len;
 		size_t total = size, next = size;
-		for (i++; i < ready && size <= port->train_most && next == size && i - first < TRAIN; i++) {
-			next = port->tx_header + tx->vectors[2 * i + 1].iov_len;
+		for (i++; i < ready && size <= port->tx.train_most && next == size && i - first < TRAIN; i++) {
+			next = port->header + tx->vectors[2 * i + 1].iov_len;
 			total += next;
 			if (next > size || total > TRAIN_BYTES)
 				break;
@@ -389,6 +383,42 @@ static int couple(struct vn_port *port, int ready)
 	return trains;
 }
 
+/* Hand packets to the kernel, by one call where it takes batches. */
+static struct sent submit(struct vn_port *port, int count)
+{
+	struct vn_tx *tx = &port->tx;
+	struct sent sent = {0};
+	int done = 0;
+	if (tx->ring && count > 1)
+		return write_ring(port, count);
+	if (tx->socket) {
+		const int messages = tx->train_most ? couple(port, count) : count;
+		done = sendmmsg(tx->fd, tx->messages, (unsigned)messages, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} else {
+		while (done < count && writev(tx->fd, tx->messages[done].msg_hdr.msg_iov,
+					      (int)tx->messages[done].msg_hdr.msg_iovlen) >= 0)
+			done++;
+	}
+	sent.error = errno;
+	if (done > 0)
+		sent.taken = tx->train_most ? tx->ends[done - 1] : done;
+	for (int i = 0; i < sent.taken; i++)
+		went_out(tx, &sent, i);
+	return sent;
+}
+
+/* Whether smaller trains, or none, may help where the path or the kernel did not take the first one. */
+static bool shorten_trains(struct vn_port *port, int error)
+{
+	struct vn_tx *tx = &port->tx;
+	const bool too_large = error == EINVAL || error == EMSGSIZE;
+	if (!tx->train_most || tx->ends[0] == 1 ||
+	    !(too_large || error == EIO || error == EOPNOTSUPP || error == ENOTSUP))
+		return false;
+	tx->train_most = too_large ? port->header + tx->vectors[1].iov_len - 1 : 1;
+	return true;
+}
+
 /* Whether a frame's virtio-net header asks for segments that cannot be made of it. The kernel takes some of those and
  * drops them on their way with ENOBUFS, as if a queue were full. */
 static bool cannot_be_cut(const uint8_t *frame, uint32_t length)
@@ -402,16 +432,44 @@ static bool cannot_be_cut(const uint8_t *frame, uint32_t length)
 	       !vn_cut_begin(&cutter, &wants, (uint8_t *)(uintptr_t)frame + VN_VNET, length - VN_VNET, UINT32_MAX);
 }
 
-/* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full. */
+/* Nothing was taken. Returns how many packets are dropped, 0 or -ENOBUFS where waiting helps, or -errno. */
+static int refused(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, bool whole, int error)
+{
+	struct vn_tx *tx = &port->tx;
+	if (error == ENOBUFS && whole && cannot_be_cut(base + frames[0].offset, frames[0].length))
+		error = EINVAL;
+	if (error == EAGAIN || error == ENOBUFS) {
+		if (!tx->full)
+			vn_count(port, VN_TX_QUEUE_FULL, 1);
+		tx->full = true;
+		return error == EAGAIN ? 0 : -ENOBUFS;
+	}
+	enum vn_counter cause = one_packet(error);
+	if (cause != VN_COUNTERS) { /* a guest forms a number for it, too */
+		const int dropped = tx->train_most ? tx->ends[0] : 1;
+		if (port->recorder)
+			vn_record_sent(port, base, frames, dropped, whole, cause);
+		vn_count(port, cause, (uint64_t)dropped);
+		tx->number += (uint32_t)dropped;
+		return dropped;
+	}
+	if ((error == EPIPE || error == ECONNRESET || error == ENOTCONN) && port->transport.lost)
+		return port->transport.lost(port) ? -ENOBUFS : 0;
+	return -error;
+}
+
+/* Send at most one batch without waiting. Returns how many were taken, dropped ones among them; 0 where the queue is full,
+ * -ENOBUFS where it is and poll does not tell when it no longer is. */
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole)
 {
-	struct vn_batch *tx = &port->tx;
-	const bool headed = port->tx_header && !whole;
+	struct vn_tx *tx = &port->tx;
+	const bool headed = port->header && !whole;
+	struct sent sent;
 	int ready = 0;
 
 	if (count > (int)port->batch)
 		count = (int)port->batch;
-	if (port->listen_fd >= 0 && vn_accept(port))
+	if (vn_ready(port))
 		return 0;
 	for (; ready < count && frames[ready].length; ready++) {
 		struct iovec *vector = &tx->vectors[2 * ready];
@@ -420,66 +478,30 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 		vector[1].iov_len = frames[ready].length;
 		message->msg_iov = headed ? vector : vector + 1;
 		message->msg_iovlen = headed ? 2 : 1;
-		if (port->form && headed)
-			port->form(port, vector[0].iov_base, port->number + 1 + (uint32_t)ready);
+		if (port->transport.form && headed)
+			port->transport.form(port, vector[0].iov_base, tx->number + 1 + (uint32_t)ready);
 	}
 	if (!ready) { /* an empty frame is the first */
 		vn_count(port, VN_TX_DROP_INVALID, count > 0);
 		return count > 0;
 	}
-
-	int sent, messages = port->train_most ? couple(port, ready) : ready;
 	do
-		sent = port->tx_socket ? sendmmsg(port->tx_fd, tx->messages, (unsigned)messages, MSG_DONTWAIT | MSG_NOSIGNAL)
-				       : write_files(port, ready);
-	while (sent < 0 && errno == EINTR);
-	if (sent > 0 && port->train_most)
-		sent = tx->ends[sent - 1];
-	if (sent > 0) {
-		uint64_t bytes = 0;
-		for (int i = 0; i < sent; i++)
-			bytes += frames[i].length;
-		if (port->recorder && tx->ring && ready > 1)
-			for (int i = 0; i < sent; i++)
-				vn_record_sent(port, base, frames + i, 1, whole, ring_verdict(tx->results[i]));
-		else if (port->recorder)
-			vn_record_sent(port, base, frames, sent, whole, VN_TX_FRAMES);
-		if (port->tx_full)
-			vn_count(port, VN_TX_QUEUE_READY, 1);
-		port->tx_full = false;
-		port->number += (uint32_t)sent;
-		vn_count(port, VN_TX_FRAMES, (uint64_t)sent);
-		vn_count(port, VN_TX_BYTES, bytes);
-		count_batch(port, VN_TX_CALLS, VN_TX_BATCH_MAX, VN_TX_BATCH_AVERAGE, (uint64_t)sent);
-		return sent;
-	}
-	int error = errno;
-	if (error == ENOBUFS && whole && cannot_be_cut(base + frames[0].offset, frames[0].length))
-		error = EINVAL;
-	if (error == EAGAIN || error == ENOBUFS) {
-		if (!port->tx_full)
-			vn_count(port, VN_TX_QUEUE_FULL, 1);
-		port->tx_full = true;
-		return error == EAGAIN ? 0 : -ENOBUFS;
-	}
-	if (port->train_most && tx->ends[0] > 1) { /* the path, or the kernel, takes no such train: its packets go alone */
-		const size_t size = port->tx_header + tx->vectors[1].iov_len;
-		const bool too_large = error == EINVAL || error == EMSGSIZE;
-		if (too_large || error == EIO || error == EOPNOTSUPP || error == ENOTSUP) {
-			port->train_most = too_large ? size - 1 : 1;
-			return vn_transmit(port, base, frames, count, whole);
-		}
-	}
-	enum vn_counter cause = one_packet(error);
-	if (cause != VN_COUNTERS) { /* a guest forms a number for it, too */
-		const int lost = port->train_most ? tx->ends[0] : 1;
-		if (port->recorder)
-			vn_record_sent(port, base, frames, lost, whole, cause);
-		vn_count(port, cause, (uint64_t)lost);
-		port->number += (uint32_t)lost;
-		return lost;
-	}
-	if (port->listen_fd < 0 || (error != EPIPE && error != ECONNRESET && error != ENOTCONN))
-		return -error;
-	return vn_hang_up(port) ? -ENOBUFS : 0; /* a switch goes on with the next guest, once all of this one is received */
+		sent = submit(port, ready);
+	while (!sent.taken && (sent.error == EINTR || shorten_trains(port, sent.error)));
+	if (!sent.taken)
+		return refused(port, base, frames, whole, sent.error);
+
+	if (port->recorder && tx->ring && ready > 1)
+		for (int i = 0; i < sent.taken; i++)
+			vn_record_sent(port, base, frames + i, 1, whole, ring_verdict(tx->results[i]));
+	else if (port->recorder)
+		vn_record_sent(port, base, frames, sent.taken, whole, VN_TX_FRAMES);
+	if (tx->full)
+		vn_count(port, VN_TX_QUEUE_READY, 1);
+	tx->full = false;
+	tx->number += (uint32_t)sent.taken;
+	vn_count(port, VN_TX_FRAMES, sent.frames);
+	vn_count(port, VN_TX_BYTES, sent.bytes);
+	count_batch(port, VN_TX_CALLS, VN_TX_BATCH_MAX, VN_TX_BATCH_AVERAGE, (uint64_t)sent.taken);
+	return sent.taken;
 }

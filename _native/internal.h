@@ -13,35 +13,51 @@
 
 #include "vecnet.h"
 
-#define VN_ETHERNET 14        /* bytes of Ethernet header */
 #define VN_VLAN 4             /* bytes of an IEEE 802.1Q tag */
-#define VN_VNET 10            /* bytes of struct virtio_net_hdr, linux/virtio_net.h */
 #define VN_IPV4 20            /* bytes that an IPv4 raw socket hands out first: a guest knows of no IP options */
-#define VN_LARGE 65550        /* largest frame with gro: the largest IP packet and its Ethernet header */
 #define VN_HEADROOM 64        /* bytes free before each received packet, for a VLAN tag put back */
 #define VN_HEADER 32          /* most bytes of a header that we form */
-#define VN_STATE 64           /* bytes that a transport has for itself in a port */
+#define VN_STATE 256          /* bytes that a transport has for itself in a port */
 #define VN_CUT (256 * 1024)   /* bytes for the segments of large frames that are cut at once */
-#define VN_CUT_FRAMES 64      /* … and on sending, how many */
+#define VN_CUT_FRAMES 64      /* segments that are sent at once */
+#define VN_NUMBERED_SLOTS 64u /* numbers, after which the contents of numbered frames come again */
 #define VN_NEEDS_CHECKSUM 1   /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
 #define VN_DATA_VALID 2       /* VIRTIO_NET_HDR_F_DATA_VALID */
 #define VN_RECEIVE_BUFFER (4 << 20) /* bytes asked of the kernel for a socket's queue */
 
 struct vn_ring;
+struct vn_stop { int fd, stopped; }; /* how another thread ends calls: fd, an eventfd, is readable from then on */
 struct vn_options { const struct vn_option *list; int count; };
 
 /* A transport: the layout of its header and how its descriptors are opened. Defined as vn_transport_NAME in
- * transports/NAME.c and found there by the build. */
+ * transports/NAME.c and found there by the build. A port has a copy: open takes away what its options do without. */
 struct vn_transport {
 	const char *name;
 	bool vnet;      /* a virtio-net header goes before each frame */
 	bool listens;   /* has the switch's role */
-	/* Open the descriptors, set the template and what is expected. Returns 0 or -errno, after vn_fail. */
+	/* Open the descriptors. Returns 0 or -errno, after vn_fail. It must set, in the port,
+	 *   rx.fd, tx.fd           the descriptors; the port closes them, also where open failed
+	 *   rx.socket, tx.socket   whether they are sockets, which take batches
+	 *   header, tx.template    the size of our header, and a header whose number is 0; not where there is none, or vnet
+	 *   rx.skip                bytes of IP header that come before ours, where the kernel hands them out
+	 *   remote, remote_size    where packets go, unless the descriptor knows
+	 * and may set rx.hangs_up, rx.trains, tx.train_most, wait_fd, ifname and ifindex, and what is in state. */
 	int (*open)(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure);
-	/* Patch what changes from packet to packet; NULL where nothing does. Packets count from 1. */
+	/* All below is optional. Patch what changes from packet to packet. Packets count from 1. */
 	void (*form)(const struct vn_port *port, uint8_t *header, uint32_t number);
-	/* Judge a header, which is there whole: VN_RX_FRAMES, or the counter of the drop. NULL takes everything. */
+	/* Judge a header, which is there whole: VN_RX_FRAMES, or the counter of the drop. Without, everything is taken. */
 	enum vn_counter (*verify)(const struct vn_port *port, const uint8_t *header);
+	/* Take a guest that waits, for a port of its own: its connection, or -errno. wait_fd is readable once one waits. */
+	int (*accept)(struct vn_port *port);
+	/* Before each batch: 0, or -EAGAIN while nobody is at the other end; then tx.fd is readable once somebody comes. */
+	int (*ready)(struct vn_port *port);
+	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive.
+	 * Without, the port is at its end. */
+	int (*lost)(struct vn_port *port);
+	/* The port is being closed; its descriptors are still open. */
+	void (*closed)(struct vn_port *port);
+	/* In a fork: leave alone what is the parent's. */
+	void (*forked)(struct vn_port *port);
 };
 
 /* Cuts a large frame into segments; see segment.c. */
@@ -51,69 +67,68 @@ struct vn_cutter {
 	uint8_t version, kind;
 };
 
-/* The arrays of one direction, made at open. */
-struct vn_batch {
+/* Receiving: `depth` slots, filled by one call and handed out one after another. */
+struct vn_rx {
+	int fd;
+	bool socket;
+	bool hangs_up;                    /* a connection, which the other end may close */
+	bool trains;                      /* a message may be many packets */
+	uint32_t skip, header;            /* bytes before our header, and before the frame */
+	size_t slot, lead;                /* bytes of a slot, and from its start to the packet */
 	struct mmsghdr *messages;
 	struct iovec *vectors;
-	uint8_t *headers;                 /* sending: depth × VN_HEADER, each holding the template */
-	struct vn_ring *ring;             /* sending on no socket; NULL where the kernel allows none */
-	int *results;                     /* … : of each write, bytes or -errno */
-	struct vn_frame *frames;          /* sending: where the frames of one batch lie */
-	uint8_t *cut;                     /* sending frames with a virtio-net header on a wire without: VN_CUT bytes */
-	int *ends;                        /* sending trains: the packet after each one's last */
-	struct vn_frame *cut_frames;      /* … : the segments there */
-	struct sockaddr_storage *names;   /* receiving, where the source is looked at */
-	uint32_t used;                    /* receiving: messages whose sizes the kernel has written over */
-	uint8_t *control;                 /* receiving, where auxiliary data is looked at: depth × VN_CONTROL; sending trains */
+	struct sockaddr_storage *names;   /* NULL unless the source is looked at */
+	uint8_t *control;                 /* depth × VN_CONTROL; NULL unless auxiliary data is looked at */
+	uint32_t used;                    /* messages whose sizes the kernel has written over */
+	uint32_t filled, next;            /* slots with packets, and the next one to hand out */
+	uint32_t at, size;                /* within a train: where the next packet begins, and the bytes of each */
+	struct vn_cutter cutter;          /* the large frame in progress; count 0 when there is none */
+};
+
+/* Sending: `depth` headers, each holding the template, and for each packet two vectors: header and frame. */
+struct vn_tx {
+	int fd;
+	bool socket;
+	bool full;                        /* the last call found no room */
+	uint32_t number;                  /* packets formed so far */
+	uint8_t template[VN_HEADER];      /* the header of a packet whose number is 0 */
+	struct mmsghdr *messages;
+	struct iovec *vectors;
+	uint8_t *headers;                 /* depth × VN_HEADER */
+	struct vn_frame *frames;          /* where the frames of one batch lie */
+	struct vn_ring *ring;             /* where fd is no socket; NULL where the kernel allows none */
+	int *results;                     /* of each write through the ring: bytes or -errno */
+	size_t train_most;                /* bytes of the largest packet that may be in a train; 0 for never any */
+	int *ends;                        /* the packet after each train's last */
+	uint8_t *control;                 /* depth × VN_TRAIN_CONTROL */
+	uint8_t *cut;                     /* VN_CUT bytes for segments; NULL unless frames have a header that the wire lacks */
+	struct vn_frame *cut_frames;      /* where they lie */
 };
 
 struct vn_port {
-	const struct vn_transport *transport;
-	void (*form)(const struct vn_port *, uint8_t *, uint32_t);
-	enum vn_counter (*verify)(const struct vn_port *, const uint8_t *);
-	uint32_t flags, depth, batch, mtu, most; /* most: the largest untagged frame taken, in bytes */
-	bool vec, gro, rx_socket, tx_socket;
-	bool hangs_up;                    /* a connection, which the other end may close */
-	bool trains;                      /* receiving: a message may be many packets */
-	size_t train_most;                /* sending: bytes of the largest packet that may be in a train; 0 for never any */
-	int rx_fd, tx_fd;
-	int listen_fd, epoll_fd;          /* the switch's role only: rx_fd is the listener's twin until a guest connects */
-	int connected;                    /* the switch's role only */
-	pthread_mutex_t accepting;
-	int stop_fd;                      /* an eventfd, readable once the port is stopped */
-	int restore_fd, restore_flags;    /* file status flags to put back on close: the descriptor is not ours alone */
-	unsigned ifindex;
-	char ifname[16];
-	char bound_path[108];             /* to be unlinked on close */
+	struct vn_transport transport;
+	uint32_t flags, depth, batch, mtu;
+	uint32_t most;                    /* bytes of the largest untagged frame that is taken */
+	bool vec, gro;
+	uint32_t header;                  /* bytes of our header before each frame, both ways */
 	struct sockaddr_storage remote;
 	socklen_t remote_size;            /* 0 where the socket is connected or bound to an interface */
-	uint8_t template[VN_HEADER];      /* the header of a packet whose number is 0 */
-	uint32_t tx_header, rx_header;    /* bytes before the frame; rx_header counts the IP header that is handed out */
-	uint32_t rx_skip;                 /* bytes of IP header before ours */
-	uint32_t number;                  /* packets formed so far */
-	_Alignas(16) uint8_t state[VN_STATE];
-
-	/* receiving */
-	struct vn_batch rx;
+	int wait_fd;                      /* readable when frames may be waiting: rx.fd, unless open sets another */
+	struct vn_stop stop;
+	unsigned ifindex;
+	char ifname[16];
+	struct vn_rx rx;
+	struct vn_tx tx;
 	uint8_t *memory;                  /* depth slots, then VN_CUT bytes where frames may be large */
-	size_t memory_size, slot, lead;   /* lead: bytes from a slot's start to the packet */
-	uint32_t rx_filled, rx_next;      /* slots with packets, and the next one to hand out */
-	uint32_t rx_at, rx_size;          /* … : where in it, and bytes of each packet in it, where it holds a train */
-	struct vn_cutter cutter;          /* the large frame in progress; count 0 when there is none */
+	size_t memory_size;
 	struct vn_recorder *recorder;     /* NULL where nothing is recorded */
 	uint32_t recorded;                /* the number of its interface there, of two */
-	/* sending */
-	struct vn_batch tx;
-	bool tx_full;
-
 	uint64_t counters[VN_COUNTERS];
-	int stopped;
+	_Alignas(16) uint8_t state[VN_STATE];
 };
 
-/* A loop's counters, and how to stop it. */
 struct vn_loop {
-	int stop_fd;  /* an eventfd, readable once the loop is stopped */
-	int stopped;
+	struct vn_stop stop;
 	uint64_t counters[VN_LOOP_COUNTERS];
 };
 
@@ -156,6 +171,11 @@ const char *vn_text(const struct vn_options *options, const char *key);
 int vn_number(const struct vn_options *options, const char *key, uint64_t otherwise, uint64_t *value,
 	      struct vn_failure *failure);
 
+/* path.c */
+struct vn_path { char name[108]; }; /* of a socket, to be unlinked on close; empty where there is none */
+int vn_path_bind(struct vn_path *path, int fd, const char *name, struct vn_failure *failure);
+void vn_path_unlink(struct vn_path *path);
+
 /* sock.c */
 int vn_open_inet(struct vn_port *port, const struct vn_options *options, int type, int protocol, uint16_t local,
 		 uint16_t remote, struct vn_failure *failure);
@@ -164,33 +184,42 @@ int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure
 int vn_ignore_own(struct vn_port *port, struct vn_failure *failure);
 int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure);
 int vn_find_interface(struct vn_port *port, const char *ifname, struct vn_failure *failure);
-int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure);
+int vn_open_unix(struct vn_port *port, struct vn_path *own, const char *local, const char *remote,
+		 struct vn_failure *failure);
 int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure);
-int vn_accept(struct vn_port *port);
-bool vn_is_hung_up(const struct vn_port *port);
-int vn_hang_up(struct vn_port *port);
 
-/* arrays.c */
+/* memory.c */
 #define VN_CONTROL 128 /* bytes of auxiliary data of one packet that comes */
-#define VN_TRAIN_CONTROL CMSG_SPACE(sizeof(uint16_t)) /* … of one train that goes */
-int vn_batch_make(struct vn_port *port);
-void vn_batch_free(struct vn_port *port);
+#define VN_TRAIN_CONTROL CMSG_SPACE(sizeof(uint16_t)) /* bytes of auxiliary data of one train that goes */
+int vn_memory_make(struct vn_port *port);
+void vn_memory_free(struct vn_port *port);
 
-/* batch.c */
+/* batch.c. Where frames are `whole`, each has its virtio-net header before it, which counts to its length. */
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole);
 
-/* calls.c */
-int vn_wait(const struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop,
-	    const struct vn_port *other);
+static inline int vn_ready(struct vn_port *port)
+{
+	return port->transport.ready ? port->transport.ready(port) : 0;
+}
+
+/* wait.c */
+int vn_wait(struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop, const struct vn_port *other);
 int vn_transmit_all(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole,
 		    int64_t deadline, const struct vn_loop *loop, const struct vn_port *other);
+bool vn_is_hung_up(const struct vn_port *port);
 int64_t vn_now(void);
 
-static inline bool vn_is_stopped(const int *stopped)
+bool vn_stop_make(struct vn_stop *stop);
+void vn_stop_set(struct vn_stop *stop);
+
+static inline bool vn_is_stopped(const struct vn_stop *stop)
 {
-	return __atomic_load_n(stopped, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&stop->stopped, __ATOMIC_ACQUIRE);
 }
+
+/* numbered.c */
+void vn_numbered_renumber(uint8_t *frame, uint64_t number, uint32_t length);
 
 /* record.c */
 void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packet, uint32_t length);

@@ -13,9 +13,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/udp.h>
-#include <poll.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -74,8 +72,8 @@ static void accept_trains(struct vn_port *port)
 	int size;
 	socklen_t length = sizeof(size);
 	/* with a virtio-net header before each frame there is no room between the packets of a train */
-	port->trains = !(port->flags & VN_RAW_OFFLOAD) && !setsockopt(port->rx_fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	port->train_most = port->vec && !getsockopt(port->tx_fd, SOL_UDP, UDP_SEGMENT, &size, &length) ? SIZE_MAX : 0;
+	port->rx.trains = !(port->flags & VN_RAW_OFFLOAD) && !setsockopt(port->rx.fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+	port->tx.train_most = port->vec && !getsockopt(port->tx.fd, SOL_UDP, UDP_SEGMENT, &size, &length) ? SIZE_MAX : 0;
 }
 
 /* One unconnected socket bound to `src`; every packet goes to `dst`. */
@@ -96,19 +94,17 @@ int vn_open_inet(struct vn_port *port, const struct vn_options *options, int typ
 	rc = rc ? rc : resolve(dst, family, remote, &port->remote, &port->remote_size, failure);
 	if (rc)
 		return rc;
-	port->rx_fd = port->tx_fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	if (port->rx_fd < 0)
+	port->rx.fd = port->tx.fd = socket(family, type | SOCK_CLOEXEC, protocol);
+	if (port->rx.fd < 0)
 		return vn_fail(failure, VN_STEP_SOCKET, type == SOCK_RAW ? "raw IP" : "UDP", errno);
-	port->rx_socket = port->tx_socket = true;
-	widen(port->rx_fd);
-	if (bind(port->rx_fd, (struct sockaddr *)&here, size))
+	port->rx.socket = port->tx.socket = true;
+	widen(port->rx.fd);
+	if (bind(port->rx.fd, (struct sockaddr *)&here, size))
 		return vn_fail(failure, VN_STEP_BIND, src, errno);
 	if (type == SOCK_DGRAM)
 		accept_trains(port);
-	if (type == SOCK_RAW && family == AF_INET) {
-		port->rx_skip = VN_IPV4;
-		port->rx_header += VN_IPV4;
-	}
+	if (type == SOCK_RAW && family == AF_INET)
+		port->rx.skip = VN_IPV4;
 	return probe_route(port, dst, failure);
 }
 
@@ -160,8 +156,8 @@ int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure
 int vn_ignore_own(struct vn_port *port, struct vn_failure *failure)
 {
 	const int on = 1;
-	if (setsockopt(port->rx_fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) &&
-	    setsockopt(port->tx_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)))
+	if (setsockopt(port->rx.fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) &&
+	    setsockopt(port->tx.fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)))
 		return vn_fail(failure, VN_STEP_SOCKET, "packet, without its own frames", errno);
 	return 0;
 }
@@ -192,145 +188,35 @@ int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure)
 	int type = 0;
 	socklen_t size = sizeof(type);
 	snprintf(number, sizeof(number), "%d", fd);
-	port->rx_fd = port->tx_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (port->rx_fd < 0 || fstat(fd, &status))
+	port->rx.fd = port->tx.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (port->rx.fd < 0 || fstat(fd, &status))
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, errno);
-	port->rx_socket = port->tx_socket = S_ISSOCK(status.st_mode);
-	if (port->rx_socket) {
-		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
-		port->hangs_up = type == SOCK_SEQPACKET || type == SOCK_STREAM;
-		return 0;
-	}
-	int flags = fcntl(port->rx_fd, F_GETFL);
-	if ((flags & O_ACCMODE) != O_RDWR)
+	port->rx.socket = port->tx.socket = S_ISSOCK(status.st_mode);
+	if (port->rx.socket && !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
+		port->rx.hangs_up = type == SOCK_SEQPACKET || type == SOCK_STREAM;
+	if (!port->rx.socket && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, EBADF);
-	if (!(flags & O_NONBLOCK)) {
-		port->restore_fd = port->rx_fd;
-		port->restore_flags = flags;
-		fcntl(port->rx_fd, F_SETFL, flags | O_NONBLOCK);
-	}
 	return 0;
 }
 
 /* ---- bess ---- */
 
-static int unix_address(const char *path, struct sockaddr_un *out)
+/* A sequenced-packet socket, bound to `local` where it is given, and connected. */
+int vn_open_unix(struct vn_port *port, struct vn_path *own, const char *local, const char *remote,
+		 struct vn_failure *failure)
 {
-	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(out->sun_path))
-		return -1;
-	memcpy(out->sun_path, path, strlen(path));
-	return 0;
-}
-
-/* Bind to a path, in the place of a socket there that nobody listens on any more. */
-static int bind_path(struct vn_port *port, int fd, const char *path, struct vn_failure *failure)
-{
-	struct sockaddr_un here;
-	if (unix_address(path, &here))
-		return vn_fail(failure, VN_STEP_BIND, path, ENAMETOOLONG);
-	int rc = bind(fd, (struct sockaddr *)&here, sizeof(here));
-	if (rc && errno == EADDRINUSE) {
-		int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		struct stat status;
-		bool stale = probe >= 0 && connect(probe, (struct sockaddr *)&here, sizeof(here)) &&
-			     errno == ECONNREFUSED && !lstat(path, &status) && S_ISSOCK(status.st_mode);
-		if (probe >= 0)
-			close(probe);
-		errno = EADDRINUSE;
-		if (stale && !unlink(path))
-			rc = bind(fd, (struct sockaddr *)&here, sizeof(here));
-	}
-	if (rc)
-		return vn_fail(failure, VN_STEP_BIND, path, errno);
-	snprintf(port->bound_path, sizeof(port->bound_path), "%s", path);
-	return 0;
-}
-
-static int listen_at(struct vn_port *port, const char *path, struct vn_failure *failure)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	port->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (port->listen_fd < 0)
+	struct sockaddr_un there = {.sun_family = AF_UNIX};
+	if (strlen(remote) >= sizeof(there.sun_path))
+		return vn_fail(failure, VN_STEP_CONNECT, remote, ENAMETOOLONG);
+	memcpy(there.sun_path, remote, strlen(remote));
+	port->rx.fd = port->tx.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (port->rx.fd < 0)
 		return vn_fail(failure, VN_STEP_SOCKET, "Unix", errno);
-	int rc = bind_path(port, port->listen_fd, path, failure);
+	int rc = local ? vn_path_bind(own, port->rx.fd, local, failure) : 0;
 	if (rc)
 		return rc;
-	if (listen(port->listen_fd, 1))
-		return vn_fail(failure, VN_STEP_BIND, path, errno);
-	port->rx_fd = port->tx_fd = fcntl(port->listen_fd, F_DUPFD_CLOEXEC, 3);
-	port->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (port->rx_fd < 0 || port->epoll_fd < 0 ||
-	    epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, port->listen_fd, &event))
-		return vn_fail(failure, VN_STEP_DESCRIPTOR, "epoll", errno);
-	return 0;
-}
-
-/* A sequenced-packet socket: bound to `local` where it is given, and connected; or, as the switch, listening. */
-int vn_open_unix(struct vn_port *port, const char *local, const char *remote, struct vn_failure *failure)
-{
-	struct sockaddr_un there;
-	if (!remote)
-		return vn_fail(failure, VN_STEP_OPTION, "dst", EINVAL);
-	port->rx_socket = port->tx_socket = port->hangs_up = true;
-	if (port->flags & VN_SWITCH)
-		return listen_at(port, remote, failure);
-	port->rx_fd = port->tx_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (port->rx_fd < 0)
-		return vn_fail(failure, VN_STEP_SOCKET, "Unix", errno);
-	int rc = local ? bind_path(port, port->rx_fd, local, failure) : 0;
-	if (rc)
-		return rc;
-	fcntl(port->rx_fd, F_SETFL, O_NONBLOCK); /* a listener whose queue is full must not block us */
-	if (unix_address(remote, &there) || connect(port->rx_fd, (struct sockaddr *)&there, sizeof(there)))
+	fcntl(port->rx.fd, F_SETFL, O_NONBLOCK); /* a listener whose queue is full must not block us */
+	if (connect(port->rx.fd, (struct sockaddr *)&there, sizeof(there)))
 		return vn_fail(failure, VN_STEP_CONNECT, remote, errno);
 	return 0;
-}
-
-/* Take the guest that waits, if none is connected. Returns 0 when one is connected, or -EAGAIN.
- *
- * rx_fd keeps its number for ever: another thread may be in a call on it. */
-int vn_accept(struct vn_port *port)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	int rc = 0;
-	if (__atomic_load_n(&port->connected, __ATOMIC_ACQUIRE))
-		return 0;
-	pthread_mutex_lock(&port->accepting);
-	if (!port->connected) {
-		int fd = accept4(port->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		rc = fd < 0 ? -EAGAIN : 0;
-		if (fd >= 0) {
-			epoll_ctl(port->epoll_fd, EPOLL_CTL_DEL, port->listen_fd, &event);
-			epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-			dup3(fd, port->rx_fd, O_CLOEXEC);
-			close(fd);
-			__atomic_store_n(&port->connected, 1, __ATOMIC_RELEASE);
-		}
-	}
-	pthread_mutex_unlock(&port->accepting);
-	return rc;
-}
-
-/* Whether the other end has closed the connection. */
-bool vn_is_hung_up(const struct vn_port *port)
-{
-	struct pollfd peer = {.fd = port->rx_fd, .events = POLLRDHUP};
-	return poll(&peer, 1, 0) > 0;
-}
-
-/* Wait for the next guest, if the last one went away: another thread may have found out before. Returns 0, or -EAGAIN
- * where frames that it sent are still to be received. */
-int vn_hang_up(struct vn_port *port)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	int unread = 0;
-	pthread_mutex_lock(&port->accepting);
-	if (port->connected && vn_is_hung_up(port) && !ioctl(port->rx_fd, FIONREAD, &unread) && !unread) {
-		__atomic_store_n(&port->connected, 0, __ATOMIC_RELEASE);
-		dup3(port->listen_fd, port->rx_fd, O_CLOEXEC);
-		epoll_ctl(port->epoll_fd, EPOLL_CTL_ADD, port->listen_fd, &event);
-	}
-	pthread_mutex_unlock(&port->accepting);
-	return unread ? -EAGAIN : 0;
 }

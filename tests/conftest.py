@@ -1,10 +1,17 @@
-"""Under `make sanitize` every test has the module that is built with sanitizers. Signals are as in the foreground."""
+"""Under `make sanitize` every test has the module that is built with sanitizers. Signals are as in the foreground.
+
+What boots guests does so with every generation of their kernel, or with the one that UML_KERNEL names.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 
+import pytest
+
+from tests.uml.fetch import GENERATIONS
+from tests.uml.guest import Kernel
 from vecnet import _native
 
 if os.environ.get("VECNET_SANITIZE") == "1":
@@ -12,3 +19,9 @@ if os.environ.get("VECNET_SANITIZE") == "1":
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it so for what runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", params=[chosen] if (chosen := os.environ.get("UML_KERNEL")) else GENERATIONS)
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """The kernel of a module's guests: the tests that use it run once with each generation."""
+    return Kernel.of(request.param)

@@ -20,6 +20,7 @@ _HOMES = {
     "load": "vecnet.topology",
     "Port": "vecnet.datapath.port",
     "open_port": "vecnet.datapath.port",
+    "Switch": "vecnet.datapath.switch",
     "VecnetError": "vecnet.errors",
     "InputError": "vecnet.errors",
     "VecStringError": "vecnet.errors",
@@ -31,6 +32,7 @@ __all__ = ["__version__", *_HOMES]  # and the class of each transport: Tap, L2tp
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port as Port
     from vecnet.datapath.port import open_port as open_port
+    from vecnet.datapath.switch import Switch as Switch
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from vecnet.transports.l2tpv3 import L2tpv3 as L2tpv3
     from vecnet.transports.raw import Raw as Raw
     from vecnet.transports.tap import Tap as Tap
+    from vecnet.transports.vde import Vde as Vde
     from vecnet.vecstring import Explanation as Explanation
     from vecnet.vecstring import VecDevice as VecDevice
     from vecnet.vecstring import explain as explain

@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vecnet.text import shown
+
 EXIT_FAILED = 1
 EXIT_INPUT = 2
 
@@ -36,16 +38,20 @@ class Position:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{shown(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: a sentence, what to write instead, and where."""
+    """One thing that is wrong: a sentence, what to write instead, and where. Both sentences are fit to be shown."""
 
     message: str
     instead: str = ""
     where: Position | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", shown(self.message))
+        object.__setattr__(self, "instead", shown(self.instead))
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

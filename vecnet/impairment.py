@@ -16,7 +16,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vecnet.values import Kind
+from vecnet.errors import Refused
+from vecnet.values import Kind, Schema
 
 _TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _RATE = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
@@ -48,7 +49,7 @@ class Impairment:
         return " ".join([*words, f"seed {self.seed}"])
 
 
-class ImpairmentText(Kind):
+class ImpairmentText(Kind[Impairment]):
     """An Impairment, written as for `tc qdisc … netem`."""
 
     expects = "an impairment such as 'loss 1% delay 10ms 2ms reorder 5% duplicate 1% corrupt 0.1% rate 10mbit seed 7'"
@@ -84,12 +85,12 @@ class ImpairmentText(Kind):
         if not given:
             raise self._refuse(text)
         if any(given.get(key, 0) > 1 for key in ("loss", "duplicate", "corrupt", "reorder")):
-            raise ValueError(f"{text!r} has more than 100%: write at most 100%")
+            raise Refused(f"{text!r} has more than 100%", "write at most 100%")
         if given.get("reorder") and not given.get("delay"):
-            raise ValueError(f"{text!r}, reordering needs a delay that some frames escape: add delay 10ms")
+            raise Refused(f"{text!r}: reordering needs a delay that some frames escape", "add delay 10ms")
         if given.get("jitter", 0) > given.get("delay", 0):
-            raise ValueError(f"{text!r} has a jitter larger than its delay: write at most the delay")
+            raise Refused(f"{text!r} has a jitter larger than its delay", "write at most the delay")
         return Impairment(**given, seed=seed)
 
-    def schema(self) -> dict[str, str]:
+    def schema(self) -> Schema:
         return {"type": "string", "pattern": "^(loss|duplicate|corrupt|reorder|delay|rate|seed) "}

@@ -1,8 +1,8 @@
 """One option of a vec string: what it means, and how the guest's driver reads its value.
 
-The driver (arch/um/drivers/vector_kern.c, vector_user.c and vector_transports.c) reads numbers in four ways. What a
-person wrote and what the guest makes of it differ in places that are easy to miss, so each option states its reading,
-and what the guest does where the reading fails. `Option.judge` lays the two beside each other.
+The driver (arch/um/drivers/vector_kern.c, vector_user.c and vector_transports.c) reads numbers in four ways, the same
+in all generations. What a person wrote and what the guest makes of it differ in places that are easy to miss, so each
+option states its reading.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any
+from typing import TypeVar, overload
 
 from vecnet.values import Flag, Kind
+
+Value = str | int | bool | None  # of an option; None where it is left out and has no default
+V = TypeVar("V", str, int, bool)
 
 OPTION = "option"  # the key of an Option in a dataclass field's metadata
 
 
 class Severity(IntEnum):
-    """How far a guest is from what was meant; from IGNORED on, it does not come up as meant."""
+    """How far a guest is from what was meant. Up to NOTE it comes up as meant, from IGNORED on it does not."""
 
     OK = 0
     NOTE = 1  # as meant, but worth a word
@@ -35,17 +38,22 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a guest does, in a sentence, and what to write instead."""
+    """What a guest does, in a sentence, and what to write instead.
+
+    Where generations of guests part, `parts` has what each of them does, by their versions, and the rest the worst.
+    """
 
     severity: Severity
     message: str
     instead: str = ""
     options: tuple[str, ...] = ()  # those that it follows from, where they are several
+    word: str = ""  # of the kernel's command line, without which the guest is not sure to do as meant
+    unopened: bool = False  # opening the device fails, whatever is mended outside
+    lead: str = ""  # the sentence's beginning, which says what is amiss, and is the same for all guests
+    parts: tuple[tuple[tuple[str, ...], Effect], ...] = ()
 
 
 FINE = Effect(Severity.OK, "")
-_DEFAULT = Effect(Severity.FALLBACK, "the guest falls back to its default")
-_TAKEN = Effect(Severity.FALLBACK, "the guest takes it all the same")
 
 
 class Reading(Enum):
@@ -59,80 +67,26 @@ class Reading(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a person means by a value, None where that cannot be told, and what the guest does with it."""
-
-    value: Any
-    effect: Effect = FINE
-    unread: bool = False  # the guest makes nothing of the text: `effect` is the option's `failure`
-
-
-@dataclass(frozen=True, slots=True)
 class Option:
-    """An option's declaration: its values, how the guest reads them, and what it does where something is amiss."""
+    """An option's declaration: its values, how the guest reads them, and what they mean."""
 
-    kind: Kind
+    kind: Kind[Value]
     reading: Reading
     doc: str
-    failure: Effect  # the guest can make nothing of the value
-    missing: Effect  # the option is not there, although it is needed
-    outside: Effect  # the guest reads a number, but not one of the kind's
-    default: Any  # dataclasses.MISSING where the option is required
+    other: str  # the option that has this one's value at the wire's other end; "" where it is the same one
+    default: Value
+    required: bool  # whether a string is incomplete without it
 
-    @property
-    def required(self) -> bool:
-        """Whether a string is incomplete without it."""
-        return self.default is dataclasses.MISSING
-
-    def write(self, value: Any) -> str:
+    def write(self, value: Value) -> str:
         """The text of `value` that the guest reads as meant."""
         if isinstance(value, bool):
             return str(int(value))
-        if self.reading is Reading.SIGNED32 and value > 0x7FFFFFFF:
+        if self.reading is Reading.SIGNED32 and isinstance(value, int) and value > 0x7FFFFFFF:
             return str(value - 2**32)  # the kernel's parse fails above
         return str(value)
 
-    def judge(self, text: str) -> Judgement:
-        """What is meant by `text`, and what the guest does with it."""
-        if self.reading is Reading.TEXT:
-            return self._judge_text(text)
-        number = guest_number(self.reading, text)
-        twice = self.reading is Reading.TWICE
-        opened, formed = _strtol(text) > 0, (number or 0) > 0
-        if twice and opened and not formed:
-            message = "the socket is opened with it and headers are formed without it: every packet is dropped"
-            return Judgement(None, Effect(Severity.DROPS, message, "write 1, or leave it out"))
-        try:
-            value = self._meant(text)
-        except ValueError as error:
-            return self._refuse(text, number, error)
-        instead = f"write {self.write(value)}"
-        if twice and formed and not opened:
-            message = (
-                "read in base 10 when the socket is opened, as 0, and in any base when headers are formed, as 1: "
-                "the device cannot be opened, or no packet fits"
-            )
-            return Judgement(value, Effect(Severity.REFUSED, message, instead))
-        if number is None:
-            if value != self.default:
-                return Judgement(value, dataclasses.replace(self.failure, instead=instead), unread=True)
-            same = f"the guest cannot read {text!r}, and its default is the same"
-            return Judgement(value, Effect(Severity.NOTE, same, instead), unread=True)
-        if isinstance(self.kind, Flag) and number > 1:
-            return Judgement(value, Effect(Severity.NOTE, f"the guest reads {number} as on", instead))
-        return Judgement(value)
-
-    def _judge_text(self, text: str) -> Judgement:
-        try:
-            return Judgement(self.kind.parse(text))
-        except ValueError as error:
-            misread = self.kind.misread(text)
-            if misread is None:
-                return Judgement(None, _but(error, self.failure), unread=True)
-            return Judgement(misread, Effect(Severity.FALLBACK, f"{error}; the guest takes it for {misread}"))
-
-    def _meant(self, text: str) -> Any:
-        """What a person means by a number or a flag. Raises ValueError.
+    def meant(self, text: str) -> Value:
+        """What a person means by a number or a flag. Raises Refused.
 
         A negative 32-bit number is its unsigned twin, which is how high ones must be written. Leading zeros are octal
         to some readings and to some people, so they mean nothing where the guest does not read base 10 only.
@@ -149,36 +103,27 @@ class Option:
                 return self.kind.parse(str(twin + 2**32))
         return self.kind.parse(text)
 
-    def _refuse(self, text: str, number: int | None, error: ValueError) -> Judgement:
-        expected = "write 1 or 0" if isinstance(self.kind, Flag) else f"write {self.kind.expects}"
-        if number is None:
-            return Judgement(None, _but(error, self.failure, expected), unread=True)
-        if re.fullmatch(r"[+-]?0[0-7]+", text) and self.reading is not Reading.DECIMAL:
-            message = f"a leading 0 makes it octal: the guest reads {number}"
-            return Judgement(None, Effect(Severity.FALLBACK, message, f"write {number}, or it without the 0"))
-        return Judgement(None, _but(error, self.outside, expected))
+
+class _Required:
+    """What stands for the default of an option that has none."""
 
 
-def _but(error: ValueError, effect: Effect, instead: str = "") -> Effect:
-    return Effect(effect.severity, f"{error}; {effect.message}", instead)
+_REQUIRED = _Required()
 
 
+@overload
+def option(kind: Kind[V], reading: Reading, doc: str, *, other: str = ...) -> V: ...
+@overload
+def option(kind: Kind[V], reading: Reading, doc: str, *, other: str = ..., default: V) -> V: ...
+@overload
+def option(kind: Kind[V], reading: Reading, doc: str, *, other: str = ..., default: None) -> V | None: ...
 def option(
-    kind: Kind,
-    reading: Reading,
-    doc: str,
-    failure: Effect = _DEFAULT,
-    *,
-    missing: Effect | None = None,
-    outside: Effect = _TAKEN,
-    default: Any = dataclasses.MISSING,
-) -> Any:
-    """A dataclass field that declares an option. Without a default the option is required.
-
-    `missing` is what a guest does without an option that it needs; left out, the same as with a value that it cannot
-    read.
-    """
-    declared = Option(kind, reading, doc, failure, missing or failure, outside, default)
+    kind: Kind[Value], reading: Reading, doc: str, *, other: str = "", default: Value | _Required = _REQUIRED
+) -> object:
+    """A dataclass field that declares an option. Without a default the option is required."""
+    if isinstance(default, _Required):
+        return dataclasses.field(metadata={OPTION: Option(kind, reading, doc, other, None, required=True)})
+    declared = Option(kind, reading, doc, other, default, required=False)
     return dataclasses.field(metadata={OPTION: declared}, default=default)
 
 
@@ -207,7 +152,7 @@ def kstrtox(text: str, low: int, high: int, *, any_base: bool = True) -> int | N
     return value if low <= value <= high else None
 
 
-def _strtol(text: str) -> int:
+def strtol(text: str) -> int:
     """What strtol(3) reads in base 10: the digits that the text begins with."""
     found = re.match(r"[+-]?[0-9]{1,18}", text)
     return int(found.group()) if found else 0

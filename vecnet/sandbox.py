@@ -1,39 +1,31 @@
-"""Private networks: one for this process and its children, or some that a thread enters and leaves again.
+"""Private networks: one for this process and its children, or several that a thread enters and leaves again.
 
 `enter` moves the calling process into a new network namespace, for good. Where it lacks the capabilities for that, a
 user namespace is made around it, in which it is root. A `Place` is for who may come back: it has what a thread sees, a
-network namespace and the mounts that go with it. A namespace, and all in it, ends with the last process inside.
+network and the mounts that go with it. A namespace, and all in it, ends with the last process inside.
 
-Source: unshare(2), setns(2), user_namespaces(7), network_namespaces(7), mount_namespaces(7), capget(2).
+Source: unshare(2), setns(2), user_namespaces(7), network_namespaces(7), mount_namespaces(7).
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import signal
+import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
+from vecnet.kernel import libc
 
-CLONE_FS = 0x00000200
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-MS_REC, MS_SLAVE = 0x4000, 1 << 19
-CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
-PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
-_CAPABILITY_VERSION_3 = 0x20080522
-
+_PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 _ADVICE = (
     "allow user namespaces (`sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
     "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them), or run with CAP_SYS_ADMIN and "
     "CAP_NET_ADMIN, as root has them"
 )
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter() -> None:
@@ -45,37 +37,42 @@ def enter() -> None:
         raise HostError("a process with several threads cannot enter a sandbox", "enter it before they start")
     if not privileged():
         become_root()
-    _unshare(CLONE_NEWNET | CLONE_NEWNS)
-    _see_this_network()
-
-
-def become_root() -> None:
-    """Put a user namespace around this process, in which it may make networks. Raises HostError; no thread may run."""
-    signal_of_end = ctypes.c_int()
-    _libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(signal_of_end))
-    uid, gid = os.geteuid(), os.getegid()
-    _unshare(CLONE_NEWUSER)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-        try:
-            Path("/proc/self", name).write_text(text)
-        except OSError as error:
-            raise _no_sandbox(f"/proc/self/{name} cannot be written", error.errno) from None
-    _libc.prctl(PR_SET_PDEATHSIG, signal_of_end.value)  # the kernel forgets it with the user that this process was
-
-
-def end_with_parent(parent: int | None = None) -> None:
-    """Have the kernel kill this process when its parent ends, or at once if `parent`, its process id, has ended."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
+    _make_network()
 
 
 def privileged() -> bool:
     """Whether this thread has the capabilities to make a network and to change it. What counts is not its user."""
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    words = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, for capabilities 0 to 31 and 32 to 63
-    _libc.capget(header, words)
-    return all(words[0] >> capability & 1 for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN))
+    needed = 1 << libc.CAP_NET_ADMIN | 1 << libc.CAP_SYS_ADMIN
+    return libc.capabilities() & needed == needed
+
+
+def become_root() -> None:
+    """Put a user namespace around this process, in which it may make networks. Raises HostError, as for threads."""
+    uid, gid = os.geteuid(), os.getegid()
+    ending = libc.signal_of_parents_end()
+    with _explained("the kernel refuses a private network"):
+        libc.unshare(libc.CLONE_NEWUSER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with _explained(f"/proc/self/{name} cannot be written"):
+            Path("/proc/self", name).write_text(text)
+    libc.end_with_parent(ending)  # the kernel forgets it with the user that this process was
+
+
+def _make_network() -> None:
+    with _explained("the kernel refuses a private network"):
+        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS)
+    with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
+        libc.mount("none", "/", None, libc.MS_REC | libc.MS_SLAVE)
+        libc.mount("sysfs", "/sys", "sysfs", 0)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = "no more of them are allowed" if error.errno == errno.ENOSPC else error.strerror
+        raise HostError(f"no sandbox: {what} ({reason})", _ADVICE) from None
 
 
 class Place:
@@ -93,16 +90,16 @@ class Place:
                 ("/proc/thread-self/ns/mnt", os.O_RDONLY),
                 ("/", os.O_PATH),
             ):
-                self._open.append(os.open(name, flags | os.O_CLOEXEC))
-        except OSError as error:
+                with _explained(f"{name} cannot be opened"):
+                    self._open.append(os.open(name, flags | os.O_CLOEXEC))
+        except HostError:
             self.close()
-            raise _no_sandbox(f"{name} cannot be opened", error.errno) from None
+            raise
 
     @classmethod
     def made(cls) -> Place:
         """A new network, which this thread is in from now on. Raises HostError."""
-        _unshare(CLONE_NEWNET | CLONE_NEWNS)
-        _see_this_network()
+        _make_network()
         return cls()
 
     def enter(self) -> None:
@@ -112,12 +109,12 @@ class Place:
             folder = str(Path.cwd())
         except FileNotFoundError:  # it was removed meanwhile
             folder = "/"
-        _unshare(CLONE_FS)  # or setns would refuse, since other threads would be moved as well
-        for fd, kind in ((net, CLONE_NEWNET), (mounts, CLONE_NEWNS)):
-            if _libc.setns(fd, kind):
-                raise _no_sandbox("a network cannot be entered again", ctypes.get_errno())
-        os.fchdir(root)
-        os.chroot(".")  # its descriptor has no path of its own
+        with _explained("a network cannot be entered again"):
+            libc.unshare(libc.CLONE_FS)  # or setns would refuse, since other threads would be moved as well
+            libc.setns(net, libc.CLONE_NEWNET)
+            libc.setns(mounts, libc.CLONE_NEWNS)
+            os.fchdir(root)
+            os.chroot(".")
         with suppress(OSError):
             os.chdir(folder)
 
@@ -127,19 +124,18 @@ class Place:
             os.close(self._open.pop())
 
 
-def _unshare(flags: int) -> None:
-    if _libc.unshare(flags):
-        raise _no_sandbox("the kernel refuses a private network", ctypes.get_errno())
-
-
-def _no_sandbox(what: str, number: int | None) -> HostError:
-    reason = os.strerror(number or 0)
-    if number == errno.ENOSPC:
-        reason = "no more of them are allowed"
-    return HostError(f"no sandbox: {what} ({reason})", _ADVICE)
-
-
-def _see_this_network() -> None:
-    """Programs that look into /sys/class/net shall see this network, and not the one outside."""
-    if _libc.mount(b"none", b"/", None, MS_REC | MS_SLAVE, None) == 0:
-        _libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None)
+@contextmanager
+def folder() -> Iterator[str]:
+    """An empty folder in memory within the block. Only this sandbox sees it, and it ends with it. Raises HostError."""
+    empty = (place for place in map(Path, _PLACES) if place.is_dir() and not any(place.iterdir()))
+    place = next(empty, None) or Path(tempfile.mkdtemp(prefix="vecnet-"))
+    try:
+        libc.mount("tmpfs", str(place), "tmpfs", 0)
+    except OSError as error:
+        raise HostError(f"the sandbox has no folder of its own at {place}: {error.strerror}") from None
+    try:
+        yield str(place)
+    finally:
+        libc.umount(str(place))
+        if str(place) not in _PLACES:
+            place.rmdir()

@@ -1,7 +1,7 @@
 """Kinds of values: how each is read from text, named to people, and described to a JSON Schema.
 
 A vec string and a topology file are both text. What a value of each kind may be is said here once, for both.
-`parse` takes the text and returns the value or raises ValueError, whose message ends in what to write instead.
+`parse` takes the text and returns the value, or raises Refused with what is wrong and what to write instead.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Generic, TypeVar
+
+from vecnet.errors import Refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Schema = dict[str, Any]
+Schema = dict[str, object]  # JSON
+T_co = TypeVar("T_co", covariant=True)
 
 IFNAMSIZ = 16  # linux/if.h, with the closing NUL
 UNIX_PATH_MAX = 108  # linux/un.h, with the closing NUL
@@ -30,36 +33,32 @@ def _address(text: str) -> Address:
     return ipaddress.ip_address(text)
 
 
-class Kind:
-    """A kind of value. `expects` ends the sentence "… expects"."""
+class Kind(Generic[T_co]):
+    """A kind of value. `expects` ends the sentence "… is not"."""
 
     expects = "a value"
 
-    def parse(self, text: str) -> Any:
-        """The value, in its canonical form. Raises ValueError."""
-        raise ValueError(text)
+    def parse(self, text: str) -> T_co:
+        """The value, in its canonical form. Raises Refused."""
+        raise NotImplementedError
 
     def accepts(self, text: str) -> bool:
         """Whether `parse` takes a text."""
         try:
             self.parse(text)
-        except ValueError:
+        except Refused:
             return False
         return True
-
-    def misread(self, text: str) -> str | None:
-        """Another value that a guest takes a text for that `parse` refuses; None where it makes nothing of it."""
-        return None
 
     def schema(self) -> Schema:
         """What a JSON Schema says of it; a schema may take what `parse` refuses, and never the other way round."""
         return {"type": "string"}
 
-    def _refuse(self, text: str) -> ValueError:
-        return ValueError(f"{text!r} is not {self.expects}" if text else f"the value is empty, expected {self.expects}")
+    def _refuse(self, text: str) -> Refused:
+        return Refused(f"{text!r} is not {self.expects}" if text else f"the value is empty, expected {self.expects}")
 
 
-class Integer(Kind):
+class Integer(Kind[int]):
     """A whole number, decimal or 0x…, from `low` to `high`."""
 
     def __init__(self, low: int, high: int) -> None:
@@ -86,7 +85,7 @@ def _round(number: int) -> str:
     return hex(number) if number > 0xFFFF and (number + 1) & number == 0 else str(number)
 
 
-class Flag(Kind):
+class Flag(Kind[bool]):
     """On or off, in YAML 1.1's and 1.2's words and as 0 or 1."""
 
     expects = "on or off"
@@ -103,7 +102,7 @@ class Flag(Kind):
         return {"enum": [True, False, 0, 1, *sorted(_TRUE | _FALSE)]}
 
 
-class Choice(Kind):
+class Choice(Kind[str]):
     """One word of a few. Where "on" and "off" are among them, their YAML synonyms are too."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
@@ -129,7 +128,7 @@ class Choice(Kind):
         return {"enum": list(self.words)}
 
 
-class IntegerChoice(Kind):
+class IntegerChoice(Kind[int]):
     """One number of a few, such as the lengths that a cookie may have."""
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
@@ -151,7 +150,7 @@ class IntegerChoice(Kind):
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/-]+")  # most words; the others are looked at letter by letter
 
 
-class Word(Kind):
+class Word(Kind[str]):
     """Any text that is not empty and that a vec string can carry."""
 
     expects = "a text"
@@ -164,7 +163,7 @@ class Word(Kind):
         for char in text:
             why = _unfit(char)
             if why:
-                raise ValueError(f"{text!r} holds a {char!r}, {why}: choose a name without it")
+                raise Refused(f"{text!r} holds a {char!r}, {why}", "choose a name without it")
         return text
 
     def schema(self) -> Schema:
@@ -196,17 +195,13 @@ class IfName(Word):
         super().parse(text)
         size = len(text.encode())
         if size >= IFNAMSIZ:
-            raise ValueError(f"{text!r} has {size} bytes, and an interface name has at most {IFNAMSIZ - 1}: shorten it")
+            message = f"{text!r} has {size} bytes, and an interface name has at most {IFNAMSIZ - 1}"
+            raise Refused(message, "shorten it")
         if text in (".", "..") or set(text) & set("/:"):
-            raise ValueError(f"{text!r} is not {self.expects} without '/' and ':'")
+            raise Refused(f"{text!r} is not {self.expects} without '/' and ':'")
         if "%" in text:
-            raise ValueError(f"{text!r} holds a '%', for which the kernel puts a number: choose a name without it")
+            raise Refused(f"{text!r} holds a '%', for which the kernel puts a number", "choose a name without it")
         return text
-
-    def misread(self, text: str) -> str | None:
-        octets = text.encode(errors="surrogatepass")
-        cut = octets[: IFNAMSIZ - 1].decode(errors="replace")
-        return cut if len(octets) >= IFNAMSIZ and self.accepts(cut) else None
 
     def schema(self) -> Schema:
         return {"type": "string", "minLength": 1, "maxLength": IFNAMSIZ - 1, "pattern": r'^[^,="\s/:%]+$'}
@@ -215,23 +210,33 @@ class IfName(Word):
 class NewIfName(IfName):
     """The name of an interface that is to be made.
 
-    It is neither the loopback's, nor what sysctl(8) calls all interfaces, and those to come (net/ipv4/devinet.c).
+    It is neither the loopback's, nor what sysctl(8) calls all interfaces, and those to come (net/ipv4/devinet.c). A
+    shell takes it as it stands, since people and scripts paste it into commands (sh(1), Quoting).
     """
 
     _RESERVED = ("lo", "all", "default")
-    PATTERN = rf'(?!({"|".join(_RESERVED)})$)[^,="\s/:%]{{1,{IFNAMSIZ - 1}}}'  # for a JSON Schema
+    _SHELLS_OWN = "$`;|&<>()[]{}*?!#~^'\\"
+    PATTERN = (  # for a JSON Schema
+        rf"(?!-|({'|'.join(_RESERVED)})$)"
+        rf"""[^,="\s/:%$`;|&<>()\[\]{{}}*?!#~^'\\]{{1,{IFNAMSIZ - 1}}}"""
+    )
 
     def parse(self, text: str) -> str:
         super().parse(text)
+        for char in text:
+            if char in self._SHELLS_OWN:
+                raise Refused(f"{text!r} holds a {char!r}, a sign of the shell's own", "choose a name without it")
+        if text.startswith("-"):
+            raise Refused(f"{text!r} begins with a '-', which programs take for an option", "begin with a letter")
         if text in self._RESERVED:
-            raise ValueError(f"the kernel keeps the interface name {text!r} for itself: choose another one")
+            raise Refused(f"the kernel keeps the interface name {text!r} for itself", "choose another one")
         return text
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
-class Name(Kind):
+class Name(Kind[str]):
     """The name of a topology, a link, a guest or a network namespace: it stands in marks and in shell words."""
 
     expects = "a name of letters, digits, '-', '_' and '.'"
@@ -254,17 +259,15 @@ class UnixPath(Word):
         super().parse(text)
         size = len(text.encode())
         if size >= UNIX_PATH_MAX:
-            raise ValueError(
-                f"the path {text!r} has {size} bytes, and a Unix socket's has at most {UNIX_PATH_MAX - 1}: "
-                "choose a shorter folder, such as /run"
-            )
+            message = f"the path {text!r} has {size} bytes, and a Unix socket's has at most {UNIX_PATH_MAX - 1}"
+            raise Refused(message, "choose a shorter folder, such as /run")
         return text
 
     def schema(self) -> Schema:
         return {**super().schema(), "maxLength": UNIX_PATH_MAX - 1}
 
 
-class Mac(Kind):
+class Mac(Kind[str]):
     """A unicast Ethernet address, xx:xx:xx:xx:xx:xx; lower case once parsed."""
 
     expects = "a unicast MAC address such as 02:00:00:00:00:01"
@@ -274,32 +277,23 @@ class Mac(Kind):
             raise self._refuse(text)
         octets = bytes.fromhex(text.replace(":", ""))
         if octets[0] & 1:
-            raise ValueError(f"{text} is a multicast address: clear the lowest bit of its first byte")
+            raise Refused(f"{text} is a multicast address", "clear the lowest bit of its first byte")
         if not any(octets):
             raise self._refuse(text)
         return text.lower()
-
-    def misread(self, text: str) -> str | None:
-        """The driver takes six numbers in base 16, short or long, and looks at nothing behind them."""
-        numbers = re.match(r"((0[xX])?[0-9a-fA-F]+(:|$)){6}", text)
-        if not numbers:
-            return None
-        octets = [int(number, 16) & 255 for number in numbers.group().removesuffix(":").split(":")]
-        address = ":".join(f"{octet:02x}" for octet in octets)
-        return address if self.accepts(address) else None
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$"}
 
 
-class IpAddress(Kind):
+class IpAddress(Kind[str]):
     """An IPv4 or IPv6 address, canonical once parsed."""
 
     expects = "an IPv4 or IPv6 address"
 
     def parse(self, text: str) -> str:
         if "%" in text:
-            raise ValueError(f"{text!r} has a scope, which names an interface: use an address of global scope")
+            raise Refused(f"{text!r} has a scope, which names an interface", "use an address of global scope")
         try:
             return str(_address(text))
         except ValueError:
@@ -326,24 +320,15 @@ class Host(Word):
             raise self._refuse(text)
         return text
 
-    def misread(self, text: str) -> str | None:
-        """The short and the octal forms of inet(3), which getaddrinfo(3) takes."""
-        import socket  # for mistakes alone
 
-        try:
-            return socket.inet_ntoa(socket.inet_aton(text))
-        except (OSError, ValueError):
-            return None
-
-
-class IpInterface(Kind):
+class IpInterface(Kind[str]):
     """An address with its prefix, 10.0.0.1/24."""
 
     expects = "an address with its prefix length, such as 10.0.0.1/24"
 
     def parse(self, text: str) -> str:
         if "%" in text:
-            raise ValueError(f"{text!r} has a scope, which follows from the interface: write it without '%'")
+            raise Refused(f"{text!r} has a scope, which follows from the interface", "write it without '%'")
         try:
             if not re.search(r"/[0-9]+$", text):
                 raise ValueError(text)
@@ -355,7 +340,7 @@ class IpInterface(Kind):
         return {"type": "string", "pattern": f"^({_V4}/(3[0-2]|[12]?[0-9])|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 
 
-class Account(Kind):
+class Account(Kind[str]):
     """The name or number of a user or group; looked up on the host when it is needed."""
 
     expects = "a user's or group's name or number"
@@ -364,7 +349,7 @@ class Account(Kind):
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?", text):
             raise self._refuse(text)
         if text.isdigit() and (len(text) > 10 or int(text) > MAX_ACCOUNT):
-            raise ValueError(f"{text} is larger than a user's or group's number: write at most {MAX_ACCOUNT}")
+            raise Refused(f"{text} is larger than a user's or group's number", f"write at most {MAX_ACCOUNT}")
         return text
 
     def schema(self) -> Schema:
@@ -372,7 +357,7 @@ class Account(Kind):
         return {"type": ["string", "integer"], **number, "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$"}
 
 
-class FreeText(Kind):
+class FreeText(Kind[str]):
     """Any text that is not empty: names and paths that never enter a vec string."""
 
     expects = "a text"

@@ -1,18 +1,18 @@
 """The vec string, `vecN:transport=…,option=value,…`: parse, format and explain. Nothing else knows the syntax.
 
-How a guest reads one (arch/um/drivers/vector_kern.c and vector_user.c; measured on 6.1):
+How a guest reads one (arch/um/drivers/vector_kern.c and vector_user.c):
 
 1. White space ends the string on the kernel's command line.
 2. The text up to the first ":" names the device, by a number in any base. The rest is cut at commas, each piece at
    its "=".
 3. A second "=" inside a piece refuses the whole device. A piece without "=", or last and without a value, is as good
    as absent.
-4. At most 20 pieces: more overwrite memory.
+4. There is room for a fixed number of pieces.
 5. Options compare whole, the first of two wins, unknown ones are passed over. The transport's value compares by
    prefix.
 
-`explain` says this token by token, beside what was most likely meant. `parse` is `explain`, where every deviation is an
-error.
+`explain` says this token by token, beside what was most likely meant. What a guest does where the two part is said in
+`vecnet/guests/`. `parse` is `explain`, where every deviation is an error.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from vecnet.errors import Problem, VecStringError
-from vecnet.options import FINE, Effect, Judgement, Option, Severity, kstrtox
+from vecnet.guests import GENERATIONS, Case, Guest, Situation
+from vecnet.guests.agreed import agreed, united
+from vecnet.guests.judge import Judgement, judge
+from vecnet.guests.kernel import EVERY, Kernel, asked
+from vecnet.options import FINE, Effect, Option, Severity, Value, kstrtox
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.values import ends_word
 
-MAX_TOKENS = 20  # MAXVARGS in the driver
 MAX_UNIT = 9999
 
 
@@ -93,15 +95,18 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a guest reads a string: token by token, then what concerns several tokens or the whole.
+    """How guests read a string: token by token, then what concerns several tokens or the whole.
 
-    `device` is what was most likely meant and `mended` its canonical string; both are None where that cannot be told.
+    `device` is what was most likely meant and `mended` its canonical string; both are None where that cannot be told,
+    or where none of the guests can do it. `kernels` names the generations in question, and `words` what their command
+    line needs beside the string.
     """
 
     text: str
     tokens: tuple[Token, ...]
     effects: tuple[Effect, ...]
     device: VecDevice | None
+    kernels: tuple[str, ...]
 
     @property
     def severity(self) -> Severity:
@@ -111,7 +116,7 @@ class Explanation:
 
     @property
     def as_meant(self) -> bool:
-        """Whether the guest comes up as meant."""
+        """Whether the guests come up as meant."""
         return self.severity < Severity.IGNORED
 
     @property
@@ -119,13 +124,19 @@ class Explanation:
         """The canonical string of what was meant."""
         return str(self.device) if self.device else None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of a kernel's command line that make it certain that the device does as meant."""
+        return tuple(dict.fromkeys(effect.word for effect in self.effects if effect.word))
 
-def parse(text: str) -> VecDevice:
+
+def parse(text: str, kernel: str | None = None) -> VecDevice:
     """The device that `text`, `vecN:transport=…,option=value,…`, gives a guest.
 
-    Raises VecStringError where the guest would not come up as meant, with every reason and the mended string.
+    Raises VecStringError where a guest would not come up as meant, with every reason and the mended string. `kernel` is
+    as in `explain`.
     """
-    explanation = explain(text)
+    explanation = explain(text, kernel)
     if explanation.device is not None and explanation.as_meant:
         return explanation.device
     problems = [
@@ -139,73 +150,130 @@ def parse(text: str) -> VecDevice:
     raise VecStringError(problems)
 
 
-def explain(text: str) -> Explanation:
-    """What a guest does with `text`, token by token. Never raises: any text has an explanation."""
-    string, effects = _trim(text)
-    unit, begin, effect = _head(string)
-    effects.append(effect)
-    pieces = _pieces(string, begin, first_column=text.find(string) + begin + 1)
-    reader = _Reader(pieces)
-    if _overflows(pieces):
-        message = f"the guest has room for {MAX_TOKENS} tokens: it overwrites memory and cannot bring the device up"
-        effects.append(Effect(Severity.REFUSED, message, "leave out what is default"))
-    if "transport" not in reader.found:
-        message = "no transport is named, so opening the device fails: Invalid argument"
-        effects.append(Effect(Severity.REFUSED, message, f"add transport= with one of {', '.join(TRANSPORTS)}"))
-    device = None
-    if reader.transport is not None:
-        if reader.is_opened:
-            together = _together(reader.transport, reader.found, reader.values)
-            effects += (effect for effect in together if reader.untold.isdisjoint(effect.options))
-        if not reader.untold and reader.is_complete:
-            with contextlib.suppress(VecStringError):  # the effects say what is wrong
-                device = VecDevice(unit, reader.transport(**reader.meant))
+def explain(text: str, kernel: str | None = None) -> Explanation:
+    """What guests do with `text`, token by token: any text has an explanation.
+
+    `kernel` is the version that they boot, such as 7.2, or a kernel's binary, which is asked. Without it, all
+    generations are in question that have the string's transport. Raises InputError where the kernel is none.
+    """
+    return explained(text, EVERY if kernel is None else asked(kernel))
+
+
+def explained(text: str, kernel: Kernel) -> Explanation:
+    """The same for a kernel that is known already."""
+    readings = {guest: _Reading(text, guest) for guest in GENERATIONS}
+    # what was meant does not depend on who reads it
+    device = next((reading.device for reading in readings.values() if reading.device is not None), None)
+    name = next((reading.transport.name for reading in readings.values() if reading.transport), "")
+    having = kernel.which_has(name)
+    of_kernel = {guest: readings[guest] for guest in having.guests}
+    (columns, *_) = (reading.tokens for reading in of_kernel.values())
+    tokens = tuple(
+        Token(text, column, agreed({guest: reading.tokens[place][2] for guest, reading in of_kernel.items()}))
+        for place, (text, column, _) in enumerate(columns)
+    )
+    effects = united({guest: reading.effects for guest, reading in of_kernel.items()})
+    effects += (_lacking(guest, name) for guest in kernel.guests if guest not in having.guests)
+    if device is not None and any(name in guest.lacks for guest in having.guests):
+        device = None
     if device is not None and device.transport.mac is None:
-        message = "no mac: the guest has a random Ethernet address on every boot"
-        effects.append(Effect(Severity.NOTE, message, "add mac=02:…"))
-    return Explanation(text, tuple(reader.tokens), tuple(e for e in effects if e.severity > Severity.OK), device)
+        case = Case(Situation.NO_MAC, "mac", "no mac: ", "add mac=02:…")
+        effects.append(agreed({guest: guest.effect(name, case) for guest in having.guests}))
+    if kernel.note:
+        effects.append(Effect(Severity.NOTE, kernel.note))
+    found = tuple(effect for effect in effects if effect.severity > Severity.OK)
+    return Explanation(text, tokens, found, device, tuple(map(str, having.guests)))
 
 
-def _trim(text: str) -> tuple[str, list[Effect]]:
-    """The string without what a kernel's command line takes off, and what it does about the rest."""
-    effects = []
-    string = text.strip(" \t\n\v\f\r")
-    if len(string) > 1 and string[0] == string[-1] == '"':
-        string = string[1:-1]
-    if string != text:
-        effects.append(Effect(Severity.NOTE, "the guest does not see the white space and quotes around the string"))
-    if '"' in string:
-        message = "a '\"' joins what follows up to the next one, white space included, to the string"
-        effects.append(Effect(Severity.REFUSED, message, "leave it out"))
-    space = next((place for place, char in enumerate(string) if ends_word(char)), None)
-    if space is not None:
-        severity = max(Severity.IGNORED, explain(string[:space]).severity)
-        message = f"{string[space]!r} ends the string on a kernel's command line: the guest reads {string[:space]!r}"
-        effects.append(Effect(severity, message, "leave it out"))
-    return string, effects
+def _lacking(guest: Guest, transport: str) -> Effect:
+    """What is worth a word about a generation that is in question only where no kernel is stated."""
+    effect = guest.effect(transport, Case(Situation.NOT_A_TRANSPORT, "", f"{guest} has no transport {transport}: "))
+    return dataclasses.replace(effect, severity=Severity.NOTE, instead="boot a later kernel")
 
 
-def _head(string: str) -> tuple[int, int, Effect]:
-    """The device's number, where its options begin, and what the guest does with the text before them."""
+class _Reading:
+    """How one generation reads a string."""
+
+    def __init__(self, text: str, guest: Guest) -> None:
+        self.effects: dict[object, Effect] = {}  # of several tokens or the whole, by what is amiss
+        self.device: VecDevice | None = None  # what was meant
+        self.transport: type[Transport] | None = None
+        self._guest = guest
+        string = self._trim(text)
+        unit, begin, case = _head(string)
+        self._add(case)
+        pieces = _pieces(string, begin, first_column=text.find(string) + begin + 1)
+        reader = _Reader(pieces, guest)
+        self.transport = reader.transport
+        self.tokens = reader.tokens
+        if _overflows(pieces, guest.tokens):
+            self._add(Case(Situation.TOKENS, instead="leave out what is default"))
+        if "transport" not in reader.found:
+            instead = f"add transport= with one of {', '.join(TRANSPORTS)}"
+            self._add(Case(Situation.NO_TRANSPORT, instead=instead))
+        if self.transport is not None:
+            if reader.is_opened:
+                for case in _together(self.transport, reader.found, reader.values):
+                    if reader.untold.isdisjoint(case.options):
+                        self._add(case)
+            if not reader.untold and reader.is_complete:
+                with contextlib.suppress(VecStringError):  # the effects say what is wrong
+                    self.device = VecDevice(unit, self.transport(**reader.meant))  # type: ignore[arg-type]
+        if any(effect.unopened for effect in self._all()):
+            self._add(Case(Situation.FAILED_OPEN))
+
+    @property
+    def severity(self) -> Severity:
+        return max((effect.severity for effect in self._all()), default=Severity.OK)
+
+    def _all(self) -> Iterator[Effect]:
+        yield from (effect for _, _, effect in self.tokens)
+        yield from self.effects.values()
+
+    def _add(self, case: Case | None) -> None:
+        if case is not None:
+            name = self.transport.name if self.transport else ""
+            self.effects[case.situation, case.option, case.lead] = self._guest.effect(name, case)
+
+    def _trim(self, text: str) -> str:
+        """The string without what a kernel's command line takes off."""
+        string = text.strip(" \t\n\v\f\r")
+        if len(string) > 1 and string[0] == string[-1] == '"':
+            string = string[1:-1]
+        if string != text:
+            self._add(Case(Situation.UNSEEN))
+        if '"' in string:
+            self._add(Case(Situation.QUOTE, instead="leave it out"))
+        space = next((place for place, char in enumerate(string) if ends_word(char)), None)
+        if space is not None:
+            words = {"char": string[space], "before": string[:space]}
+            effect = self._guest.effect("", Case(Situation.SPACE, instead="leave it out", words=words))
+            severity = max(effect.severity, _Reading(string[:space], self._guest).severity)
+            self.effects[Situation.SPACE] = dataclasses.replace(effect, severity=severity)
+        return string
+
+
+def _head(string: str) -> tuple[int, int, Case | None]:
+    """The device's number, where its options begin, and what is amiss with the text before them."""
     name, colon = re.match(r"([^:=,]*)([:=,]?)", string).groups()  # type: ignore[union-attr]
     begin = len(name) + len(colon)
     number = kstrtox(name.removeprefix("vec"), 0, 2**32 - 1) if name.startswith("vec") else None
+    first = "begin with vec0: and count up"
     if number is None and colon == ":":
-        message = f"{name!r} names no vector device, so the guest has none"
-        return 0, begin, Effect(Severity.REFUSED, message, "begin with vec0: and count up")
+        return 0, begin, Case(Situation.NOT_A_DEVICE, instead=first, words={"name": name})
     if number is None:
-        return 0, 0, Effect(Severity.REFUSED, "no device is named, so the guest has none", "begin with vec0:")
+        return 0, 0, Case(Situation.NO_DEVICE, instead="begin with vec0:")
     if number > MAX_UNIT:
-        message = f"the guest takes {name}, and vecnet's numbers end at {MAX_UNIT}"
-        return 0, begin, Effect(Severity.FALLBACK, message, "begin with vec0: and count up")
+        signed = number - 2**32 if number >= 2**31 else number  # as the guest prints it
+        words = {"name": name, "number": signed, "last": MAX_UNIT}
+        return 0, begin, Case(Situation.LARGE_UNIT, instead=first, words=words)
     if colon != ":":
-        message = f"without a ':' behind {name} the guest has no such device"
-        return number, begin, Effect(Severity.REFUSED, message, f"write vec{number}:")
+        return number, begin, Case(Situation.NO_COLON, instead=f"write vec{number}:", words={"name": name})
     if name == f"vec{number}":
-        return number, begin, FINE
+        return number, begin, None
     meant = int(name[3:]) if re.fullmatch("vec[0-9]+", name) else number
-    severity = Severity.NOTE if meant == number else Severity.FALLBACK
-    return meant, begin, Effect(severity, f"the guest reads any base, and names it vec{number}", f"write vec{meant}:")
+    situation = Situation.SAME_NUMBER if meant == number else Situation.OTHER_BASE
+    return meant, begin, Case(situation, instead=f"write vec{meant}:", words={"number": number})
 
 
 def _pieces(string: str, begin: int, first_column: int) -> list[tuple[str, int]]:
@@ -220,11 +288,11 @@ def _pieces(string: str, begin: int, first_column: int) -> list[tuple[str, int]]
     return pieces
 
 
-def _overflows(pieces: list[tuple[str, int]]) -> bool:
+def _overflows(pieces: list[tuple[str, int]], slots: int) -> bool:
     """Whether a piece begins behind the last of the driver's slots; one without "=" leaves its slot to the next."""
     slot = 0
     for piece, _ in pieces:
-        if slot == MAX_TOKENS:
+        if slot == slots:
             return True
         slot += "=" in piece
     return False
@@ -233,13 +301,14 @@ def _overflows(pieces: list[tuple[str, int]]) -> bool:
 class _Reader:
     """Reads the pieces of a string as a guest does."""
 
-    def __init__(self, pieces: list[tuple[str, int]]) -> None:
+    def __init__(self, pieces: list[tuple[str, int]], guest: Guest) -> None:
+        self._guest = guest
         self.found: dict[str, str] = {}  # the text of each option that the guest finds: the first one's
         self.transport: type[Transport] | None  # the one that was meant
-        self.values: dict[str, Any] = {}  # the values of the transport's options
-        self.meant: dict[str, Any] = {}  # the same, and those of misspelt options
+        self.values: dict[str, Value] = {}  # the values of the transport's options
+        self.meant: dict[str, Value] = {}  # the same, and those of misspelt options
         self.untold: set[str] = set()  # the keys of tokens of which nobody can tell what was meant
-        self.tokens: list[Token] = []
+        self.tokens: list[tuple[str, int, Effect]] = []  # each with its column
 
         tokens = [(piece.strip(), column) for piece, column in pieces]
         owners = {}  # the place of the token that the guest finds for each option
@@ -248,85 +317,93 @@ class _Reader:
             if equals and (value or place < len(tokens) - 1) and key not in self.found:
                 self.found[key] = value
                 owners[key] = place
-        self.transport, self._transport_effect = _transport(self.found.get("transport", ""))
-        self.is_opened = self._transport_effect.severity < Severity.REFUSED
+        self.transport, self._transport_case = _transport(self.found.get("transport", ""), guest)
+        self.is_opened = self._does(self._transport_case).severity < Severity.REFUSED
         self._options = (self.transport or Transport).options()
         self._judged = self._judge()
         for place, (token, column) in enumerate(tokens):
             is_found = owners.get(token.partition("=")[0]) == place
-            self.tokens.append(Token(token, column, self._effect(token, is_found)))
+            self.tokens.append((token, column, self._does(self._case(token, is_found))))
 
     @property
     def is_complete(self) -> bool:
         """Whether every option that the transport needs was meant to be there."""
         return all(key in self.meant for key, declared in self._options.items() if declared.required)
 
+    def _does(self, case: Case | None) -> Effect:
+        return FINE if case is None else self._guest.effect(self.transport.name if self.transport else "", case)
+
     def _judge(self) -> dict[str, Judgement]:
         """The transport's options; what a guest does with one that it cannot read may depend on the others."""
-        judged = {key: self._options[key].judge(text) for key, text in self.found.items() if key in self._options}
+        judged = {
+            key: judge(self._guest, key, self._options[key], text)
+            for key, text in self.found.items()
+            if key in self._options
+        }
         unread = {key for key, judgement in judged.items() if judgement.unread}
-        for key in unread:
-            if self.transport is not None:
-                failure = self.transport.unread(key, unread)
-                judged[key] = dataclasses.replace(self._options[key], failure=failure).judge(self.found[key])
         for key, judgement in judged.items():
+            case = judgement.case
+            if self.transport is not None and case is not None and case.situation is Situation.UNREADABLE:
+                situation = self.transport.unread(key, unread)
+                judged[key] = Judgement(judgement.value, dataclasses.replace(case, situation=situation))
             if judgement.value is None:
                 self.untold.add(key)
             else:
                 self.values[key] = self.meant[key] = judgement.value
         return judged
 
-    def _effect(self, token: str, is_found: bool) -> Effect:
-        """What the guest does with a token; `is_found` tells whether it is the one that it takes for its option."""
+    def _case(self, token: str, is_found: bool) -> Case | None:
+        """What is amiss with a token; `is_found` tells whether it is the one that the guest takes for its option."""
         key, equals, value = token.partition("=")
         if "=" in value:
             self.untold.add(key)
-            message = "a second '=' in one value: the guest refuses the whole device"
-            return Effect(Severity.REFUSED, message, "a value cannot hold '='")
+            return Case(Situation.SECOND_EQUALS, instead="a value cannot hold '='")
         if not token:
-            return Effect(Severity.NOTE, "an empty token is passed over", "leave the second comma out")
+            return Case(Situation.NOTHING, instead="leave the second comma out")
         if not equals or not (is_found or value):
-            message = "a token without a value is as good as absent"
-            return Effect(Severity.IGNORED, message, f"write {key}=…, or leave it out")
+            return Case(Situation.NO_VALUE, key, instead=f"write {key}=…, or leave it out")
         if not is_found:
-            first = self.found[key]
-            severity = Severity.NOTE if value == first else Severity.FALLBACK
-            return Effect(severity, f"given twice, and the first one, {key}={first}, wins", "leave one out")
+            situation = Situation.REPEATED if value == self.found[key] else Situation.TWICE
+            words = {"first": f"{key}={self.found[key]}"}
+            return Case(situation, key, instead="leave one out", words=words)
         if key == "transport":
-            return self._transport_effect
-        return self._judged[key].effect if key in self._judged else self._unknown(key, value)
+            return self._transport_case
+        return self._judged[key].case if key in self._judged else self._unknown(key, value)
 
-    def _unknown(self, key: str, value: str) -> Effect:
+    def _unknown(self, key: str, value: str) -> Case:
         """An option that the transport does not have: most likely misspelt, or another transport's."""
         if self.transport is None:
-            return Effect(Severity.IGNORED, "without a transport nothing reads this option")
-        message = f"{self.transport.name} knows no such option: it is ignored"
+            return Case(Situation.UNREAD, key)
+        lead = f"{self.transport.name} knows no such option"
         others = [name for name in TRANSPORTS if key in TRANSPORTS[name].options()]
         if others:
-            return Effect(Severity.IGNORED, f"{message}, being one of {' and '.join(others)}", "leave it out")
+            lead = f"{lead}, but {' and '.join(others)} {'does' if len(others) == 1 else 'do'}: "
+            return Case(Situation.UNKNOWN, key, lead, "leave it out")
         near = _near(key.lower().replace("_", ""), self._options) or _near(key.lower(), self._options)
         if near is None:
-            return Effect(Severity.IGNORED, message, "leave it out")
+            return Case(Situation.UNKNOWN, key, f"{lead}: ", "leave it out")
         if near not in self.found:
-            self.meant[near] = self._options[near].judge(value).value
+            self.meant[near] = judge(self._guest, near, self._options[near], value).value
             if self.meant[near] is None:
                 self.untold.add(key)
-        return Effect(Severity.IGNORED, message, f"write {near}={value}")
+        return Case(Situation.UNKNOWN, key, f"{lead}: ", f"write {near}={value}")
 
 
-def _transport(value: str) -> tuple[type[Transport] | None, Effect]:
-    """The transport that was meant, and what the guest does with the value that names it."""
-    if value in TRANSPORTS:
-        return TRANSPORTS[value], FINE
+def _transport(value: str, guest: Guest) -> tuple[type[Transport] | None, Case | None]:
+    """The transport that was meant, and what is amiss with the value that names it."""
     for name, transport in TRANSPORTS.items():
+        if value.startswith(name) and name in guest.lacks:
+            lead = f"{guest} has no transport {name}: "
+            return transport, Case(Situation.NOT_A_TRANSPORT, "", lead, "boot a later kernel")
+        if value == name:
+            return transport, None
         if value.startswith(name):
-            message = f"compared by prefix: the guest opens {name}"
-            return transport, Effect(Severity.FALLBACK, message, f"write transport={name}")
-    message = f"there is no transport {value!r}: opening the device fails: Invalid argument"
+            return transport, Case(Situation.PREFIX, instead=f"write transport={name}", words={"name": name})
+    lead = f"there is no transport {value!r}: "
     near = _near(value.lower(), TRANSPORTS)
     if near is None:
-        return None, Effect(Severity.REFUSED, message, f"the transports are {', '.join(TRANSPORTS)}")
-    return TRANSPORTS[near], Effect(Severity.REFUSED, message, f"write transport={near}")
+        return None, Case(Situation.NOT_A_TRANSPORT, "", lead, f"the transports are {', '.join(TRANSPORTS)}")
+    return TRANSPORTS[near], Case(Situation.NOT_A_TRANSPORT, "", lead, f"write transport={near}")
 
 
 def _near(word: str, known: Iterable[str]) -> str | None:
@@ -335,23 +412,22 @@ def _near(word: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, list(known), 1)), None)
 
 
-def _together(transport: type[Transport], found: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[Effect]:
+def _together(transport: type[Transport], found: Mapping[str, str], values: Mapping[str, Value]) -> Iterator[Case]:
     """What concerns several options at once: those that are missing, and those that do not go together."""
     options = transport.options()
-    missing = [key for key, declared in options.items() if declared.required and key not in found]
-    for key in missing:
-        effect = options[key].missing
-        instead = f"add {key}=, {options[key].doc}"
-        yield Effect(effect.severity, f"{transport.name} needs {key}: {effect.message}", instead)
-    complete = {key: values.get(key, declared.default) for key, declared in options.items()}
-    if dataclasses.MISSING in complete.values():
+    for key, declared in options.items():
+        if declared.required and key not in found:
+            lead = f"{transport.name} needs {key}: "
+            yield Case(Situation.MISSING, key, lead, f"add {key}=, {declared.doc}")
+    if any(declared.required and key not in values for key, declared in options.items()):
         return
+    complete = {key: values.get(key, declared.default) for key, declared in options.items()}
     derived = transport.derived(complete)
     for key, value in derived.items():
-        token, effect = f"{key}={options[key].write(value)}", options[key].missing
+        token = f"{key}={options[key].write(value)}"
         if key not in found:
-            yield Effect(effect.severity, f"without {key} {effect.message}", f"add {token}")
+            yield Case(Situation.MISSING, key, f"without {key} ", f"add {token}")
         elif key in values and values[key] != value:
-            message = f"{key}={found[key]} does not fit the addresses: {effect.message}"
-            yield Effect(effect.severity, message, f"write {token}")
-    yield from transport.effects(complete | derived)
+            lead = f"{key}={found[key]} does not fit the addresses: "
+            yield Case(Situation.MISSING, key, lead, f"write {token}")
+    yield from transport.cases(complete | derived)

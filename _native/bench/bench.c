@@ -71,8 +71,8 @@ static int make_packets(const struct vn_port *port, const struct vn_bench_load *
 	struct vn_cutter cutter;
 	int count = 0;
 	if (!port->tx.cut) {
-		uint32_t header = whole ? 0 : port->tx_header; /* a whole frame brings its virtio-net header along */
-		memcpy(out, port->template, header);
+		uint32_t header = whole ? 0 : port->header; /* a whole frame brings its virtio-net header along */
+		memcpy(out, port->tx.template, header);
 		memcpy(out + header, load->frame, load->length);
 		sizes[0] = header + load->length;
 		return 1;
@@ -83,8 +83,8 @@ static int make_packets(const struct vn_port *port, const struct vn_bench_load *
 	if (cutter.count > VN_CUT_FRAMES)
 		return -EMSGSIZE;
 	for (; cutter.count; out += sizes[count++]) {
-		memcpy(out, port->template, port->tx_header);
-		sizes[count] = port->tx_header + vn_cut_next(&cutter, out + port->tx_header, load->length + REPEATED / 2);
+		memcpy(out, port->tx.template, port->header);
+		sizes[count] = port->header + vn_cut_next(&cutter, out + port->header, load->length + REPEATED / 2);
 	}
 	return count;
 }
@@ -97,10 +97,10 @@ static int make_floor(struct floor *floor, struct vn_port *port, const struct vn
 	memset(floor, 0, sizeof(*floor));
 	if (load->length <= VN_VNET || load->length > VN_LARGE + VN_VNET)
 		return -EINVAL;
-	if (port->listen_fd >= 0 && vn_accept(port)) /* a switch: a bare loop does not look for its guest */
+	if (vn_ready(port)) /* a bare loop does not look for its guest */
 		return -ENOTCONN;
-	if (port->tx_socket && setsockopt(port->tx_fd, SOL_SOCKET, SO_SNDBUFFORCE, &queue, sizeof(queue)))
-		setsockopt(port->tx_fd, SOL_SOCKET, SO_SNDBUF, &queue, sizeof(queue)); /* as much as the kernel allows */
+	if (port->tx.socket && setsockopt(port->tx.fd, SOL_SOCKET, SO_SNDBUFFORCE, &queue, sizeof(queue)))
+		setsockopt(port->tx.fd, SOL_SOCKET, SO_SNDBUF, &queue, sizeof(queue)); /* as much as the kernel allows */
 
 	const size_t room = load->length + (port->tx.cut ? VN_CUT_FRAMES : 1) * REPEATED;
 	floor->bare = calloc((size_t)load->count, room);
@@ -145,10 +145,10 @@ static int bare_send(const struct vn_port *port, struct floor *floor)
 	int done = 0;
 	while (done < floor->packets) {
 		int left = floor->packets - done, batch = left < (int)port->batch ? left : (int)port->batch, sent = 0;
-		if (port->tx_socket)
-			sent = sendmmsg(port->tx_fd, floor->messages + done, (unsigned)batch, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (port->tx.socket)
+			sent = sendmmsg(port->tx.fd, floor->messages + done, (unsigned)batch, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
-			while (sent < batch && writev(port->tx_fd, &floor->vectors[done + sent], 1) > 0)
+			while (sent < batch && writev(port->tx.fd, &floor->vectors[done + sent], 1) > 0)
 				sent++;
 		if (sent <= 0)
 			return -ENOBUFS;
@@ -161,20 +161,20 @@ static int bare_send(const struct vn_port *port, struct floor *floor)
 static int bare_receive_some(struct vn_port *port, int most)
 {
 	int got = 0, batch = most < (int)port->batch ? most : (int)port->batch;
-	if (port->rx_socket) {
-		got = recvmmsg(port->rx_fd, port->rx.messages, (unsigned)batch, MSG_DONTWAIT, NULL);
+	if (port->rx.socket) {
+		got = recvmmsg(port->rx.fd, port->rx.messages, (unsigned)batch, MSG_DONTWAIT, NULL);
 		port->rx.used = port->depth; /* sizes that the port sets again in its turn */
 		return got >= 0 ? got : errno == EAGAIN ? 0 : -errno;
 	}
 	ssize_t size;
-	while (got < batch && (size = readv(port->rx_fd, &port->rx.vectors[got], 1)) > 0)
+	while (got < batch && (size = readv(port->rx.fd, &port->rx.vectors[got], 1)) > 0)
 		port->rx.messages[got++].msg_len = (unsigned)size;
 	return got;
 }
 
 static int wait_for(const struct vn_port *port)
 {
-	struct pollfd fd = {.fd = port->rx_fd, .events = POLLIN};
+	struct pollfd fd = {.fd = port->rx.fd, .events = POLLIN};
 	return poll(&fd, 1, PATIENCE) > 0 ? 0 : -ETIMEDOUT;
 }
 
@@ -224,7 +224,7 @@ int vn_bench_one_way(struct vn_bench_end from, struct vn_bench_end to, const str
 	int rc = make_floor(&sent, from.port, load);
 	struct vn_frame *taken = calloc((size_t)(sent.packets + 1), sizeof(*taken));
 	*out = *in = (struct vn_bench_cost){0, 0};
-	if (!rc && (!taken || (to.port->listen_fd >= 0 && vn_accept(to.port))))
+	if (!rc && (!taken || vn_ready(to.port)))
 		rc = taken ? -ENOTCONN : -ENOMEM;
 	for (int round = 0; !rc && round < load->rounds; round++) {
 		struct vn_bench_cost since = started();
@@ -252,13 +252,13 @@ static int bare_forward(struct vn_port *from, struct vn_port *to, struct floor *
 			continue;
 		}
 		for (int i = 0; i < got; i++) {
-			floor->vectors[i].iov_base = (uint8_t *)from->rx.vectors[i].iov_base + from->rx_skip;
-			floor->vectors[i].iov_len = from->rx.messages[i].msg_len - from->rx_skip;
+			floor->vectors[i].iov_base = (uint8_t *)from->rx.vectors[i].iov_base + from->rx.skip;
+			floor->vectors[i].iov_len = from->rx.messages[i].msg_len - from->rx.skip;
 		}
 		while (sent < got) {
-			int some = to->tx_socket ? sendmmsg(to->tx_fd, floor->messages + sent, (unsigned)(got - sent),
+			int some = to->tx.socket ? sendmmsg(to->tx.fd, floor->messages + sent, (unsigned)(got - sent),
 							    MSG_DONTWAIT | MSG_NOSIGNAL)
-						 : writev(to->tx_fd, &floor->vectors[sent], 1) > 0;
+						 : writev(to->tx.fd, &floor->vectors[sent], 1) > 0;
 			if (some <= 0)
 				return -ENOBUFS;
 			sent += some;
@@ -299,7 +299,7 @@ int vn_bench_forward(struct vn_port *feeder, struct vn_port *from, struct vn_por
 	*spent = (struct vn_bench_cost){0, 0};
 	memset(&moved, 0, sizeof(moved));
 	rc = rc ? rc : make_floor(&moved, to, load);
-	rc = rc ? rc : sink->listen_fd >= 0 ? vn_accept(sink) : 0;
+	rc = rc ? rc : vn_ready(sink);
 	for (int round = 0; !rc && round < load->rounds; round++) {
 		rc = bare_send(feeder, &fed);
 		struct vn_bench_cost since = started();

@@ -4,7 +4,7 @@
  * through the whole of vn_recv, which must come to the same verdict, count the packet exactly once, and hand out frames
  * that lie in the port's memory. All is recorded besides, to nowhere.
  */
-#include "wire.h"
+#include "fuzz.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -51,14 +51,14 @@ static uint64_t counted(const struct vn_port *port, enum vn_counter first, enum 
 static enum vn_counter verdict(const struct vn_port *port, const uint8_t *data, size_t size)
 {
 	enum vn_counter said = VN_RX_FRAMES;
-	if (size <= port->rx_header)
+	if (size <= port->rx.header)
 		return VN_RX_DROP_SHORT;
-	if (port->verify) {
-		const uint32_t length = port->rx_header - port->rx_skip;
+	if (port->transport.verify) {
+		const uint32_t length = port->rx.header - port->rx.skip;
 		uint8_t *header = malloc(length);
 		require(header);
-		memcpy(header, data + port->rx_skip, length);
-		said = port->verify(port, header);
+		memcpy(header, data + port->rx.skip, length);
+		said = port->transport.verify(port, header);
 		free(header);
 	}
 	return said;
@@ -72,8 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct form *form = &forms[*data++ % FORMS];
 	size--;
 	if (!form->port) {
-		form->port = wire_open(form->transport, form->options, form->flags);
-		form->wire = wire_fd;
+		form->port = fake_open(form->transport, form->options, form->flags);
+		form->wire = fake_far_end;
 		require(!vn_recorder_add(vn_recorder_new(open("/dev/null", O_WRONLY)), form->port, "vec0", form->options));
 	}
 	struct vn_port *port = form->port;
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (int i = 0; i < got; i++) {
 			require((size_t)frames[i].offset + frames[i].length <= port->memory_size);
 			require(frames[i].length <= port->most + VN_VLAN + (whole ? VN_VNET : 0));
-			wire_touch(port->memory + frames[i].offset, frames[i].length);
+			touch(port->memory + frames[i].offset, frames[i].length);
 			bytes += frames[i].length;
 		}
 		handed += (uint64_t)got;

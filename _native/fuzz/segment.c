@@ -1,5 +1,5 @@
 /* Any virtio-net header before any frame: whatever is cut comes out whole, and nothing beyond the frame is touched. */
-#include "wire.h"
+#include "fuzz.h"
 
 /* Bytes of the frame's payload in a segment, whose headers may be longer by an IPv6 fragment header. */
 static uint32_t payload(const struct vn_cutter *cutter, uint32_t length)
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (cutter.count) {
 			uint32_t written = vn_cut_next(&cutter, out, room);
 			require(written >= cutter.header && written <= room && written <= most);
-			wire_touch(out, written);
+			touch(out, written);
 			total += payload(&cutter, written);
 			segments++;
 		}

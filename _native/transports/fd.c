@@ -2,19 +2,43 @@
  *
  * Reference: HOWTO, "fd transport". There is no header, so nothing to form or to verify.
  *
- * A socket moves batches; a descriptor that is none, such as a tap's, one frame a call.
+ * A socket moves batches; a descriptor that is none, such as a tap's, one frame a call. Such a descriptor must not block
+ * us. Others may hold it, too, so its file status flags are put back on close.
  */
 #include "../internal.h"
 
+#include <fcntl.h>
+
+struct fd { bool changed; int flags; };
+
 static int open_fd(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
 {
+	struct fd *own = (void *)port->state;
 	uint64_t fd;
 	int rc = vn_number(options, "fd", UINT64_MAX, &fd, failure);
 	if (rc)
 		return rc;
 	if (fd > INT32_MAX)
 		return vn_fail(failure, VN_STEP_OPTION, "fd", EINVAL);
-	return vn_adopt(port, (int)fd, failure);
+	rc = vn_adopt(port, (int)fd, failure);
+	if (rc || port->rx.socket)
+		return rc;
+	own->flags = fcntl(port->rx.fd, F_GETFL);
+	own->changed = !(own->flags & O_NONBLOCK);
+	fcntl(port->rx.fd, F_SETFL, own->flags | O_NONBLOCK);
+	return 0;
 }
 
-const struct vn_transport vn_transport_fd = {.name = "fd", .open = open_fd};
+static void closed(struct vn_port *port)
+{
+	const struct fd *own = (const void *)port->state;
+	if (own->changed)
+		fcntl(port->rx.fd, F_SETFL, own->flags);
+}
+
+static void forked(struct vn_port *port)
+{
+	((struct fd *)(void *)port->state)->changed = false;
+}
+
+const struct vn_transport vn_transport_fd = {.name = "fd", .open = open_fd, .closed = closed, .forked = forked};

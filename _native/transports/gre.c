@@ -55,7 +55,7 @@ static int open_gre(struct vn_port *port, const struct vn_options *options, stru
 	if (vn_text(options, "rx_key")) {
 		gre->word |= KEY;
 		gre->key = (uint32_t)rx_key;
-		vn_put32(port->template + size, (uint32_t)tx_key);
+		vn_put32(port->tx.template + size, (uint32_t)tx_key);
 		size += 4;
 	}
 	if (sequence) {
@@ -64,9 +64,9 @@ static int open_gre(struct vn_port *port, const struct vn_options *options, stru
 		size += 4;
 	}
 	if (!sequence || pinned)
-		port->form = NULL;
-	vn_put32(port->template, gre->word);
-	port->tx_header = port->rx_header = size;
+		port->transport.form = NULL;
+	vn_put32(port->tx.template, gre->word);
+	port->header = size;
 	return vn_open_inet(port, options, SOCK_RAW, IPPROTO_GRE, 0, 0, failure);
 }
 

@@ -20,14 +20,14 @@ static int open_hybrid(struct vn_port *port, const struct vn_options *options, s
 	};
 	const struct sock_fprog program = {sizeof(outgoing) / sizeof(*outgoing), outgoing};
 	const char *ifname = vn_text(options, "ifname");
-	int rc = vn_open_tap(port, ifname, &port->tx_fd, failure);
-	rc = rc ? rc : vn_open_packet(port, ifname, &port->rx_fd, failure);
+	int rc = vn_open_tap(port, ifname, &port->tx.fd, failure);
+	rc = rc ? rc : vn_open_packet(port, ifname, &port->rx.fd, failure);
 	if (rc)
 		return rc;
-	port->rx_socket = true;
-	if (setsockopt(port->rx_fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+	port->rx.socket = true;
+	if (setsockopt(port->rx.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
 		return vn_fail(failure, VN_STEP_FILTER, "outgoing packets", errno);
-	return vn_bind_packet(port, port->rx_fd, true, failure);
+	return vn_bind_packet(port, port->rx.fd, true, failure);
 }
 
 const struct vn_transport vn_transport_hybrid = {.name = "hybrid", .vnet = true, .open = open_hybrid};

@@ -69,24 +69,24 @@ static int open_l2tpv3(struct vn_port *port, const struct vn_options *options, s
 
 	uint32_t at = 0;
 	if (udp) {
-		vn_put32(port->template, DATA_VERSION_3);
+		vn_put32(port->tx.template, DATA_VERSION_3);
 		at = 4;
 	}
 	l2tp->session = (uint32_t)rx_session;
 	l2tp->session_at = at;
-	vn_put32(port->template + at, (uint32_t)tx_session);
+	vn_put32(port->tx.template + at, (uint32_t)tx_session);
 	at += 4;
 	l2tp->cookie_at = at;
 	l2tp->cookie_size = !vn_text(options, "rx_cookie") ? 0 : wide ? 8 : 4;
 	put_cookie(l2tp->cookie, l2tp->cookie_size, rx_cookie);
-	put_cookie(port->template + at, l2tp->cookie_size, tx_cookie);
+	put_cookie(port->tx.template + at, l2tp->cookie_size, tx_cookie);
 	at += l2tp->cookie_size;
 	l2tp->counter_at = at;
 	if (counter)
 		at += 4;
 	if (!counter || pinned)
-		port->form = NULL;
-	port->tx_header = port->rx_header = at;
+		port->transport.form = NULL;
+	port->header = at;
 	return udp ? vn_open_inet(port, options, SOCK_DGRAM, IPPROTO_UDP, (uint16_t)srcport, (uint16_t)dstport, failure)
 		   : vn_open_inet(port, options, SOCK_RAW, PROTOCOL_L2TP, 0, 0, failure);
 }

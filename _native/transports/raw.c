@@ -31,15 +31,15 @@ static int attach_file(int fd, const char *path, struct vn_failure *failure)
 static int open_raw(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
 {
 	const char *ifname = vn_text(options, "ifname"), *filter = vn_text(options, "bpffile");
-	int rc = vn_open_packet(port, ifname, &port->rx_fd, failure);
-	rc = rc ? rc : vn_open_packet(port, ifname, &port->tx_fd, failure);
+	int rc = vn_open_packet(port, ifname, &port->rx.fd, failure);
+	rc = rc ? rc : vn_open_packet(port, ifname, &port->tx.fd, failure);
 	if (rc)
 		return rc;
-	port->rx_socket = port->tx_socket = true;
+	port->rx.socket = port->tx.socket = true;
 	rc = vn_ignore_own(port, failure);
-	rc = rc || !filter ? rc : attach_file(port->rx_fd, filter, failure);
-	rc = rc ? rc : vn_bind_packet(port, port->tx_fd, false, failure);
-	return rc ? rc : vn_bind_packet(port, port->rx_fd, true, failure);
+	rc = rc || !filter ? rc : attach_file(port->rx.fd, filter, failure);
+	rc = rc ? rc : vn_bind_packet(port, port->tx.fd, false, failure);
+	return rc ? rc : vn_bind_packet(port, port->rx.fd, true, failure);
 }
 
 const struct vn_transport vn_transport_raw = {.name = "raw", .vnet = true, .open = open_raw};

@@ -12,8 +12,8 @@
 
 static int open_tap(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
 {
-	int rc = vn_open_tap(port, vn_text(options, "ifname"), &port->rx_fd, failure);
-	port->tx_fd = port->rx_fd;
+	int rc = vn_open_tap(port, vn_text(options, "ifname"), &port->rx.fd, failure);
+	port->tx.fd = port->rx.fd;
 	return rc;
 }
 

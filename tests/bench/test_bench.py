@@ -21,15 +21,18 @@ from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet import host
+from vecnet.bench import guests
 from vecnet.bench.chart import as_svg
-from vecnet.bench.loads import LARGE, VNET, large, segments
-from vecnet.bench.making import PAIRS, Links
-from vecnet.bench.result import Cost, Report, Result, Spent, Stream, Task
-from vecnet.bench.table import as_text
-from vecnet.bench.wires import TRANSPORTS, WHOLE
+from vecnet.bench.commands import PAIRS, Links
+from vecnet.bench.figures import Cost, Figure, Figures, Spent, Stream, Task
+from vecnet.bench.loads import LARGE, large, segments
+from vecnet.bench.table import as_lines
+from vecnet.bench.wires import samples
+from vecnet.columns import plain
 from vecnet.topology import load
+from vecnet.transports.base import VNET_HEADER
 
-RESULT = Result(
+RESULT = Figure(
     "gre",
     "transmit",
     "bare loop",
@@ -39,7 +42,7 @@ RESULT = Result(
 )
 STREAM = Stream("gre", "iperf3", "a real guest", (2e9, 4e9), (4e9, 4e9))
 TASK = Task("down", "ip link del, each", 4096, (Spent(2.0, 40_000), Spent(4.0, 50_000)), (Spent(10.0, 8_000),) * 2)
-REPORT = Report("a machine", 128, [RESULT], [STREAM], [TASK])
+REPORT = Figures("a machine", 128, [RESULT], [STREAM], [TASK])
 FLOOR = {"transmit", "receive", "forward", "echo p50", "echo p99"}
 
 
@@ -52,7 +55,7 @@ def test_the_median_of_the_pairs_counts() -> None:
     assert RESULT.bits_per_second == pytest.approx(40e9)
     low, high = RESULT.spread
     assert low < RESULT.ratio < high
-    single = Result("gre", "transmit", "bare loop", 64, (Cost(100.0),), (Cost(50.0),))
+    single = Figure("gre", "transmit", "bare loop", 64, (Cost(100.0),), (Cost(50.0),))
     assert single.spread == (0.5, 0.5)
     assert single.processor_nanoseconds is None
     assert STREAM.ratio == 0.75
@@ -62,7 +65,7 @@ def test_the_median_of_the_pairs_counts() -> None:
 
 
 def test_the_tables_show_every_figure() -> None:
-    lines = [line.split() for line in as_text(REPORT).splitlines()]
+    lines = [line.split() for line in plain(as_lines(REPORT)).splitlines()]
     assert ["gre", "40.00", "3.00", "4.00", ">", "3"] in lines  # next to the HOWTO's: transmit, iperf3, the guest's
     floor = [
         "gre",
@@ -93,7 +96,7 @@ def test_the_chart_shows_every_ratio_to_the_floor() -> None:
 def test_a_large_frame_is_what_tcp_segmentation_offload_makes() -> None:
     assert LARGE == 65226
     for mtu in (1500, 1438):
-        packet = Ether(large(mtu)[VNET:])
+        packet = Ether(large(mtu)[VNET_HEADER:])
         assert len(packet[IP]) == packet[IP].len <= 65535
         assert len(packet[TCP].payload) == segments(mtu) * (mtu - 52)
         sum_given = packet[IP].chksum
@@ -120,7 +123,7 @@ def _bench(*words: str, timeout: float = 60) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", samples())
 def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
     need_root()
     chart = tmp_path / "chart.svg"
@@ -131,7 +134,7 @@ def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
         here = {(what, reference) for what, reference, bytes_ in measured if bytes_ == length}
         expected = {(what, "bare loop") for what in FLOOR}
         expected |= {(f"Port.{way}", other) for way in ("send", "recv") for other in ("bare loop", "loop in C")}
-        if transport.startswith("l2tpv3 udp"):
+        if transport in ("l2tpv3 udp", "l2tpv3 udp v6"):
             expected |= {("port to port", "bare loop")}
         if transport == "raw":
             expected |= {
@@ -139,8 +142,8 @@ def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
             }
         assert here == expected
     whole = {what for what, _, length in measured if length == LARGE}
-    assert whole == ({"transmit", "receive", "forward"} if transport in WHOLE else set())
-    assert any(what == "cut and transmit" for what, _, _ in measured) == (transport not in WHOLE)
+    assert whole == ({"transmit", "receive", "forward"} if transport in ("tap", "hybrid", "raw") else set())
+    assert any(what == "cut and transmit" for what, _, _ in measured) == (transport not in ("tap", "hybrid", "raw"))
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")
 
 
@@ -154,7 +157,7 @@ def test_the_keys_of_the_json_are_documented() -> None:
 @pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp", "fd"])
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
-    need_command("linux.uml", "iperf3", "ip", "nsenter", "unshare")
+    need_command(guests.KERNEL, "iperf3", "ip", "nsenter", "unshare")
     report = _bench("-t", transport, "--length", "64", "--no-gso", "--no-streams", timeout=120)
     guest = [one for one in report["results"] if one["reference"] == "a real guest"]
     assert [(one["what"], one["length_bytes"]) for one in guest] == [("transmit", 64)]
@@ -166,7 +169,7 @@ def test_a_real_guest_is_measured(transport: str) -> None:
 def test_an_unknown_transport_is_an_input_error() -> None:
     done = vecnet("bench", "-t", "smoke")
     assert done.returncode == 2
-    assert "there are tap, hybrid, raw" in done.stderr
+    assert "there are bess, fd, gre, gre v6, hybrid" in done.stderr
 
 
 def test_ip_makes_what_up_makes(tmp_path: Path) -> None:
@@ -205,9 +208,9 @@ def test_making_wires_is_measured() -> None:
 STREAMS = """
 from vecnet import sandbox
 sandbox.enter()
-from vecnet.bench import result, streams, wires
-for transport in wires.WHOLE:
-    one = streams.stream(transport, result.QUICK)
+from vecnet.bench import QUICK, streams
+for transport in ("tap", "hybrid", "raw"):
+    one = streams.stream(transport, QUICK)
     print(one.transport, one.ours[0] > 0, one.theirs[0] > 0)
 """
 
@@ -220,33 +223,34 @@ def test_streams_cross_forward_and_the_bridge() -> None:
     assert done.stdout.splitlines() == ["tap True True", "hybrid True True", "raw True True"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_stopped_run_leaves_no_folder(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_stopped_run_leaves_no_process_and_no_file(number: signal.Signals, tmp_path: Path) -> None:
     need_root()
-    words = [sys.executable, "-m", "vecnet", "bench", "-t", "raw", "--no-guest", "--no-streams"]
-    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}) as bench:
-        while not list(tmp_path.glob("vecnet-bench-*")):
+    need_command("ip", "nsenter", "unshare", "setpriv")
+    narrow = ["-t", "tap", "--length", "64", "--no-gso", "--no-guest", "--no-making", "--runs", "1"]
+    words = [sys.executable, "-m", "vecnet", "bench", *narrow]
+    with subprocess.Popen(words, env=os.environ | {"TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL) as bench:
+        children = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+        while len(pids := children.read_text().split()) < 4:  # two namespaces, and a stream between them
+            assert bench.poll() is None
             time.sleep(0.01)
         bench.send_signal(number)
-        assert bench.wait(60) == -number
+        assert bench.wait(60) == (130 if number is signal.SIGINT else -number)
+    end = time.monotonic() + 20
+    while left := [pid for pid in pids if _runs(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []
 
 
-EARLY = """
-import os, signal, tempfile
-from vecnet.__main__ import main
-make = os.mkdir
-def mkdir(*words):
-    make(*words)
-    os.kill(os.getpid(), signal.SIGTERM)
-os.mkdir = mkdir
-main()
-"""
+def _runs(pid: str) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
-def test_a_run_that_is_stopped_while_it_makes_its_folder_leaves_none(tmp_path: Path) -> None:
+def test_a_quick_run_says_what_it_takes() -> None:
     need_root()
-    words = [sys.executable, "-c", EARLY, "bench", "-t", "raw", "--no-guest", "--no-streams"]
-    done = subprocess.run(words, env=os.environ | {"TMPDIR": str(tmp_path)}, timeout=60, check=False)
-    assert done.returncode == -signal.SIGTERM
-    assert list(tmp_path.iterdir()) == []
+    done = vecnet("bench", "--quick", "-t", "fd", "--length", "64", "--no-gso", "--no-guest", "--json", "-")
+    assert done.stderr.splitlines()[0] == "this takes about 1 s"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused
+from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
 from tests.need import need_command
 from vecnet import load, parse
 
 MULTI = """
 links:
-  - transport: tap
-    endpoints: [web:vec0, "host:t'$x*"]
+  - transport: bess
+    endpoints: {web:vec0: {}, host:port: {path: "/run/t'$x*"}}
   - transport: tap
     endpoints: [web:vec1, host:tap1]
   - transport: tap
@@ -75,7 +75,7 @@ def test_several_guests_in_a_real_shell(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     web, db = strings(file, "web"), strings(file, "db-1")
-    assert "ifname=t'$x*," in web[0]
+    assert "dst=/run/t'$x*," in web[0]
     assert bash(script, FILE=str(file), EMPTY=str(empty)) == [*web, "", *db, "", *web]
 
 
@@ -83,7 +83,7 @@ def test_guests_that_no_shell_can_tell_apart(tmp_path: Path) -> None:
     file = tmp_path / "multi.yaml"
     file.write_text(MULTI.replace("web:vec1", "db_1:vec0"))
     said = refused("args", file, "--format", "shell")
-    assert said == "error: the guests db-1 and db_1 would share the shell's variable vec_db_1: use --guest\n"
+    assert said == "error: the guests db-1 and db_1 would share the shell's variable vec_db_1; use --guest\n"
     assert answer("args", file, "--format", "shell", "--guest", "db_1").startswith("vec0:")
 
 
@@ -92,6 +92,17 @@ def test_a_guest_that_is_not_there() -> None:
         "error: lab has no guest 'wbe'; did you mean web? its guests are app, db, web\n"
     )
     assert "its guests are app, db, web" in refused("args", LAB, "--guest", "")
+
+
+def test_an_error_is_json_where_the_answer_would_have_been() -> None:
+    problem = {"message": "lab has no guest 'x'", "instead": "its guests are app, db, web", "where": None}
+    for words in (("--json",), ("--format", "json")):
+        done = vecnet("args", LAB, "--guest", "x", *words)
+        assert json.loads(done.stdout) == {"problems": [problem]}
+        assert done.returncode == 2
+        assert done.stderr == "error: lab has no guest 'x'; its guests are app, db, web\n"
+    done = vecnet("down", "none.yaml", "--json")  # … and so has every command
+    assert json.loads(done.stdout)["problems"]
 
 
 PROBE = """

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
+from tests.cli.command import EXECUTABLE, LAB, TAP, TOPOLOGIES, answer, environment, refused, vecnet
 from tests.host.network import ip, names, private_network
 from tests.need import need_command, need_root
 
@@ -27,6 +28,8 @@ links:
   - transport: tap
     endpoints: [web:vec0, host:größe]
 """
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture(autouse=True)
@@ -84,41 +87,88 @@ def test_status() -> None:
     assert json.loads(vecnet("status", "--json").stdout)[0]["why"] == "tap-one is down"
 
 
-def test_tables_are_never_cut(tmp_path: Path) -> None:
+def test_a_table_in_a_pipe_is_as_wide_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "long.yaml"
     file.write_text(LONG)
     vecnet("up", file)
-    for columns in ("20", "80"):
-        lines = answer("status", env={"COLUMNS": columns}).splitlines()
-        assert len(lines) == 3
-        assert "a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here  fifteen-bytes-x  tap" in lines[1]
-        places = {line.index("healthy") for line in lines[1:]}
-        assert places == {lines[0].index("state")}
-        assert "…" not in "".join(lines)
+    lines = answer("status", env={"COLUMNS": "20"}).splitlines()  # of whatever started this: pytest's workers have 80
+    assert len(lines) == 3
+    assert "a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here  fifteen-bytes-x  tap" in lines[1]
+    places = {line.index("healthy") for line in lines[1:]}
+    assert places == {lines[0].index("state")}
     assert "\x1b" not in "".join(lines)
 
 
-def test_a_terminal_gets_colour_and_the_whole_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_a_table_fits_the_columns_and_leaves_nothing_out(columns: int, tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG)
+    vecnet("up", file)
+    whole = answer("status")
+    for wide, variables in ((columns, {}), (33, {"COLUMNS": str(columns)})):
+        fitting = COLOUR.sub("", screen("status", columns=wide, **variables)[0])
+        assert max(map(len, fitting.splitlines())) <= columns
+        assert "…" not in fitting
+        assert "".join(fitting.split()) == "".join(whole.split()), "the same, broken elsewhere"
+
+
+def screen(*words: str | Path, columns: int, **variables: str) -> tuple[str, int]:
+    """What a command writes to a terminal of so many columns, and its exit status."""
+    seen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [EXECUTABLE, *words], stdout=terminal, stderr=terminal, env=environment(TERM="xterm") | variables
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while data := os.read(seen, 65536):
+            shown += data
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.close(seen)
+    return shown.decode(), process.wait()
+
+
+def test_a_terminal_gets_colour_and_fitting_lines(tmp_path: Path) -> None:
     file = tmp_path / "long.yaml"
     file.write_text(LONG)
     vecnet("up", file)
     ip("link", "set", "größe", "down")
-    screen, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
-    process = subprocess.Popen([EXECUTABLE, "status"], stdout=terminal, env=environment(TERM="xterm"))
-    os.close(terminal)
-    shown = b""
-    try:
-        while data := os.read(screen, 65536):
-            shown += data
-    except OSError:  # the terminal's other end is closed
-        pass
-    os.close(screen)
-    assert process.wait() == 1
-    text = shown.decode()
-    assert "\x1b[31mgröße is down" in text
-    assert "a-link-whose-name-is-as-long-as-a-name-of-a-link-may-be-in-here" in text
-    assert len(text.splitlines()) == 3
+    text, status = screen("status", columns=40)
+    assert status == 1
+    assert "\x1b[31mgröße is down\x1b[0m" in text
+    assert "\x1b[1mtopology\x1b[0m" in text
+    lines = COLOUR.sub("", text).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "".join(lines).count("a-link-whose-name-is-as-long-as-a-name") == 1
+    wide, _ = screen("status", columns=400)
+    assert len(wide.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"NO_COLOR": "0"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colours_can_be_refused(variables: dict[str, str], coloured: bool) -> None:
+    vecnet("up", TAP)
+    ip("link", "set", "tap-one", "down")
+    for words in (
+        ("status",),
+        ("check", "vec0:transport=tap"),
+        ("args", "none.yaml"),
+        ("loopback", TAP, "-p", "frames"),
+        ("run", TOPOLOGIES / "l2tpv3.yaml", "--", "echo"),
+    ):
+        text, _ = screen(*words, columns=80, **variables)
+        assert bool(COLOUR.search(text)) is coloured, (words, text)
+        assert "\x1b" not in text or variables.get("TERM") != "dumb"  # a progress bar moves the cursor
 
 
 def test_an_interface_in_another_namespace_is_told_with_it(tmp_path: Path) -> None:
@@ -174,5 +224,44 @@ def test_down_of_a_renamed_file_tells_what_is_up(tmp_path: Path) -> None:
     assert names() == {"tap0"}
 
 
-def test_a_file_where_a_name_is_wanted_is_told_so() -> None:
-    assert "its name: is what `vecnet status` takes" in refused("status", TAP)
+def test_status_takes_a_file_for_the_topology_in_it(tmp_path: Path) -> None:
+    absent = vecnet("status", TAP)
+    assert (absent.returncode, absent.stdout, absent.stderr) == (1, "", "nothing of tap is up here\n")
+    vecnet("up", TAP)
+    for subject, text in ((TAP, None), ("-", TAP.read_text())):
+        assert answer("status", subject, input=text) == answer("status", "tap")
+    other = tmp_path / "other.yml"
+    other.write_text("name: tap\n" + TAP.read_text().partition("name: tap\n")[2])
+    assert answer("status", other) == answer("status", "tap")
+
+
+@pytest.mark.parametrize("command", ["status", "down"])
+def test_a_name_is_a_name_whatever_files_there_are(command: str, tmp_path: Path) -> None:
+    (tmp_path / "tap").write_text("name: other\n" + TAP.read_text().partition("name: tap\n")[2])
+    vecnet("up", TAP)
+    named = vecnet(command, "tap", cwd=tmp_path)
+    assert named.returncode == 0
+    assert "other" not in named.stdout + named.stderr
+    filed = vecnet(command, "./tap", cwd=tmp_path)
+    assert "other: nothing to do" in filed.stderr or "nothing of other is up here" in filed.stderr
+    vecnet("down", "tap")
+    (tmp_path / "gone").write_text("name: tap\n")
+    vecnet("up", LAB)
+    said = vecnet(command, "gone", cwd=tmp_path).stderr.splitlines()
+    assert said[1:] == ["gone is taken for a topology's name; the file is ./gone", "what is up here: lab"]
+
+
+@pytest.mark.parametrize("command", ["status", "down"])
+def test_a_broken_file_is_not_needed(command: str, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: tap\nlinks: [")
+    for file in (broken, tmp_path / "none.yaml"):
+        *rest, last = refused(command, file).splitlines()
+        assert rest
+        assert last == (
+            f"error: vecnet {command} needs no file; the name of a topology that is up will do; up here: nothing"
+        )
+        vecnet("up", TAP)
+        assert refused(command, file).splitlines()[-1].endswith("; up here: tap")
+        assert names() == {"tap-one"}
+        assert vecnet("down", "tap").returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -68,3 +69,13 @@ def test_args_say_the_same_in_there() -> None:
 
 def test_a_broken_file_is_told_before_anything_is_made() -> None:
     assert "none.yaml: cannot be read" in refused("sandbox", "none.yaml", "--", "true")
+
+
+def test_the_command_ends_with_a_sandbox_that_is_killed() -> None:
+    line = [str(EXECUTABLE), "sandbox", str(TAP), "--", "sh", "-c", "echo $$; exec sleep 300"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        process.kill()
+        assert select.select([process.stdout], [], [], 60)[0], f"process {pid} outlived the sandbox"
+        assert process.stdout.read() == ""  # the pipe's end: nobody has it any more

@@ -60,7 +60,7 @@ def test_a_harness_finds_nothing(harness: str, runs: int, tmp_path: Path) -> Non
     table, program = tmp_path / "table.c", tmp_path / harness
     table.write_bytes(subprocess.run([sys.executable, NATIVE / "build.py"], check=True, capture_output=True).stdout)
     sources = [path for path in NATIVE.glob("*.c") if path.name != "sock.c"]
-    sources += [*(NATIVE / "transports").glob("*.c"), NATIVE / "fuzz/wire.c", NATIVE / f"fuzz/{harness}.c", table]
+    sources += [*(NATIVE / "transports").glob("*.c"), NATIVE / "fuzz/fake_sock.c", NATIVE / f"fuzz/{harness}.c", table]
     done = subprocess.run(
         ["clang", *FLAGS, f"-I{NATIVE}", "-o", program, *sources], capture_output=True, text=True, check=False
     )

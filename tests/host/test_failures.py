@@ -20,12 +20,12 @@ from tests.host.network import LAB, LAB_CHANGED, host_state, ip, names, topology
 from tests.test_launch import vecnet
 from vecnet import host
 from vecnet.errors import BusyError, HostError
-from vecnet.host import wire
 from vecnet.host.kinds import tap
 from vecnet.host.lock import locked
-from vecnet.host.namespaces import Namespaces
+from vecnet.kernel import netlink
+from vecnet.kernel.namespaces import Namespaces
 
-_UNKNOWN = wire.message(0x7F0, wire.NLM_F_REQUEST | wire.NLM_F_ACK, b"\0" * 16)  # a type that no kernel knows
+_UNKNOWN = netlink.message(0x7F0, netlink.NLM_F_REQUEST | netlink.NLM_F_ACK, b"\0" * 16)  # a type that no kernel knows
 
 
 class Striker:
@@ -33,8 +33,8 @@ class Striker:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, how: str) -> None:
         self.left, self.how, self.struck = at, how, False
-        self.batch, self.control = wire.Socket.batch, tap.control
-        monkeypatch.setattr(wire.Socket, "batch", lambda sock, messages: self.on_batch(sock, messages))
+        self.batch, self.control = netlink.Socket.batch, tap.control
+        monkeypatch.setattr(netlink.Socket, "batch", lambda sock, messages: self.on_batch(sock, messages))
         monkeypatch.setattr(tap, "control", lambda *words: self.on_control(*words))
 
     def at_end(self, work: Callable[[], object]) -> bool:
@@ -45,7 +45,7 @@ class Striker:
             return False
         return True
 
-    def on_batch(self, sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+    def on_batch(self, sock: netlink.Socket, messages: Sequence[bytes]) -> list[netlink.Refusal | None]:
         if self.struck or self.left >= len(messages):
             self.left -= len(messages)
             return self.batch(sock, messages)
@@ -230,16 +230,16 @@ def test_sigterm_at_each_message_undoes_and_ends_the_process(monkeypatch: pytest
 
 def struck_by(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     """The signal comes with the fifth batch that is sent."""
-    batch = wire.Socket.batch
+    batch = netlink.Socket.batch
     sent: list[int] = []
 
-    def interrupted(sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+    def interrupted(sock: netlink.Socket, messages: Sequence[bytes]) -> list[netlink.Refusal | None]:
         sent.append(len(messages))
         if len(sent) == 5:
             signal.raise_signal(number)
         return batch(sock, messages)
 
-    monkeypatch.setattr(wire.Socket, "batch", interrupted)
+    monkeypatch.setattr(netlink.Socket, "batch", interrupted)
 
 
 def test_ctrl_c_undoes_and_is_a_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,18 +368,18 @@ def test_a_killed_holder_holds_no_lock() -> None:
 
 
 def test_a_failed_undo_says_how_to_remove_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = wire.Socket.batch
+    batch = netlink.Socket.batch
     sent: list[int] = []
 
-    def failing(sock: wire.Socket, messages: Sequence[bytes]) -> list[wire.Refusal | None]:
+    def failing(sock: netlink.Socket, messages: Sequence[bytes]) -> list[netlink.Refusal | None]:
         sent.append(len(messages))
         if len(sent) > 4:
             raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
         return batch(sock, messages)
 
     with monkeypatch.context() as patched:
-        patched.setattr(wire.Socket, "batch", failing)
-        with pytest.raises(HostError, match=r"undoing .* failed too.*\nremove the rest with: vecnet down lab"):
+        patched.setattr(netlink.Socket, "batch", failing)
+        with pytest.raises(HostError, match=r"undoing .* failed too: .*; remove the rest with: vecnet down lab"):
             host.up(topology(LAB))
     assert names() != set()
     host.down("lab")

@@ -19,7 +19,7 @@ from tests.loopback.test_sabotage import assert_found
 from vecnet import host
 from vecnet.loopback import LinkReport, Verdict, prove
 from vecnet.loopback.report import as_text
-from vecnet.loopback.wire import of_topology
+from vecnet.loopback.subject import of_topology
 from vecnet.topology import load
 
 pytestmark = pytest.mark.kernel

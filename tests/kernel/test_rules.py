@@ -19,6 +19,7 @@ from tests.kernel.lab import check_to_guest, opened, run, tapped, underlay
 from vecnet import host, parse
 from vecnet.errors import HostError, KernelLacksError
 from vecnet.topology import Topology
+from vecnet.transports.link import L2tpAttributes
 
 pytestmark = pytest.mark.kernel
 
@@ -117,7 +118,9 @@ def test_sessions_of_guests_on_ip_are_not_the_kernels() -> None:
 
 def test_l2tp_tunnel_ids_are_unique() -> None:
     wanted = lab(UDP)
-    number = wanted.interfaces[0].attributes["tunnel_id"]
+    attributes = wanted.interfaces[0].attributes
+    assert isinstance(attributes, L2tpAttributes)
+    number = attributes.tunnel_id
     run(TUNNEL.format(number, "udp") + " udp_sport 6000 udp_dport 6000")
     refused(wanted, f"t0: a tunnel with the id {number} exists and is not vecnet's")
 

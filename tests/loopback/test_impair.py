@@ -106,6 +106,9 @@ IMPAIRMENTS = [
     "corrupt 5%",
     "delay 15ms 5ms",
     "rate 2mbit",
+    "rate 1kbit",
+    "rate 16kbit",
+    "delay 300ms",
     "loss 3% delay 5ms reorder 10%",
 ]
 
@@ -133,8 +136,9 @@ def test_the_probe_notices_a_wire_that_does_more(ports: tuple[Port, Port]) -> No
 
     from vecnet.loopback.probes.impair import impair
     from vecnet.loopback.stack import Stacks
+    from vecnet.loopback.subject import Side, Subject
     from vecnet.loopback.verdict import Failed
-    from vecnet.loopback.wire import Side, Subject, Wire
+    from vecnet.loopback.wire import Wire
 
     sender, receiver = ports
     subject = Subject(
@@ -145,5 +149,6 @@ def test_the_probe_notices_a_wire_that_does_more(ports: tuple[Port, Port]) -> No
         far=Side(name="far", device=receiver.device),
         impairment=plan("duplicate 5%"),
     )
+    macs = (bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
     with Impaired(sender, plan("loss 20%")) as lossy, ExitStack() as stack, pytest.raises(Failed, match="loss is"):
-        impair(Wire(subject, lossy, receiver), Stacks(stack, {}))  # type: ignore[arg-type]
+        impair(Wire(subject, lossy, receiver, macs), Stacks(stack, {}))  # type: ignore[arg-type]

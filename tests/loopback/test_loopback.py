@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +20,7 @@ from tests.need import need_root
 from tests.test_launch import vecnet
 from vecnet.datapath.capture import read_capture
 from vecnet.loopback.report import as_junit, as_markdown, as_text
-from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
+from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 from vecnet.topology import load
 
 TOPOLOGIES = sorted(Path("topologies").glob("*.yaml"))
@@ -24,9 +28,9 @@ TUNNELS = {"gretap", "ip6gretap", "l2tpv3-udp", "l2tpv3-ip"}  # need a kernel wi
 LOOPBACK = (sys.executable, "-m", "vecnet", "loopback")
 
 
-def in_sandbox(topology: Path, *words: str) -> Any:
+def in_sandbox(topology: Path, *words: str, string: str = "") -> Any:
     need_root()
-    return vecnet("sandbox", topology, "--", *LOOPBACK, topology, *words)
+    return vecnet("sandbox", topology, "--", *LOOPBACK, string or topology, *words)
 
 
 @pytest.mark.parametrize("path", [path for path in TOPOLOGIES if path.stem not in TUNNELS], ids=lambda path: path.stem)
@@ -73,6 +77,40 @@ def test_an_agent_whose_starter_is_killed_ends_without_a_word(requests: int) -> 
     assert (agent.returncode, said) == (0, "")
 
 
+def agents(loopback: int) -> list[Path]:
+    """The processes that act as stacks for a run of loopback, somewhere below this process."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"vecnet.loopback.agent" in words and f"\nPPid:\t{loopback}\n" in (process / "status").read_text():
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_shows_no_traceback_and_nothing_outlives_a_kill(tmp_path: Path, number: signal.Signals) -> None:
+    need_root()
+    ends = "{'a:vec0': {local: 127.0.0.2, ip: 10.0.0.1/24}, 'b:vec0': {local: 127.0.0.3, ip: 10.0.0.2/24}}"
+    (file := tmp_path / "lab.yaml").write_text(f"name: i\nlinks: [{{transport: gre, endpoints: {ends}}}]")
+    words = [sys.executable, "-m", "vecnet", "sandbox", str(file), "--", *LOOPBACK, str(file)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as sandbox:
+        children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children")
+        while len(found := agents(int(children.read_text() or 0))) < 2:
+            assert sandbox.poll() is None
+            time.sleep(0.005)
+        if number is signal.SIGINT:
+            os.killpg(sandbox.pid, number)  # as a terminal does
+        else:
+            os.kill(int(children.read_text()), number)
+        _, said = sandbox.communicate(timeout=60)
+    assert said.strip() == ("interrupted" if number is signal.SIGINT else "")
+    end = time.monotonic() + 10
+    while any((process / "cmdline").exists() and (process / "cmdline").read_bytes() for process in found):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_what_may_not_be_tested_is_its_own_verdict(tmp_path: Path) -> None:
     need_root()
     topology = tmp_path / "gre.yaml"
@@ -107,14 +145,34 @@ def test_strings_with_a_peer_and_mirrored(tmp_path: Path) -> None:
     )
 
 
-def test_a_switch_that_someone_else_runs_cannot_be_tested(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_there", [False, True])
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_switch_that_someone_else_runs_is_looked_at_and_not_touched(
+    tmp_path: Path, listens: bool, in_there: bool
+) -> None:
     path = str(tmp_path / "switch")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
         switch.bind(path)
-        switch.listen()
-        done = vecnet("loopback", f"vec0:transport=bess,dst={path}")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "another program listens" in done.stdout
+        if listens:
+            switch.listen(0)
+        words = ("loopback", f"vec0:transport=bess,dst={path}")
+        for _ in range(2):  # a queue of one connection would be full
+            done = in_sandbox(Path("topologies/fd.yaml"), string=words[1]) if in_there else vecnet(*words)
+            assert done.returncode == 3, done.stdout + done.stderr
+            assert ("another program listens" if listens else "another program has bound") in done.stdout
+        switch.setblocking(False)
+        with pytest.raises(BlockingIOError if listens else OSError):
+            switch.accept()
+        assert Path(path).is_socket()
+
+
+def test_the_socket_of_a_switch_that_has_ended_is_taken_over(tmp_path: Path) -> None:
+    path = str(tmp_path / "switch")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
+        switch.bind(path)
+    done = vecnet("loopback", f"vec0:transport=bess,dst={path}", "-p", "frames")
+    assert done.returncode == 0, done.stdout
+    assert "far end: a simulated switch" in done.stdout
 
 
 def test_the_packets_of_what_fails_are_kept(tmp_path: Path) -> None:
@@ -141,6 +199,9 @@ def test_the_packets_of_what_fails_are_kept(tmp_path: Path) -> None:
     [
         (["vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3"], "give --peer or --mirror"),
         (["vec0:transport=gre,src=127.0.0.2"], "dst"),
+        (["vec0:transport=raw,ifname=v0", "--mirror"], "a raw wire does not end at another string; give a topology"),
+        (["vec0:transport=tap,ifname=t", "--mirror"], "a tap wire does not end at another string; leave --mirror out"),
+        (["vec0:transport=bess,dst=/s", "--mirror"], "a bess wire does not end at another string; leave"),
         (["topologies/tap.yaml", "--mirror"], "--peer and --mirror go with a vec string"),
         (["topologies/tap.yaml", "--probe", "smell"], "the probes are open, frames, mtu"),
         (["topologies/tap.yaml", "--link", "none"], "has no link 'none'"),
@@ -154,7 +215,7 @@ def test_wrong_words_are_input_errors(words: list[str], sentence: str) -> None:
     assert done.stdout == ""
 
 
-REPORT = Report(
+REPORT = Verdicts(
     "lab",
     (
         LinkReport("a--b", "gre", (Result("open", Verdict.PASS, "both ends open", {"x": 1.0}, 0.25),)),
@@ -197,11 +258,11 @@ def test_markdown_and_text_name_what_is_wrong() -> None:
 
 def test_exit_codes() -> None:
     by_name = {link.link: link for link in REPORT.links}
-    assert Report("r", (by_name["a--b"], by_name["g--h"])).exit_code == 0
-    assert Report("r", (by_name["a--b"], by_name["e--f"])).exit_code == 3
+    assert Verdicts("r", (by_name["a--b"], by_name["g--h"])).exit_code == 0
+    assert Verdicts("r", (by_name["a--b"], by_name["e--f"])).exit_code == 3
     assert REPORT.exit_code == 1
-    assert Report("r", ()).exit_code == 3
-    assert Report("r", (LinkReport("x", "gre", ()),)).exit_code == 3
+    assert Verdicts("r", ()).exit_code == 3
+    assert Verdicts("r", (LinkReport("x", "gre", ()),)).exit_code == 3
 
 
 def test_reports_are_written_to_files(tmp_path: Path) -> None:

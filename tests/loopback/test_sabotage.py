@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,11 +20,11 @@ import pytest
 from tests.host.network import ip, private_network
 from tests.need import need, need_command, need_root
 from vecnet import host
-from vecnet.host import observe
-from vecnet.host.kinds import tap
-from vecnet.host.namespaces import Namespaces
+from vecnet.kernel import rtnl
+from vecnet.kernel.namespaces import Namespaces
 from vecnet.loopback import LinkReport, Verdict, prove
-from vecnet.loopback.wire import Subject, of_topology, wait_until
+from vecnet.loopback.subject import Subject, of_topology
+from vecnet.loopback.wire import wait_until
 from vecnet.topology import Topology, loads
 from vecnet.vecstring import VecDevice
 
@@ -138,9 +137,9 @@ def test_an_ipv6_address_that_the_kernel_has_still_to_route_is_waited_for() -> N
         host.prepare_sandbox(topology)
         route = ("local", "fd00::1", "dev", "lo", "table", "local")
         with Namespaces() as namespaces:
-            wait_until(partial(observe.is_reached, namespaces.home, "fd00::1"))
+            wait_until(partial(rtnl.is_reached, namespaces.home, "fd00::1"))
             ip("-6", "route", "del", *route)
-            assert not observe.is_reached(namespaces.home, "fd00::1")
+            assert not rtnl.is_reached(namespaces.home, "fd00::1")
         worker = subprocess.Popen(["sh", "-c", f"sleep 1; ip -6 route add {' '.join(route)}"])
         report = prove("late", of_topology(topology), topology=topology, probes=PROBES[:2])
         worker.wait()
@@ -241,16 +240,6 @@ def test_a_host_that_does_not_fit(lab: Topology, name: str) -> None:
     for command in commands:
         ip(*command.split()[1:])
     assert_found(proved(lab, *of_topology(lab, [link])), sentence)
-
-
-def test_a_tap_that_a_guest_has_open(lab: Topology) -> None:
-    interface = next(one for one in lab.interfaces if one.ifname == "tap-web")
-    held = tap.attach("tap-web")
-    try:
-        assert interface.kind == "tap"
-        assert_found(proved(lab, *of_topology(lab, ["tap"])), "in use by another process")
-    finally:
-        os.close(held)
 
 
 def nft(rules: str) -> None:

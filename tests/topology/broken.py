@@ -117,6 +117,11 @@ ENDPOINTS = {
         "a guest's interface is named vec0 to vec9999",
         "write web:vec0, or host:eth0",
     ),
+    "a space behind the colon": (
+        "links:\n  - transport: tap\n    endpoints: [▸'web: eth0', host:tap0]\n",
+        "'web: eth0' names no endpoint: a guest's interface is named vec0 to vec9999",
+        "write web:vec0, or host:eth0 for the host's end",
+    ),
     "a guest's name": (
         'links:\n  - transport: tap\n    endpoints: [▸"my web:vec0", host:tap0]\n',
         "'my web' is not a name of letters",
@@ -252,6 +257,26 @@ VALUES = {
         "links:\n  - transport: raw\n    endpoints: {web:vec0: {ifname: ▸default}, host:veth0: {}}\n",
         "the kernel keeps the interface name 'default' for itself",
         "choose another one",
+    ),
+    "a name that a shell would cut": (
+        "links:\n  - transport: tap\n    endpoints: [web:vec0, ▸'host:a;reboot']\n",
+        "'a;reboot' holds a ';', a sign of the shell's own",
+        "choose a name without it",
+    ),
+    "a bridge's name that a shell would fill in": (
+        tap() + "bridges: {▸$HOME: {}}\n",
+        "'$HOME' holds a '$', a sign of the shell's own",
+        "choose a name without it",
+    ),
+    "a name that is an option": (
+        "links:\n  - transport: tap\n    endpoints: [web:vec0, ▸host:-all]\n",
+        "'-all' begins with a '-', which programs take for an option",
+        "begin with a letter",
+    ),
+    "a guest's end with a name that a shell would match": (
+        "links:\n  - transport: raw\n    endpoints: {web:vec0: {ifname: ▸'veth*'}, host:veth0: {}}\n",
+        "'veth*' holds a '*', a sign of the shell's own",
+        "choose a name without it",
     ),
     "bridge key": (tap() + "bridges: {lan: {▸stp: on}}\n", "bridge lan has no key 'stp'", "its keys are"),
 }

@@ -10,6 +10,7 @@ from vecnet import parse
 from vecnet.errors import InputError
 from vecnet.topology import Topology, loads
 from vecnet.transports.l2tpv3 import L2tpv3
+from vecnet.transports.link import L2tpAttributes, TapAttributes
 
 DESIGN = """
 name: lab
@@ -59,7 +60,8 @@ def test_the_design_s_own_file() -> None:
         ("veth", "veth-db", "db:vec1--host:veth-db"),
     ]
     tap = topology.interfaces[1]
-    assert (tap.bridge, tap.attributes["owner"], tap.offload, tap.mtu) == ("lan", "alice", True, 1500)
+    assert isinstance(tap.attributes, TapAttributes)
+    assert (tap.bridge, tap.attributes.owner, tap.offload, tap.mtu) == ("lan", "alice", True, 1500)
     web = topology.devices("web")
     assert [device.transport.depth for device in web] == [128, 128, 128]
     assert str(web[0]).startswith("vec0:transport=tap,ifname=tap-web,depth=128,mac=02:")
@@ -90,17 +92,18 @@ def test_the_host_s_end_of_a_tunnel_is_the_guest_s_mirror() -> None:
     assert isinstance(guest, L2tpv3)
     (interface,) = link.interfaces
     of = interface.attributes
-    assert (of["local"], of["remote"], of["udp_sport"], of["udp_dport"]) == (
+    assert isinstance(of, L2tpAttributes)
+    assert (of.local, of.remote, of.udp_sport, of.udp_dport) == (
         "192.168.128.1",
         "192.168.128.2",
         1707,
         1706,
     )
-    assert (of["session_id"], of["peer_session_id"]) == (guest.tx_session, guest.rx_session)
-    assert (of["cookie"], of["peer_cookie"], of["cookie_size"]) == (guest.rx_cookie, guest.tx_cookie, 8)
-    assert of["l2spec_type"] == "default"
+    assert (of.session_id, of.peer_session_id) == (guest.tx_session, guest.rx_session)
+    assert (of.cookie, of.peer_cookie, of.cookie_size) == (guest.rx_cookie, guest.tx_cookie, 8)
+    assert of.l2spec_type == "default"
     assert interface.mtu == guest.mtu
-    assert link.local_addresses == ("192.168.128.2", "192.168.128.1")
+    assert [end.address for end in link.outer_ends] == ["192.168.128.2", "192.168.128.1"]
     assert link.devices[1] is None
 
 
@@ -153,7 +156,7 @@ def test_a_tap_s_descriptor_takes_one_frame_per_call() -> None:
     (link,) = made("links:\n  - transport: fd\n    endpoints: [web:vec3, host:tap0]\n").links
     assert str(link.devices[0]).startswith("vec3:transport=fd,fd=103,mac=")
     assert str(link.devices[0]).endswith(",vec=0")
-    assert link.interfaces[0].attributes["vnet_hdr"] is False
+    assert link.interfaces[0].attributes == TapAttributes(vnet_hdr=False)
 
 
 def test_a_file_without_a_name_is_named_after_itself() -> None:
@@ -235,14 +238,19 @@ def test_one_name_and_address_in_several_network_namespaces() -> None:
 
 def test_raw_between_guests_is_one_veth_pair() -> None:
     (interface,) = made("links:\n  - transport: raw\n    endpoints: [web:vec0, db:vec1]\n").interfaces
-    assert (interface.kind, interface.ifname, interface.attributes["peer"]) == ("veth", "web-vec0", "db-vec1")
+    assert interface.peer is not None
+    assert (interface.kind, interface.ifname, interface.peer.ifname) == (
+        "veth",
+        "web-vec0",
+        "db-vec1",
+    )
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:
     text = "links:\n" + "".join(
         f"  - transport: raw\n    endpoints: [a-guest-with-a-long-name:vec{n}, db:vec{n}]\n" for n in range(3)
     )
-    names = {interface.attributes["peer"] for interface in made(text).interfaces}
+    names = {interface.peer.ifname for interface in made(text).interfaces if interface.peer}
     names |= {interface.ifname for interface in made(text).interfaces}
     assert len(names) == 6
     assert all(len(name) <= 15 for name in names)

@@ -71,7 +71,7 @@ def test_it_refuses_what_the_loader_refuses(name: str) -> None:
 
 def test_the_keys_offered_depend_on_the_transport() -> None:
     """What an editor completes: each transport has its own keys, at the link and at both ends."""
-    defs = schema.schema()["$defs"]
+    defs: Any = schema.schema()["$defs"]
     assert set(TRANSPORTS) < set(defs)
     assert "encap" in defs["l2tpv3"]["properties"]
     assert "encap" not in defs["tap"]["properties"]

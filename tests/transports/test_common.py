@@ -21,6 +21,7 @@ from tests.transports.tables import (
     Misread,
     check_misread,
 )
+from vecnet.guests import GENERATIONS, Case, Situation
 from vecnet.options import Severity
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.vecstring import VecDevice, explain
@@ -33,8 +34,10 @@ OPTIONS: Misread = [
     (f"{FD},depth=0x80", FALLBACK, "the guest falls back to its default; write 128", f"{FD},depth=128"),
     (f"{FD},depth=0x40", NOTE, "cannot read '0x40', and its default is the same; write 64", FD),
     (f"{FD},depth=0128", NOTE, "no mac", f"{FD},depth=128"),
-    (f"{FD},depth=0", DROPS, "'0' is not a whole number from 1 to 1024; the guest takes it: with 0 no packet", None),
-    (f"{FD},depth=4096", DROPS, "more than 1024 never move at once", None),
+    (f"{FD},depth=0", DROPS, "'0' is not a whole number from 1 to 1024; the guest takes it: no packet moves", None),
+    (f"{FD},depth=65537", PANIC, "so large a queue cannot be had, and the guest kernel panics", None),
+    (f"{FD},depth=128", NOTE, "depth=128: the guest's kernel warns of its NAPI weight, and works", f"{FD},depth=128"),
+    (f"{FD},depth=4096", DROPS, "more than 1024 packets never move at once", None),
     (f"{FD},depth=-1", FALLBACK, "'-1' is not a whole number from 1 to 1024; the guest falls back", None),
     (f"{FD},depth=many", FALLBACK, "write a whole number from 1 to 1024", None),
     (f"{FD},depth=" + "9" * 30, FALLBACK, "falls back to its default", None),
@@ -42,6 +45,7 @@ OPTIONS: Misread = [
     (f"{FD},mtu=0x578", FALLBACK, "the guest stays at 1500; write 1400", f"{FD},mtu=1400"),
     (f"{FD},mtu=9k", FALLBACK, "'9k' is not a whole number from 576 to 65521; the guest stays at 1500", None),
     (f"{FD},headroom=5000", FALLBACK, "the guest takes it all the same", None),
+    (f"{FD},headroom=65535", DROPS, "the guest takes it and loses every packet", None),
     (f"{FD},headroom=0x20", FALLBACK, "falls back to its default; write 32", f"{FD},headroom=32"),
     (f"{FD},gro=on", FALLBACK, "falls back to its default; write 1", f"{FD},gro=1"),
     (f"{FD},gro=off", NOTE, "cannot read 'off', and its default is the same; write 0", FD),
@@ -49,11 +53,33 @@ OPTIONS: Misread = [
     (f"{FD},gro=-1", FALLBACK, "'-1' is not on or off; the guest falls back to its default; write 1 or 0", None),
     (f"{FD},vec=off", FALLBACK, "falls back to its default; write 0", f"{FD},vec=0"),
     (f"{FD},vec=00", NOTE, "no mac", f"{FD},vec=0"),
-    (f"{FD},mac=2:0:0:0:0:a", FALLBACK, "the guest takes it for 02:00:00:00:00:0a", f"{FD},mac=02:00:00:00:00:0a"),
+    (
+        f"{FD},mac=2:0:0:0:0:a",
+        FALLBACK,
+        "02:00:00:00:00:01; 6.1 and 6.12: the guest takes it for 02:00:00:00:00:0a; 7.2: the guest uses a random",
+        f"{FD},mac=02:00:00:00:00:0a",
+    ),
+    (
+        f"{FD},mac=02:00:00:00:00:0ax",
+        FALLBACK,
+        "6.1 and 6.12: the guest uses a random address; 7.2: the guest takes it for 02:00:00:00:00:0a",
+        f"{FD},mac=02:00:00:00:00:0a",
+    ),
+    (
+        f"{FD},mac=02:00:00:00:00:00a",
+        FALLBACK,
+        "takes it for 02:00:00:00:00:0a; 7.2: the guest takes it for 02:00:00:00:00:00",
+        f"{FD},mac=02:00:00:00:00:0a",
+    ),
     (f"{FD},mac=02:00:00:00:00:0A:ff", FALLBACK, "takes it for 02:00:00:00:00:0a", f"{FD},mac=02:00:00:00:00:0a"),
     (f"{FD},mac=02:00:00:00:0a", FALLBACK, "such as 02:00:00:00:00:01; the guest uses a random address", None),
     (f"{FD},mac=02-00-00-00-00-0a", FALLBACK, "the guest uses a random address", None),
-    (f"{FD},mac=01:00:5e:00:00:01", FALLBACK, "is a multicast address: clear the lowest bit of its first byte", None),
+    (
+        f"{FD},mac=01:00:5e:00:00:01",
+        FALLBACK,
+        "the guest uses a random address; clear the lowest",
+        None,
+    ),
     (f"{FD},mac=00:00:00:00:00:00", FALLBACK, "the guest uses a random address", None),
 ]
 PIECES: Misread = [
@@ -105,7 +131,8 @@ HEADS: list[tuple[str, Severity, str, str]] = [
     ("", REFUSED, "no device is named, so the guest has none; begin with vec0:", "vec0:"),
     ("vec3=", REFUSED, "without a ':' behind vec3 the guest has no such device; write vec3:", "vec3:"),
     ("vec3,", REFUSED, "without a ':' behind vec3", "vec3:"),
-    ("vec10000:", FALLBACK, "the guest takes vec10000, and vecnet's numbers end at 9999", "vec0:"),
+    ("vec10000:", FALLBACK, "takes vec10000, names it vec10000, and vecnet's numbers end at 9999", "vec0:"),
+    ("vec4294967295:", FALLBACK, "the guest takes vec4294967295, names it vec-1", "vec0:"),
     ("vec99999999999:", REFUSED, "names no vector device", "vec0:"),
     ("\tvec7:", NOTE, "the guest does not see the white space", "vec7:"),
 ]
@@ -148,11 +175,14 @@ def test_an_error_holds_every_problem_and_the_mended_string() -> None:
 def test_a_transport_describes_its_options(name: str) -> None:
     kind = TRANSPORTS[name]
     assert list(kind.options())[: len(Transport.options())] == list(Transport.options())
-    for option in kind.options().values():
+    for key, option in kind.options().items():
         assert option.doc
         assert option.kind.expects
-        assert option.failure.severity > Severity.NOTE
-        assert option.missing.message
+        for guest in GENERATIONS:
+            for situation in (Situation.UNREADABLE, Situation.MISSING):
+                effect = guest.effect(name, Case(situation, key))
+                assert effect.severity > Severity.NOTE
+                assert effect.message
 
 
 DUMMY = '''
@@ -176,7 +206,7 @@ class Dummy(Transport):
     lane: int = option(Integer(1, 9), Reading.DECIMAL, "the lane")
 
     @classmethod
-    def strung(cls, link, end):
+    def options_for(cls, link, end):
         return {"lane": 1 + end}
 '''
 USE = """

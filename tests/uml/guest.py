@@ -3,7 +3,7 @@
 A guest has the host's root as its own (hostfs), so that every program of the host runs in it. Its init is a script of
 the test; what the script prints and how it ends come back through files, which survive a console full of messages::
 
-    with Wiring() as wiring:                                 # a network and process namespace; all in it dies with it
+    with Wiring(kernel) as wiring:                           # a network and process namespace; all in it dies with it
         wiring.run("ip", "tuntap", "add", "tap0", "mode", "tap", "vnet_hdr")
         guest = wiring.boot(["vec0:transport=tap,ifname=tap0"], "ip link set vec0 up && ping -c 1 10.0.0.1")
         report = guest.wait()
@@ -30,8 +30,8 @@ from typing import Any, Self
 
 from tests.host.network import call
 from tests.need import need, need_command, need_root
+from tests.uml import fetch
 
-KERNEL = os.environ.get("UML_KERNEL", "linux.uml")
 PYTHON = os.path.realpath(f"{sys.prefix}/bin/python3")  # the machine's own, which guests have too
 BOOT_SECONDS = 90  # a guest boots in 2 s; this bounds a machine that is busy with something else
 LIMIT_SECONDS = 40  # a command on the host's side
@@ -43,11 +43,14 @@ _HOLDER = "ip link set lo up && echo ready && exec cat"
 _INIT = """#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/ TMPDIR={folder}
 mount -t proc proc /proc; mount -t sysfs sys /sys
+[ ! -e {ipv6} ] || echo 1 >{ipv6}  # a kernel that has it built in sends frames of its own with it
 ip link set lo up
 sh {folder}/script >{folder}/output 2>&1 </dev/null
 echo $? >{folder}/status.part && mv {folder}/status.part {folder}/status
 exec poweroff -f
 """
+
+_IPV6 = "/proc/sys/net/ipv6/conf/all/disable_ipv6"  # of all devices, those that are there already among them
 
 # What guests' scripts may use.
 _PRELUDE = r"""
@@ -73,6 +76,26 @@ refused() {  # refused vecN...: print vecN.refused=N, how many packets each devi
         sed -n '/^vec/h; /rx_encaps_errors/{G; s/.*: \(.*\)\n\(.*\)/\2.refused=\1/p}'
 }
 """
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The command that boots a guest, and the generation that it belongs to."""
+
+    command: str
+    generation: str
+
+    @classmethod
+    def of(cls, name: str = "") -> Self:
+        """That of a generation, or a binary of any; without a name UML_KERNEL's, or else the machine's own."""
+        command = fetch.kernel(name) if name in fetch.GENERATIONS else name or os.environ.get("UML_KERNEL") or fetch.OWN
+        found = shutil.which(command or "")
+        need(found, f"needs the guest kernel {name or command}: make deps")
+        assert found is not None
+        return cls(str(Path(found).absolute()), fetch.generation(fetch.version(found)))
+
+    def __str__(self) -> str:
+        return self.generation
 
 
 @dataclass(frozen=True)
@@ -147,9 +170,10 @@ class Guest:
 class Wiring:
     """A network namespace, with a process and mount namespace around it: leaving it kills whatever runs inside."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: Kernel | None = None) -> None:
         need_root()
-        need_command(KERNEL, "unshare", "nsenter", "ip")
+        need_command("unshare", "nsenter", "ip")
+        self._kernel = kernel or Kernel.of()
         self.folder = Path(tempfile.mkdtemp(prefix="uml-"))
         self._started: list[subprocess.Popen[Any]] = []
         # `cat` is the first process inside: it ends, and everything with it, once nobody holds its standard input
@@ -234,14 +258,15 @@ class Wiring:
         folder = self.folder / name
         folder.mkdir()
         init = folder / "init"
-        init.write_text(_INIT.format(folder=shlex.quote(str(folder))))
+        init.write_text(_INIT.format(folder=shlex.quote(str(folder)), ipv6=_IPV6))
         init.chmod(0o755)
         (folder / "script").write_text(f"here={shlex.quote(str(folder))}\n{_PRELUDE}\n{script}\n")
 
     def kernel(self, name: str) -> list[str]:
         """The command line of the kernel that boots the guest `name`, but for its vec strings."""
         folder = self.folder / name
-        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={folder}/init"]
+        command = [self._kernel.command, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw"]
+        command += ["init_on_alloc=1", f"init={folder}/init"]  # the driver takes memory that it does not clear
         return [*command, f"umid={self.folder.name}-{name}", f"uml_dir={folder}/", "con=null", "con0=fd:0,fd:1"]
 
     @property

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.need import need_command
-from tests.uml.guest import BOOT_SECONDS, Report, Wiring
+from tests.uml.guest import BOOT_SECONDS, Kernel, Report, Wiring
 
 pytestmark = pytest.mark.uml
 
@@ -124,9 +124,9 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
+def lab(kernel: Kernel) -> Lab:
     need_command("ping", "ethtool")
-    with Wiring() as wiring, switch(wiring.folder / "port1", wiring.folder / "port2"):
+    with Wiring(kernel) as wiring, switch(wiring.folder / "port1", wiring.folder / "port2"):
         file = wiring.folder / "descriptors.yaml"
         file.write_text(TOPOLOGY.format(folder=wiring.folder))
         vecnet = (sys.executable, "-m", "vecnet")
@@ -136,8 +136,8 @@ def lab() -> Lab:
             strings.setdefault(guest, []).append(string)
         wiring.prepare("a", A)
         wiring.prepare("b", B)
-        kernel = wiring.kernel("{guest}")
-        wiring.run(*vecnet, "run", "--up", file, "--", *kernel, env=wiring.environment, timeout=BOOT_SECONDS)
+        words = wiring.kernel("{guest}")
+        wiring.run(*vecnet, "run", "--up", file, "--", *words, env=wiring.environment, timeout=BOOT_SECONDS)
         return Lab(strings, {name: Report.read(wiring.folder / name) for name in "ab"})
 
 

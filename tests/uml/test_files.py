@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.uml.guest import Wiring
+from tests.uml.guest import Kernel, Wiring
 from vecnet import Raw, Tap, VecDevice
 
 pytestmark = pytest.mark.uml
@@ -24,8 +24,8 @@ for wire in 0 1 2; do ping -q -n -c 1 -W 2 10.5.$wire.2 >/dev/null; echo "vec$wi
 """
 
 
-def test_a_program_and_a_filter() -> None:
-    with Wiring() as wiring:
+def test_a_program_and_a_filter(kernel: Kernel) -> None:
+    with Wiring(kernel) as wiring:
         program = wiring.folder / "ifup"
         program.write_text('#!/bin/sh\nip link set "$1" up && ip address add 10.5.0.2/24 dev "$1"\n')
         program.chmod(0o755)

@@ -24,7 +24,7 @@ import pytest
 from tests.datapath.wires import wait_for
 from tests.need import need_command
 from tests.uml import agent
-from tests.uml.guest import PYTHON, Wiring
+from tests.uml.guest import PYTHON, Kernel, Wiring
 from vecnet import open_port, parse
 from vecnet.datapath.port import Port
 
@@ -49,7 +49,6 @@ bridges: {{taps: {{}}, plain: {{}}, hybrids: {{}}}}
 WIRES = ["tap", "tap-without-gro", "hybrid", "raw", "raw-one-at-a-time", "fd", "fd-one-at-a-time", "bess"]
 
 SCRIPT = f"""
-echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 for unit in {" ".join(str(unit) for unit in range(len(WIRES)))}; do
     ip link set vec$unit up
     devices="$devices vec$unit"
@@ -91,10 +90,10 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def heard() -> dict[str, Heard]:
+def heard(kernel: Kernel) -> dict[str, Heard]:
     """What passed over each wire."""
     need_command("ip", "ethtool")
-    with Wiring() as wiring, ExitStack() as opened:
+    with Wiring(kernel) as wiring, ExitStack() as opened:
         file = wiring.folder / "interfaces.yaml"
         file.write_text(TOPOLOGY.format(folder=wiring.folder))
         lines = wiring.run(sys.executable, "-m", "vecnet", "up", file).stdout.splitlines()

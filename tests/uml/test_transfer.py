@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from tests.need import need_command
-from tests.uml.guest import PYTHON, Wiring
+from tests.uml.guest import PYTHON, Kernel, Wiring
 
 pytestmark = pytest.mark.uml
 
@@ -48,7 +48,7 @@ for address in sys.argv[2:]:
 
 
 @pytest.fixture(scope="module")
-def returned() -> dict[tuple[str, str], tuple[bytes, bytes]]:
+def returned(kernel: Kernel) -> dict[tuple[str, str], tuple[bytes, bytes]]:
     """For each kind of wire, what was sent and what came back."""
     need_command("ip")
     data = os.urandom(SIZE)
@@ -58,7 +58,7 @@ def returned() -> dict[tuple[str, str], tuple[bytes, bytes]]:
         topology.append(f"- {{transport: {transport}, gro: {gro}, endpoints: {ends}}}")
         batch.append(f"link set vec{number} up\naddress add 10.3.{number}.1/24 dev vec{number}")
         addresses.append(f"10.3.{number}.2")
-    with Wiring() as wiring:
+    with Wiring(kernel) as wiring:
         (wiring.folder / "data").write_bytes(data)
         file = wiring.folder / "transfer.yaml"
         file.write_text("\n".join(topology))

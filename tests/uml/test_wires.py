@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.need import need_command
-from tests.uml.guest import Report, Wiring
+from tests.uml.guest import Kernel, Report, Wiring
 from tests.uml.wires import WIRES, Place, Wire, topology
 from vecnet.vecstring import parse
 
@@ -41,10 +41,10 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Lab:
+def lab(kernel: Kernel) -> Lab:
     need_command("ping", "ethtool")
     text, places = topology(WIRES)
-    with Wiring() as wiring:
+    with Wiring(kernel) as wiring:
         file = wiring.folder / "wires.yaml"
         file.write_text(text)
         before = wiring.run("ip", "address").stdout

@@ -2,14 +2,22 @@
 
 | file | subject |
 |---|---|
+| run.py | a whole run, step by step: the front door |
+| figures.py | what is measured, with how much effort, and the figures, as data |
+| table.py, chart.py | … for people |
 | wires.py | the wires of every transport, in a private network |
 | loads.py | the frames that are moved |
-| measure.py | a port next to a bare loop on the same sockets, taking turns |
-| python.py | the same wires driven from Python: whole batches, Scapy, a plain socket loop |
+| measure.py, native.py | a port next to a bare loop on the same sockets, taking turns |
+| from_python.py | the same wires driven from Python: whole batches, Scapy, a plain socket loop |
 | guests.py | a real guest on the same strings: small packets, iperf3 |
 | streams.py | a host's TCP through `forward`, next to the kernel's bridge |
-| ends.py | … and its ends: namespaces, interfaces, which processor |
-| making.py | vecnet's commands next to `ip`: many links made and removed, and starting |
-| result.py | the figures, as data |
-| table.py, chart.py | … for people |
+| place.py | namespaces, interfaces in them, and which processor |
+| commands.py | vecnet's commands next to `ip`: many links made and removed, and starting |
 """
+
+from __future__ import annotations
+
+from vecnet.bench.figures import QUICK, Effort, Figures
+from vecnet.bench.run import LENGTHS, Wanted, run
+
+__all__ = ["LENGTHS", "QUICK", "Effort", "Figures", "Wanted", "run"]

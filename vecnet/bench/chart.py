@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
+from vecnet.bench.figures import Figure, Figures
 from vecnet.bench.loads import LARGE
-from vecnet.bench.result import Report, Result
 
 _COLUMNS = ("transmit", "receive", "forward")
 _COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#aa3377")  # of the lengths, shortest first
@@ -14,7 +14,8 @@ _BAR, _GAP, _LEFT, _WIDTH, _TOP = 9, 8, 110, 200, 66  # pixels
 _MOST = 1.5  # the ratio that fills a column; longer bars are cut there, their number says how long
 
 
-def as_svg(report: Report) -> str:
+def as_svg(report: Figures) -> str:
+    """The ratios of `_COLUMNS`, as a picture. A bar longer than `_MOST` is cut there; its number is not."""
     shown = [one for one in report.results if one.reference == "bare loop" and one.what in _COLUMNS]
     lengths = sorted({one.length for one in shown})
     colours = {length: _COLOURS[index % len(_COLOURS)] for index, length in enumerate(lengths)}
@@ -55,7 +56,7 @@ def _left(column: int) -> int:
     return _LEFT + column * (_WIDTH + 45)
 
 
-def _bars(results: Sequence[Result], x: int, y: int, colours: dict[int, str]) -> Iterator[str]:
+def _bars(results: Sequence[Figure], x: int, y: int, colours: dict[int, str]) -> Iterator[str]:
     for index, one in enumerate(sorted(results, key=lambda one: one.length)):
         width = min(one.ratio, _MOST) / _MOST * _WIDTH
         top = y + index * _BAR

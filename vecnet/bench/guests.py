@@ -20,21 +20,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from vecnet.bench import ends, measure
-from vecnet.bench.ends import FAR, NEAR
-from vecnet.bench.result import Cost, Effort, Result, Stream
+from vecnet.bench import measure, place
+from vecnet.bench.figures import Case, Cost, Effort, Figure, Stream
+from vecnet.bench.place import FAR, NEAR
 from vecnet.bench.wires import single
 from vecnet.datapath.loops import forward
 from vecnet.datapath.port import Port, open_port
 from vecnet.errors import HostError
 from vecnet.loopback.wire import Wire
 from vecnet.topology import Topology
-from vecnet.transports.fd import Fd
 
-KERNEL = "linux.uml"
+KERNEL = os.environ.get("UML_KERNEL") or "linux.uml"
 GUEST = "a real guest"
 _HEADERS = 42  # bytes of Ethernet, IPv4 and UDP header
 _PATIENCE = 60.0  # seconds for a guest to boot, and for iperf3
@@ -61,40 +60,42 @@ def available() -> bool:
     return shutil.which(KERNEL) is not None
 
 
-def next_to_guest(
-    name: str, lab: Topology, lengths: Sequence[int], effort: Effort, batch: int
-) -> Iterator[Result | Stream]:
-    """Each length's packets that a guest sends, and iperf3's stream where that program is there."""
+def next_to_guest(lab: Topology, cases: Sequence[Case]) -> tuple[list[Figure], list[Stream]]:
+    """The packets of each length that a guest sends, and iperf3's stream where that program is there.
+
+    The cases are of one sample, each of another length.
+    """
+    name, effort = cases[0].name, cases[0].effort
+    lengths = [case.length for case in cases]
     ours: dict[int, list[Cost]] = {length: [] for length in lengths}
     theirs: dict[int, list[Cost]] = {length: [] for length in lengths}
     our_bits, their_bits = [], []
     streams = shutil.which("iperf3") is not None
     for _ in range(effort.slow_runs):
         with single(lab, name) as wire:
-            for length in lengths:
-                ours[length].append(measure.transmitted(wire, length, effort, batch))
+            for case in cases:
+                ours[case.length].append(measure.transmitted(case, wire))
         if streams:
             with single(lab, name) as wire, _namespace_in_its_place(wire, effort), _far_stack(wire):
                 our_bits.append(_served())
         with single(lab, name) as wire:
             wire.near.close()
-            with _guest(wire, lengths, effort) as (session, folder):
+            with _guest(wire, lengths, effort) as (process, folder):
                 for length in lengths:
-                    theirs[length].append(_counted(wire.far, length, session, effort.seconds / 2))
+                    theirs[length].append(_counted(wire.far, length, process, effort.seconds / 2))
                     Path(folder, str(length)).touch()
                 if streams:
                     with _far_stack(wire):
                         their_bits.append(_served())
-    for length in lengths:
-        yield Result(name, "transmit", GUEST, length, tuple(ours[length]), tuple(theirs[length]))
-    if streams:
-        yield Stream(name, "iperf3", GUEST, tuple(our_bits), tuple(their_bits))
+    figures = [case.figure("transmit", GUEST, ours[case.length], theirs[case.length]) for case in cases]
+    return figures, [Stream(name, "iperf3", GUEST, tuple(our_bits), tuple(their_bits))] if streams else []
 
 
 @contextmanager
 def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple[int, str]]:
-    """A guest on the near string: its session's number, and the folder of its signals."""
+    """A guest on the near string: its first process, and the folder of its signals."""
     device = wire.near.device
+    inherited = device.transport.inherits()
     with tempfile.TemporaryDirectory(prefix="vecnet-guest-") as folder:
         init = Path(folder, "init")
         init.write_text(
@@ -109,64 +110,75 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             )
         )
         init.chmod(0o755)
-        command = [KERNEL, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw", f"init={init}"]
-        with ends.on(ends.NEAR_PROCESSOR):
+        command = [
+            *place.ENDING_ALL,
+            KERNEL,
+            "mem=128M",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "hostfs=/",
+            "rw",
+            "init_on_alloc=1",
+        ]
+        with place.on(place.NEAR_PROCESSOR):
             guest = subprocess.Popen(
-                [*command, "con=null", "con0=null,null", str(device)],
+                [*command, f"init={init}", "con=null", "con0=null,null", str(device)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=os.environ | {"TMPDIR": folder, "HOME": folder},
-                pass_fds=[device.transport.fd] if isinstance(device.transport, Fd) else [],
+                pass_fds=[] if inherited is None else [inherited],
                 start_new_session=True,
             )
         try:
             yield guest.pid, folder
-        finally:
             for signal in (*map(str, lengths), "stop"):
                 Path(folder, signal).touch()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 guest.wait(10)
-            except subprocess.TimeoutExpired:
-                guest.kill()
-                guest.wait()
+        finally:
+            guest.kill()
+            guest.wait()
 
 
-def _counted(port: Port, length: int, session: int, seconds: float) -> Cost:
+def _counted(port: Port, length: int, process: int, seconds: float) -> Cost:
     """What a packet costs, of those that arrive. Raises HostError where none does."""
     end = time.monotonic() + _PATIENCE
     while not any(len(frame) == length for frame in port.recv(timeout=1.0)):
         if time.monotonic() > end:
             raise HostError(f"a guest on {port.device.transport.name} sends nothing")
-    count, processor, started = 0, _processor_time(session), time.perf_counter_ns()
+    count, processor, started = 0, _processor_time(process), time.perf_counter_ns()
     while (spent := time.perf_counter_ns() - started) < seconds * 1e9:
         count += sum(len(frame) == length for frame in port.recv(timeout=0.2, copy=False))
-    return Cost(spent / max(count, 1), (_processor_time(session) - processor) / max(count, 1))
+    return Cost(spent / max(count, 1), (_processor_time(process) - processor) / max(count, 1))
 
 
-def _processor_time(session: int) -> float:
-    """Nanoseconds that all processes of a session have run, those included that have ended. Source: proc(5)."""
-    ticks = 0
+def _processor_time(process: int) -> float:
+    """Nanoseconds that a process and all below it have run, those included that have ended. Source: proc(5)."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(OSError):  # it has just ended
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        if int(fields[3]) == session:
-            ticks += sum(map(int, fields[11:15]))  # utime, stime, and the same of children that were waited for
-    return ticks * _TICK
+            pid = int(stat.parent.name)
+            parents[pid] = int(fields[1])
+            ticks[pid] = sum(map(int, fields[11:15]))  # utime, stime, and the same of children that were waited for
+    found = {process}
+    while below := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= below
+    return sum(ticks.get(pid, 0) for pid in found) * _TICK
 
 
 @contextmanager
 def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
     """A namespace whose tap is forwarded to the near port, and an iperf3 in it that tries until it is served."""
-    with ends.namespace() as pid, ends.on(ends.NEAR_PROCESSOR), ExitStack() as stack:
-        tap = stack.enter_context(ends.port_on_interface("tap", pid, wire.subject.mtu))
-        ends.ip(f"addr add {NEAR}/24 dev eth0", pid)
+    with place.namespace() as pid, place.on(place.NEAR_PROCESSOR), ExitStack() as stack:
+        tap = stack.enter_context(place.port_on_interface("tap", pid, wire.subject.mtu))
+        place.ip(f"addr add {NEAR}/24 dev eth0", pid)
         stack.enter_context(forward(tap, wire.near))
         stack.enter_context(forward(wire.near, tap))
         loop = f"until {_CLIENT.format(seconds=max(1, round(effort.seconds)))} >/dev/null 2>&1; do sleep 0.05; done"
-        client = subprocess.Popen([*ends.inside(pid), "sh", "-c", loop], start_new_session=True)
+        client = subprocess.Popen([*place.inside(pid), *place.ENDING_ALL, "sh", "-c", loop], start_new_session=True)
         stack.callback(client.wait)
         stack.callback(client.kill)
         yield
@@ -176,27 +188,27 @@ def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
 def _far_stack(wire: Wire) -> Iterator[None]:
     """The far end has an address: the host's interface, or a tap that the far port is forwarded to."""
     side = wire.subject.far
-    with ends.on(ends.FAR_PROCESSOR), ExitStack() as stack:
+    with place.on(place.FAR_PROCESSOR), ExitStack() as stack:
         ifname = side.ifname
         if side.is_host:
             wire.far.close()
         else:
             ifname = "bench-far"
-            ends.ip(f"tuntap add {ifname} mode tap vnet_hdr")
-            stack.callback(ends.ip, f"link del {ifname}")
-            ends.ip(f"link set {ifname} up mtu {wire.subject.mtu}")
+            place.ip(f"tuntap add {ifname} mode tap vnet_hdr")
+            stack.callback(place.ip, f"link del {ifname}")
+            place.ip(f"link set {ifname} up mtu {wire.subject.mtu}")
             tap = stack.enter_context(open_port(f"vec0:transport=tap,ifname={ifname},gro=1,depth=128"))
             stack.enter_context(forward(tap, wire.far))
             stack.enter_context(forward(wire.far, tap))
-        ends.ip(f"addr add {FAR}/24 dev {ifname}")
-        stack.callback(ends.ip, f"addr del {FAR}/24 dev {ifname}")
+        place.ip(f"addr add {FAR}/24 dev {ifname}")
+        stack.callback(place.ip, f"addr del {FAR}/24 dev {ifname}")
         yield
 
 
 def _served() -> float:
     """Bits a second that iperf3's server got from one client."""
-    with ends.on(ends.FAR_PROCESSOR):
-        server = subprocess.Popen(["iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
+    with place.on(place.FAR_PROCESSOR):
+        server = subprocess.Popen([*place.ENDING, "iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
     try:
         answer, _ = server.communicate(timeout=_PATIENCE)
         return float(json.loads(answer)["end"]["sum_received"]["bits_per_second"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
-VNET = 10  # bytes of virtio-net header
+from vecnet.transports.base import ETHERNET_HEADER, VNET_HEADER
+
 _MACS = b"\2\0\0\0\0\2" + b"\2\0\0\0\0\1"  # nobody's: no IP stack takes these frames
-_TRANSPORT, _HEADERS = 20 + 32, 14 + 20 + 32  # bytes of IPv4 and TCP header, with timestamps; and Ethernet's
+_TRANSPORT = 20 + 32  # bytes of IPv4 and TCP header, with timestamps
+_HEADERS = ETHERNET_HEADER + _TRANSPORT
 
 
 def small(length: int) -> bytes:
@@ -26,7 +28,7 @@ def large(mtu: int) -> bytes:
     """
     size = mtu - _TRANSPORT
     payload = segments(mtu) * size
-    vnet = struct.pack("<BBHHHH", 1, 1, _HEADERS, size, 14 + 20, 16)  # checksum to be filled in, GSO_TCPV4
+    vnet = struct.pack("<BBHHHH", 1, 1, _HEADERS, size, ETHERNET_HEADER + 20, 16)  # checksum to be filled in, GSO_TCPV4
     addresses = b"\x0a\x0b\0\1", b"\x0a\x0b\0\2"
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, _TRANSPORT + payload, 1, 0x4000, 64, 6, 0, *addresses)
     ip = ip[:10] + struct.pack(">H", _checksum(ip)) + ip[12:]
@@ -42,4 +44,4 @@ def _checksum(header: bytes) -> int:
     return total ^ 0xFFFF
 
 
-LARGE = len(large(1500)) - VNET  # bytes of a large frame whose segments are packets of 1500
+LARGE = len(large(1500)) - VNET_HEADER  # bytes of a large frame whose segments are packets of 1500

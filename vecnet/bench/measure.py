@@ -6,32 +6,32 @@ median of the ratios counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
-from vecnet.bench import loads
-from vecnet.bench.result import Cost, Effort, Result
-from vecnet.datapath.native import Cost as Spent
-from vecnet.datapath.native import Load, bench_echo, bench_forward, bench_one_way
+from vecnet.bench import loads, native
+from vecnet.bench.figures import ECHOES, Case, Cost, Figure
+from vecnet.bench.native import Load
 from vecnet.loopback.wire import Wire
+from vecnet.transports.base import ETHERNET_HEADER
 
 FLOOR = "bare loop"
 _LARGE_BATCH = 4  # large frames at once: what the smallest of the queues holds that a user without rights has
 
 
-def transport(name: str, first: Wire, second: Wire, length: int, effort: Effort, batch: int) -> Iterator[Result]:
-    """Transmit, receive, forward, and the echo's percentiles, of one transport at one length."""
-    load = Load(loads.small(length), batch, effort.rounds)
-    yield from _ways(name, first, second, length, effort, load, batch)
-    yield from _echoes(name, first, length, effort)
+def transport(case: Case, first: Wire, second: Wire) -> Iterator[Figure]:
+    """Transmit, receive, forward, and the echo's percentiles."""
+    yield from _ways(case, first, second, _load(case))
+    yield from _echoes(case, first)
 
 
-def large(name: str, first: Wire, second: Wire, effort: Effort) -> Iterator[Result]:
+def large(case: Case, first: Wire, second: Wire) -> Iterator[Figure]:
     """Large frames, whole, between two wires whose ports keep them: offload="raw" at either end."""
-    load = Load(loads.large(1500), _LARGE_BATCH, effort.rounds)
-    yield from _ways(name, first, second, loads.LARGE, effort, load, _LARGE_BATCH)
+    whole = replace(case, length=loads.LARGE, batch=_LARGE_BATCH)
+    yield from _ways(whole, first, second, Load(loads.large(1500), _LARGE_BATCH, case.effort.rounds))
 
 
-def cut(name: str, wire: Wire, effort: Effort) -> Result:
+def cut(case: Case, wire: Wire) -> Figure:
     """Large frames that a port (offload="raw") cuts on sending, next to a loop that sends segments cut beforehand.
 
     Counted in segments.
@@ -39,89 +39,72 @@ def cut(name: str, wire: Wire, effort: Effort) -> Result:
     near, far = wire.near.handle, wire.far.handle
     count = _LARGE_BATCH // 2  # segments take more room in a queue
     mtu = wire.subject.mtu
-    load = Load(loads.large(mtu), count, effort.rounds)
-    segments = count * loads.segments(mtu) * effort.rounds
+    load = Load(loads.large(mtu), count, case.effort.rounds)
+    segments = count * loads.segments(mtu) * case.effort.rounds
 
     def sent(bare: bool) -> Cost:
-        return _each(bench_one_way((near, bare), (far, False), load)[0], segments)
+        return native.one_way((near, bare), (far, False), load)[0].each(segments)
 
-    return paired(name, "cut and transmit", FLOOR, mtu + 14, effort.runs, sent)
+    return replace(case, length=mtu + ETHERNET_HEADER).paired("cut and transmit", FLOOR, sent)
 
 
-def port_to_port(name: str, wire: Wire, length: int, effort: Effort, batch: int) -> Result:
+def port_to_port(case: Case, wire: Wire) -> Figure:
     """Both halves, a port at either end, next to both halves bare."""
-    near, far = wire.near.handle, wire.far.handle
-    load = Load(loads.small(length), batch, effort.rounds)
+    near, far, load = wire.near.handle, wire.far.handle, _load(case)
 
     def moved(bare: bool) -> Cost:
-        out, back = bench_one_way((near, bare), (far, bare), load)
-        return _each((out[0] + back[0], out[1] + back[1]), batch * effort.rounds)
+        out, back = native.one_way((near, bare), (far, bare), load)
+        return (out + back).each(_packets(case))
 
-    return paired(name, "port to port", FLOOR, length, effort.runs, moved)
-
-
-def paired(name: str, what: str, reference: str, length: int, runs: int, measured: Callable[[bool], Cost]) -> Result:
-    """`measured` tells our cost, or with True the reference's."""
-    ours, theirs = [], []
-    measured(False), measured(True)  # caches warm up
-    for run in range(runs):
-        if run % 2:  # neither is always the first
-            ours.append(measured(False))
-            theirs.append(measured(True))
-        else:
-            theirs.append(measured(True))
-            ours.append(measured(False))
-    return Result(name, what, reference, length, tuple(ours), tuple(theirs))
+    return case.paired("port to port", FLOOR, moved)
 
 
-def transmitted(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
+def transmitted(case: Case, wire: Wire, bare: bool = False) -> Cost:
     """What a packet costs that the near port sends, or the bare loop in its place."""
-    load = Load(loads.small(length), batch, effort.rounds)
-    out, _ = bench_one_way((wire.near.handle, bare), (wire.far.handle, False), load)
-    return _each(out, batch * effort.rounds)
+    out, _ = native.one_way((wire.near.handle, bare), (wire.far.handle, False), _load(case))
+    return out.each(_packets(case))
 
 
-def received(wire: Wire, length: int, effort: Effort, batch: int, bare: bool = False) -> Cost:
+def received(case: Case, wire: Wire, bare: bool = False) -> Cost:
     """What a packet costs that the near port takes in from the far one, or a bare loop from a bare loop."""
-    load = Load(loads.small(length), batch, effort.rounds)
-    _, back = bench_one_way((wire.far.handle, bare), (wire.near.handle, bare), load)
-    return _each(back, batch * effort.rounds)
+    _, back = native.one_way((wire.far.handle, bare), (wire.near.handle, bare), _load(case))
+    return back.each(_packets(case))
 
 
-def _ways(
-    name: str, first: Wire, second: Wire, length: int, effort: Effort, load: Load, batch: int
-) -> Iterator[Result]:
+def _load(case: Case) -> Load:
+    return Load(loads.small(case.length), case.batch, case.effort.rounds)
+
+
+def _packets(case: Case) -> int:
+    return case.batch * case.effort.rounds
+
+
+def _ways(case: Case, first: Wire, second: Wire, load: Load) -> Iterator[Figure]:
     near, far = first.near.handle, first.far.handle
     wires = (far, near, second.near.handle, second.far.handle)
-    packets = batch * effort.rounds
 
     def sent(bare: bool) -> Cost:
-        return _each(bench_one_way((near, bare), (far, False), load)[0], packets)
+        return native.one_way((near, bare), (far, False), load)[0].each(_packets(case))
 
     def taken(bare: bool) -> Cost:
-        return _each(bench_one_way((far, True), (near, bare), load)[1], packets)
+        return native.one_way((far, True), (near, bare), load)[1].each(_packets(case))
 
     def forwarded(bare: bool) -> Cost:
-        return _each(bench_forward(wires, bare, load), packets)
+        return native.forward(wires, bare, load).each(_packets(case))
 
     for what, measured in (("transmit", sent), ("receive", taken), ("forward", forwarded)):
-        yield paired(name, what, FLOOR, length, effort.runs, measured)
+        yield case.paired(what, FLOOR, measured)
 
 
-def _echoes(name: str, wire: Wire, length: int, effort: Effort) -> Iterator[Result]:
+def _echoes(case: Case, wire: Wire) -> Iterator[Figure]:
     near, far = wire.near.handle, wire.far.handle
-    load = Load(loads.small(length), 1, effort.echoes)
+    load = Load(loads.small(case.length), 1, case.effort.echoes)
     middle: dict[bool, list[Cost]] = {False: [], True: []}
     high: dict[bool, list[Cost]] = {False: [], True: []}
-    for _ in range(effort.runs):
+    for _ in range(case.effort.runs):
         for bare in (False, True):
-            times = sorted(bench_echo((near, bare), (far, bare), load))
+            times = sorted(native.echo((near, bare), (far, bare), load))
             middle[bare].append(Cost(times[len(times) // 2]))
             high[bare].append(Cost(times[len(times) * 99 // 100]))
-    for what, figures in (("echo p50", middle), ("echo p99", high)):
-        yield Result(name, what, FLOOR, length, tuple(figures[False]), tuple(figures[True]))
-
-
-def _each(spent: Spent, packets: int) -> Cost:
-    wall, processor = spent
-    return Cost(wall / packets, processor / packets)
+    for what, figures in zip(ECHOES, (middle, high), strict=True):
+        yield case.figure(what, FLOOR, figures[False], figures[True])

@@ -15,9 +15,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from vecnet.bench.ends import FAR, FAR_PROCESSOR, NEAR, NEAR_PROCESSOR, inside, ip, namespaces, on, port_on_interface
-from vecnet.bench.result import Effort, Stream
-from vecnet.bench.wires import WHOLE
+from vecnet.bench.figures import Effort, Stream
+from vecnet.bench.place import (
+    FAR,
+    FAR_PROCESSOR,
+    NEAR,
+    NEAR_PROCESSOR,
+    inside,
+    ip,
+    on,
+    port_on_interface,
+    two_namespaces,
+)
 from vecnet.datapath.loops import forward
 from vecnet.errors import HostError
 
@@ -46,7 +55,6 @@ with socket.create_connection((sys.argv[1], 9), timeout=10) as connection:
 
 def stream(transport: str, effort: Effort) -> Stream:
     """One of the transports that take large frames, run by run next to the bridge."""
-    assert transport in WHOLE
     ours, theirs = [], []
     for _ in range(effort.slow_runs):
         with _bridged() as ends:
@@ -76,7 +84,7 @@ def _carried(source: int, sink: int, seconds: float) -> float:
 
 @contextmanager
 def _bridged() -> Iterator[tuple[int, int]]:
-    with namespaces() as ends:
+    with two_namespaces() as ends:
         ip("link add name bench-br type bridge")
         ip("link set bench-br up")
         try:
@@ -91,7 +99,7 @@ def _bridged() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _forwarded(transport: str) -> Iterator[tuple[int, int]]:
-    with namespaces() as ends, ExitStack() as stack:
+    with two_namespaces() as ends, ExitStack() as stack:
         ports = [stack.enter_context(port_on_interface(transport, pid)) for pid in ends]
         _address(ends)
         for processor, (port, to) in ((FAR_PROCESSOR, ports), (NEAR_PROCESSOR, ports[::-1])):

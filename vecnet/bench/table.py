@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from vecnet.bench.figures import Figure, Figures, Stream, Task
 from vecnet.bench.loads import LARGE
-from vecnet.bench.result import Report, Result, Stream, Task
+from vecnet.bench.wires import samples
+from vecnet.columns import Line, paragraph, table
 
-# HOWTO, the table at its beginning: Gbit/s, of a guest
-HOWTO = {"tap": "> 8", "hybrid": "> 6", "raw": "> 6", "gre": "> 3", "l2tpv3": "> 3", "bess": "> 3", "fd": "varies"}
 _BESIDE = "bare loop"
 
 
-def as_text(report: Report) -> str:
+def as_lines(report: Figures, width: int | None = None) -> list[Line]:
+    """The tables with their titles, in lines that fit `width`."""
     head = (
         f"{report.machine}. {report.depth} packets a system call; medians of runs that take turns with the reference."
     )
-    parts = [
-        head,
-        "Gbit/s, next to the HOWTO's table",
-        _like_the_howto(report),
-        "every figure",
-        _figures(report.results),
-    ]
+    parts = [("Gbit/s, next to the HOWTO's table", _like_the_howto(report)), ("every figure", _figures(report.results))]
     if report.streams:
-        parts += ["TCP streams, Gbit/s", _streams(report.streams)]
+        parts.append(("TCP streams, Gbit/s", _streams(report.streams)))
     if report.tasks:
-        parts += ["making wires, and starting", _tasks(report.tasks)]
-    return "\n\n".join(parts)
+        parts.append(("making wires, and starting", _tasks(report.tasks)))
+    lines = paragraph(head, width)
+    for title, rows in parts:
+        lines += ["", title, "", *table(rows, width)]
+    return lines
 
 
-def _like_the_howto(report: Report) -> str:
+def _like_the_howto(report: Figures) -> list[tuple[str, ...]]:
     """A row a transport: what a port transmits and receives, in bits, and what TCP carries through it."""
     lengths = sorted({one.length for one in report.results if one.length < LARGE and one.what == "transmit"})
     longest = lengths[-1] if lengths else 0
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "transport",
             f"transmit, {longest} bytes",
@@ -58,13 +56,13 @@ def _like_the_howto(report: Report) -> str:
                 or _first(here, lambda one: one.what == "cut and transmit", " cut"),
                 _first(here, lambda one: (one.what, one.length) == ("receive", LARGE)),
                 *((_giga(tcp[0].bits_per_second), _giga(tcp[0].reference_bits_per_second)) if tcp else ("", "")),
-                HOWTO[transport.split()[0]],
+                samples()[transport][1].howto,
             )
         )
-    return _aligned(rows)
+    return rows
 
 
-def _figures(results: Iterable[Result]) -> str:
+def _figures(results: Iterable[Figure]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [
         (
             "transport",
@@ -98,11 +96,11 @@ def _figures(results: Iterable[Result]) -> str:
                 _spread(one.spread),
             )
         )
-    return _aligned(rows)
+    return rows
 
 
-def _streams(streams: Iterable[Stream]) -> str:
-    rows = [("transport", "what", "Gbit/s", "reference", "Gbit/s", "ratio", "quartiles")]
+def _streams(streams: Iterable[Stream]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("transport", "what", "Gbit/s", "reference", "Gbit/s", "ratio", "quartiles")]
     rows += [
         (
             one.transport,
@@ -115,11 +113,11 @@ def _streams(streams: Iterable[Stream]) -> str:
         )
         for one in streams
     ]
-    return _aligned(rows)
+    return rows
 
 
-def _tasks(tasks: Iterable[Task]) -> str:
-    rows = [("links", "what", "s", "MB", "reference", "s", "MB", "ratio", "quartiles")]
+def _tasks(tasks: Iterable[Task]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("links", "what", "s", "MB", "reference", "s", "MB", "ratio", "quartiles")]
     rows += [
         (
             str(one.links),
@@ -134,10 +132,10 @@ def _tasks(tasks: Iterable[Task]) -> str:
         )
         for one in tasks
     ]
-    return _aligned(rows)
+    return rows
 
 
-def _first(results: Iterable[Result], wanted: Callable[[Result], bool], note: str = "") -> str:
+def _first(results: Iterable[Figure], wanted: Callable[[Figure], bool], note: str = "") -> str:
     return next((_giga(one.bits_per_second) + note for one in results if wanted(one)), "")
 
 
@@ -151,10 +149,3 @@ def _whole(nanoseconds: float | None) -> str:
 
 def _spread(quartiles: tuple[float, float]) -> str:
     return f"{quartiles[0]:.2f}–{quartiles[1]:.2f}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

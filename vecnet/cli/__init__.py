@@ -5,17 +5,22 @@ Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of t
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 
 import click
 
 from vecnet import __version__
+from vecnet.cli import terminal
+from vecnet.cli.terminal import say, show
 from vecnet.errors import EXIT_FAILED, VecnetError
+from vecnet.text import shown
 
 # each command with the line that `vecnet --help` prints, so that help loads none of them
 COMMANDS = {
@@ -47,9 +52,22 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except VecnetError as error:
+            from vecnet.cli.common import JSON, emit_json
+
+            if ctx.meta.get(JSON):
+                emit_json({"problems": [dataclasses.asdict(problem) for problem in error.problems]})
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+_NARROW = 52  # columns, of which click leaves two free
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,14 +83,17 @@ def vecnet() -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; whatever goes wrong becomes a sentence and an exit status."""
     _open_what_is_closed()
+    terminal.prepare()
     gc.set_threshold(50_000)  # looking for garbage while modules load takes a tenth of a short command's time
     try:
-        status = vecnet.main(args=list(argv) if argv is not None else None, prog_name="vecnet", standalone_mode=False)
+        words = list(argv) if argv is not None else None
+        status = vecnet.main(args=words, prog_name="vecnet", standalone_mode=False, terminal_width=_width_of_help())
     except click.ClickException as error:
+        vars(error)["message"] = shown(error.message)  # which holds words of the command line
         error.show()
         status = error.exit_code
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
+        say("interrupted")
         status = 130
     except VecnetError as error:
         show(error)
@@ -84,16 +105,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _width_of_help() -> int | None:
+    """The columns of `--help` on a narrow terminal, for click leaves it 50 at the least; None is as click has it."""
+    width = shutil.get_terminal_size().columns
+    return width if width < _NARROW else None
+
+
 def _open_what_is_closed() -> None:
-    """Output that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its number."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    """A standard stream that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its
+    number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            nowhere = os.open(os.devnull, os.O_WRONLY if number else os.O_RDONLY)
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - until the process ends
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the process ends
 
 
 # of the answer: nobody reads the pipe any more, or the disk is full
@@ -105,17 +133,10 @@ def _fault(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _CANNOT_WRITE and error.filename is None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would try once more
         if error.errno != errno.EPIPE:
-            click.echo(f"the answer cannot be written: {error.strerror}", err=True)
+            say(f"the answer cannot be written: {error.strerror}")
     else:
-        message = f"vecnet: a fault of its own: {type(error).__name__}: {error}"
-        click.echo(f"{message}\nSet VECNET_DEBUG=1 to see where, and please report it.", err=True)
+        say(
+            f"vecnet: a fault of its own: {type(error).__name__}: {error}",
+            "Set VECNET_DEBUG=1 to see where, and please report it.",
+        )
     return EXIT_FAILED
-
-
-def show(error: VecnetError) -> None:
-    """Every problem on stderr, one a line, with its place first."""
-    for problem in error.problems:
-        place = click.style(f"{problem.where}: ", bold=True) if problem.where else ""
-        label = click.style("error: ", fg="red")
-        mend = click.style(f"; {problem.instead}", fg="green") if problem.instead else ""
-        click.echo(f"{place}{label}{problem.message}{mend}", err=True)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import count, json_option, json_text, load_topology
+from vecnet.cli.common import count, emit_json, json_option, load_topology
+from vecnet.cli.terminal import answer, show, width
+from vecnet.columns import Part, Styled, table
 from vecnet.errors import EXIT_INPUT, InputError
+from vecnet.guests import GENERATIONS
 from vecnet.options import Effect, Severity
+from vecnet.text import shown
 from vecnet.vecstring import Explanation, explain
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology
 
-COMMAND_LINE = 4096  # COMMAND_LINE_SIZE of arch/um: a kernel that is given more refuses to start
+_ROOM = min(guest.command_line for guest in GENERATIONS)  # bytes of a command line
+_LONGEST_TOKEN = 120  # characters: the longest that is right is bess's, with a Unix socket's path
 
 _COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yellow", Severity.FALLBACK: "yellow"}
 
@@ -39,24 +45,22 @@ def command(ctx: click.Context, subjects: tuple[str, ...], as_json: bool) -> Non
             report = _check_file(subject, quiet=as_json)
         reports.append(report)
     if as_json:
-        click.echo(json_text(reports if len(reports) > 1 else reports[0]))
+        emit_json(reports if len(reports) > 1 else reports[0])
     ctx.exit(0 if all(report["ok"] for report in reports) else EXIT_INPUT)
 
 
-def _check_file(file: str, quiet: bool) -> dict[str, Any]:
+def _check_file(file: str, quiet: bool) -> dict[str, object]:
     try:
         topology = load_topology(file)
     except InputError as error:
         if not quiet:
-            from vecnet.cli import show
-
             show(error)
         return {"file": file, "ok": False, "problems": [asdict(problem) for problem in error.problems]}
     notes = list(_notes(topology))
     if not quiet:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
-        click.echo("\n".join([f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes]))
+        answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes)
     names = list(topology.guests)
     return {"file": file, "ok": True, "name": topology.name, "guests": names, "notes": notes, "problems": []}
 
@@ -64,21 +68,20 @@ def _check_file(file: str, quiet: bool) -> dict[str, Any]:
 def _notes(topology: Topology) -> Iterator[str]:
     """What is valid and does not boot in one go, or not here."""
     for link in topology.links:
-        netns = link.interfaces[0].netns if link.transport in ("tap", "hybrid") else None
-        if netns:
+        if netns := link.options[0].opened_in(link.spec):
             end, other = link.spec.ends
-            there = f"start {end.node} there, with ip netns exec {netns}"
+            there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
     for guest in topology.guests:
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
-        if size >= COMMAND_LINE:
+        if size >= _ROOM:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{COMMAND_LINE}: hot-plug some of them, with uml_mconsole's config"
+                f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
             )
 
 
-def _check_string(text: str, quiet: bool) -> dict[str, Any]:
+def _check_string(text: str, quiet: bool) -> dict[str, object]:
     explanation = explain(text)
     if not quiet:
         _print_explanation(explanation)
@@ -97,15 +100,17 @@ def _effect(effect: Effect) -> dict[str, str]:
 
 
 def _print_explanation(explanation: Explanation) -> None:
-    click.echo(explanation.text)
-    width = max((len(token.text) for token in explanation.tokens), default=0)
-    rows = [(token.text, token.effect) for token in explanation.tokens]
+    answer(shown(explanation.text, _ROOM))
+    rows = [(shown(token.text, _LONGEST_TOKEN), token.effect) for token in explanation.tokens]
     rows += [("", effect) for effect in explanation.effects]
-    for text, effect in rows:
-        label = click.style(f"{effect.severity!s:<8}", fg=_COLOURS.get(effect.severity, "red"), bold=True)
-        words = "; ".join(part for part in (effect.message, effect.instead) if part)
-        click.echo(f"  {label}  {text:<{width}}  {words}".rstrip())
+    answer(*table([_row(text, effect) for text, effect in rows], width(sys.stdout), margin=2))
     if explanation.mended and explanation.severity > Severity.OK and explanation.mended != explanation.text:
-        click.echo(f"  {'mended' if not explanation.as_meant else 'canonical'}: {explanation.mended}")
+        answer(f"  {'mended' if not explanation.as_meant else 'canonical'}: {explanation.mended}")
     elif not explanation.as_meant:
-        click.echo("  what was meant cannot be told, so no mended string is given")
+        answer("  what was meant cannot be told, so no mended string is given")
+
+
+def _row(text: str, effect: Effect) -> tuple[Part, ...]:
+    label = Styled(f"{effect.severity!s:<8}", _COLOURS.get(effect.severity, "red"), bold=True)
+    words = "; ".join(part for part in (effect.message, effect.instead) if part)
+    return label, text, words

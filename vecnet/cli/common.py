@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from vecnet.errors import HostError, InputError, Problem, VecnetError
+from vecnet.cli.terminal import emit, say
+from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
 if TYPE_CHECKING:
@@ -32,6 +35,17 @@ class GuestName(click.ParamType[str]):
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
 
 
+def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option with one value: given twice it is refused, where click itself passes over the first one."""
+    return click.option(*names, multiple=True, callback=_the_one, **options)
+
+
+def _the_one(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    if len(values) > 1:
+        raise click.BadParameter(f"it is given {len(values)} times; leave all but one out.", ctx, param)
+    return values[0] if values else None
+
+
 class ReportFile(click.Path):
     """A file that is written at the end; that this cannot be is told at the start."""
 
@@ -47,6 +61,30 @@ class ReportFile(click.Path):
             why = "no file can be made there" if file.parent.is_dir() else "there is no such folder"
             self.fail(f"{value!r} cannot be written: {why}.", param, ctx)
         return value
+
+
+class Folder(click.Path):
+    """A folder that is made where it is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("it is empty; name a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def refuse_one_place_for_two(reports: Mapping[str, str | None], source: str = "") -> None:
+    """Raise InputError where two reports would go to one file, or both to standard output, or one over its `source`."""
+    seen = {os.path.realpath(source): "what is read"} if source not in ("", "-") else {}
+    for option, file in reports.items():
+        if file in (None, os.devnull):
+            continue
+        other = seen.setdefault(os.path.realpath("/dev/stdout" if file == "-" else str(file)), f"--{option}")
+        if other != f"--{option}":
+            where = "standard output" if file == "-" else repr(file)
+            raise InputError(f"{other} and --{option} cannot both be {where}", "give each a file of its own")
 
 
 def write_report(file: str, text: str) -> None:
@@ -71,22 +109,45 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
 
 
 file_argument = click.argument("file", type=click.Path())
-guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
-_format_option = click.option(
+guest_option = click.option(
+    "--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Only this guest's strings; may be repeated."
+)
+
+
+JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON] = value
+    return value
+
+
+_format_option = once(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="lines",
+    default=["lines"],
     show_default=True,
     help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
     "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
-_json_format_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+_json_format_option = click.option("--json", "form_json", is_flag=True, help="The same as --format json.")
+json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
-    return _format_option(_json_format_option(command))
+    """--format and --json, as the one argument `form`."""
+
+    @functools.wraps(command)
+    def with_form(*words: Any, form: str, form_json: bool, **rest: Any) -> None:
+        ctx = click.get_current_context()
+        stated = ctx.get_parameter_source("form") is ParameterSource.COMMANDLINE
+        if form_json and stated and form != "json":
+            raise click.UsageError(f"--json and --format {form} are two forms of one answer; leave one out.", ctx)
+        ctx.meta[JSON] = form_json or form == "json"
+        command(*words, form="json" if form_json else form, **rest)
+
+    return _format_option(_json_format_option(with_form))
 
 
 def load_topology(file: str) -> Topology:
@@ -95,13 +156,45 @@ def load_topology(file: str) -> Topology:
     return load(file)
 
 
-def topology_name(text: str) -> str:
-    """A topology's name. Raises InputError for a text that none can have."""
+def is_file(subject: str) -> bool:
+    """Whether a word of FILE|NAME is a file: whatever files there are, the same word means the same."""
+    return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
+
+
+def named(subject: str) -> str:
+    """The name of the topology that FILE|NAME means. Raises InputError."""
+    if is_file(subject):
+        try:
+            return load_topology(subject).name
+        except InputError as error:
+            command = click.get_current_context().info_name
+            up = ", ".join(_names_up()) or "nothing"
+            instead = f"the name of a topology that is up will do; up here: {up}"
+            without = Problem(f"vecnet {command} needs no file", instead)
+            raise InputError([*error.problems, without]) from None
     try:
-        return str(Name().parse(text))
-    except ValueError:
-        instead = "if it is a file, its name: is what `vecnet status` takes" if "/" in text else ""
-        raise InputError([Problem(f"{text!r} is not the name of a topology", instead)]) from None
+        return Name().parse(subject)
+    except Refused:
+        instead = "a file has a / in its name, or ends in .yaml, .yml or .json"
+        raise InputError(f"{subject!r} is not the name of a topology", instead) from None
+
+
+def say_what_may_be_meant(subject: str) -> None:
+    """Of a FILE|NAME that has made nothing here: what has, and that a file of that name was not looked at."""
+    if not is_file(subject) and Path(subject).is_file():
+        say(f"{subject} is taken for a topology's name; the file is ./{subject}")
+    if names := _names_up():
+        say(f"what is up here: {', '.join(names)}")
+
+
+def _names_up() -> list[str]:
+    """The topologies that have something here; none where that cannot be told."""
+    from vecnet import host
+
+    try:
+        return sorted({entry.topology for entry in host.status()})
+    except HostError:
+        return []
 
 
 def require_guest(topology: Topology, guest: str) -> None:
@@ -112,14 +205,14 @@ def require_guest(topology: Topology, guest: str) -> None:
 
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}; {instead}its guests are {', '.join(topology.guests)}")
+    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
 
 
-def strings(topology: Topology, guest: str | None, form: str) -> str:
-    """The vec strings as lines of text: of one guest, or of all. Raises InputError where there is no such guest."""
-    if guest is not None:
+def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
+    """The vec strings as lines of text: of the chosen guests, or of all. Raises InputError for one that it lacks."""
+    for guest in chosen:
         require_guest(topology, guest)
-    guests = [guest] if guest is not None else list(topology.guests)
+    guests = list(dict.fromkeys(chosen) or topology.guests)
     by_guest = {name: [str(device) for device in topology.devices(name)] for name in guests}
     if form == "json":
         lines = [json_text(by_guest)]
@@ -141,32 +234,23 @@ def _variables(guests: list[str]) -> dict[str, str]:
         name = "vec_" + re.sub(r"\W", "_", guest)
         if name in names:
             raise InputError(
-                f"the guests {names[name]} and {guest} would share the shell's variable {name}: use --guest"
+                f"the guests {names[name]} and {guest} would share the shell's variable {name}", "use --guest"
             )
         names[name] = guest
     return names
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     import json
 
     return json.dumps(value, indent=2)
 
 
+def emit_json(value: object) -> None:
+    """Print a value as JSON, all of it in ASCII."""
+    emit(json_text(value) + "\n")
+
+
 def count(number: int, noun: str) -> str:
     """`1 link`, `2 links`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
-    """Lines of columns aligned by spaces, and never cut: a pipe has no width, and a terminal wraps lines by itself."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        aligned = (
-            cell.rjust(width) if title in right else cell.ljust(width)
-            for title, cell, width in zip(titles, cells, widths, strict=True)
-        )
-        return "  ".join(aligned).rstrip()
-
-    return [line(cells) for cells in (titles, *rows)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from vecnet.cli.common import file_argument, json_option, json_text, load_topology
+from vecnet.cli.common import emit_json, file_argument, json_option, load_topology
+from vecnet.cli.terminal import answer
 
 
 @click.command("plan")
@@ -16,4 +17,7 @@ def command(file: str, as_json: bool) -> None:
     from vecnet import host
 
     plan = host.plan(topology)
-    click.echo(json_text(plan.as_json()) if as_json else plan.describe())
+    if as_json:
+        emit_json(plan.as_json())
+    else:
+        answer(*plan.describe().split("\n"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import json_option, json_text, table, topology_name
+from vecnet.cli.common import emit_json, json_option, named, say_what_may_be_meant
+from vecnet.cli.terminal import answer, say, width
+from vecnet.columns import Styled, table
 from vecnet.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -14,23 +17,26 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.argument("name", required=False)
+@click.argument("subject", required=False, metavar="[FILE|NAME]")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    """Show the interfaces of the topology NAME, or of all that vecnet made: healthy or not, and their counters.
+def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
+    """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
-    Exits with 1 where something is not healthy, or NAME has made nothing here.
+    A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
+
+    Exits with 1 where something is not healthy, or the topology has made nothing here.
     """
-    if name is not None:
-        topology_name(name)
+    name = named(subject) if subject is not None else None
     from vecnet import host
 
     report = host.status(name)
     if as_json:
-        click.echo(json_text([entry.as_json() for entry in report]))
+        emit_json([entry.as_json() for entry in report])
     elif not report:
-        click.echo(f"nothing of {name} is up here" if name else "nothing of vecnet is up here", err=True)
+        say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
+        if subject is not None:
+            say_what_may_be_meant(subject)
     else:
         _print_table(report)
     if (name and not report) or not all(entry.healthy for entry in report):
@@ -38,10 +44,10 @@ def command(ctx: click.Context, name: str | None, as_json: bool) -> None:
 
 
 _NUMBERS = ("mtu", "rx", "tx", "errors", "drops")
+_TITLES = ("topology", "link", "interface", "kind", *_NUMBERS, "state")
 
 
 def _print_table(report: list[Report]) -> None:
-    titles = ("topology", "link", "interface", "kind", *_NUMBERS, "state")
     rows = [
         (
             entry.topology,
@@ -49,11 +55,10 @@ def _print_table(report: list[Report]) -> None:
             f"{entry.ifname} in {entry.netns}" if entry.netns else entry.ifname,
             entry.kind,
             *map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops)),
-            entry.why or "healthy",
+            Styled(entry.why, "red") if entry.why else "healthy",
         )
         for entry in report
     ]
-    heading, *lines = table(titles, rows, right=_NUMBERS)
-    click.secho(heading, bold=True)
-    for line, entry in zip(lines, report, strict=True):
-        click.echo(line.removesuffix(entry.why) + click.style(entry.why, fg="red"))
+    titles = [Styled(title, bold=True) for title in _TITLES]
+    right = {_TITLES.index(number) for number in _NUMBERS}
+    answer(*table([titles, *rows], width(sys.stdout), right=right))

@@ -6,22 +6,23 @@ import click
 
 from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
 from vecnet.cli.progress import progress
+from vecnet.cli.terminal import emit, say
 
 
 @click.command("up")
 @file_argument
 @guest_option
 @format_option
-def command(file: str, guest: str | None, form: str) -> None:
+def command(file: str, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone.
     """
     topology = load_topology(file)
-    answer = strings(topology, guest, form)  # a wrong --guest must not leave interfaces behind
+    text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
     with progress("up") as report:
         plan = host.up(topology, progress=report)
-    click.echo(plan.summary(), err=True)
-    click.echo(answer, nl=False)
+    say(*plan.summary().split("\n"))
+    emit(text)

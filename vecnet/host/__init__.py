@@ -1,9 +1,27 @@
-"""The host's end of a topology's links: plan, up, down, status.
+"""The host's end of a topology's links: plan, up, down, status. What is meant is here, the bytes are in kernel/.
 
-The kernel's state is the only record of what was made (`mark.py`), and one run at a time changes a network namespace
-(`lock.py`). What is wanted and what is there are both nodes (`model.py`); their difference is the plan
-(`difference.py`), which is carried out in batches, or undone (`apply.py`, `work.py`). What the messages look like is
-`netlink.py`'s; pyroute2, which encodes the rarer ones, is imported with the first of them (`encoded.py`).
+::
+
+    up ─ lock ─┬─ snapshot ── found_nodes ─┐
+               │                           ├─ difference ── checks ══ Plan ── operations ══ Op, Op, … ── send
+               └─ interfaces ─ wanted_nodes┘                (what fails half-way: look again, difference, send)
+
+| file | what |
+|---|---|
+| `plan.py` | the words: a node (an interface, with its ends), a step between two nodes, a plan of steps |
+| `mark.py` | the mark on all that vecnet makes. The kernel's state is the only record of what was made |
+| `lock.py` | one run at a time changes a network namespace |
+| `snapshot.py` | what was seen in all namespaces at one moment |
+| `stages.py` | an operation as data, and the sending of many in batches |
+| `kinds/` | a file for each kind of interface, with all its rules; `base.py` has what they share |
+| `nodes.py` | which interfaces are a topology's, and which it wants |
+| `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
+| `apply.py` | steps become operations; what fails half-way is undone |
+| `refusals.py` | the kernel's refusals in words |
+| `health.py` | status |
+| `outer_addresses.py` | a private network's loopback |
+
+What only a change needs is imported with the first: pyroute2, which encodes it, takes a while.
 
 Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 """
@@ -14,15 +32,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
-from vecnet.host.model import Node, Plan, Step
-from vecnet.host.work import Progress
+from vecnet.host.plan import Action, Node, Plan, Step
+from vecnet.host.stages import Progress
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
-    from vecnet.host.world import World
-    from vecnet.transports.link import HostInterface
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+    from vecnet.transports.link import HostInterface, OuterEnd
 
 __all__ = [
+    "Action",
     "Network",
     "Node",
     "Plan",
@@ -38,12 +58,14 @@ __all__ = [
 
 
 class Network(Protocol):
-    """What the host wing needs of a topology; the host's addresses that guests bind are `local_addresses`."""
+    """What the host wing needs of a topology: the interfaces to be made, and all ends of tunnels, guests' too."""
 
     @property
     def name(self) -> str: ...
     @property
     def interfaces(self) -> Sequence[HostInterface]: ...
+    @property
+    def outer_ends(self) -> Sequence[OuterEnd]: ...
 
 
 def _quiet(done: int, total: int) -> None:
@@ -52,11 +74,10 @@ def _quiet(done: int, total: int) -> None:
 
 def plan(topology: Network) -> Plan:
     """What `up` would change. Needs no privilege beyond reading. Raises HostError where `up` could not do it."""
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.world import World
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
-        return _plan(topology, World(namespaces, _named(topology)))
+        return _plan(topology, _look(topology, namespaces))
 
 
 def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
@@ -66,18 +87,16 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     `timeout` seconds for another vecnet, of which `say` tells.
     """
     from vecnet.host.apply import carry_out, stoppable
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.observe import many_objects
-    from vecnet.host.world import World
+    from vecnet.host.snapshot import many_objects
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
-        named = _named(topology)
-        places = [namespaces.home, *(namespaces[name] for name in sorted(named))]
+        places = [namespaces.home, *(namespaces[name] for name in sorted(_named(topology)))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
-            world = World(namespaces, named)
-            todo = _plan(topology, world)
+            snapshot = _look(topology, namespaces)
+            todo = _plan(topology, snapshot)
             if todo.changes:
-                carry_out(todo, world, lambda: World(namespaces, named), check, progress)
+                carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, progress)
             return todo
     raise AssertionError("unreachable: no context above swallows an error")
 
@@ -87,26 +106,28 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
 
     That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
     """
-    from vecnet.host.apply import operations, stoppable
-    from vecnet.host.namespaces import Namespaces
-    from vecnet.host.world import World
+    from vecnet.host.apply import operations_of, stoppable
+    from vecnet.host.nodes import found_nodes
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.host.stages import send
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
         held: set[str] = set()
         while True:
             places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
             with locked(places, timeout, say), stoppable() as check:
-                world = World(namespaces, held)
-                nodes = sorted(world.nodes(name).values(), key=lambda node: node.key)
+                snapshot = Snapshot(namespaces, held)
+                nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
                 needed = {node.netns for node in nodes if node.netns is not None}
                 if not needed <= held:
                     held |= needed
                     continue  # let go: all locks are taken at once, in the one order that every run keeps
                 steps = tuple(
-                    Step("delete", node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
+                    Step(Action.DELETE, node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
                     for node in nodes
                 )
-                operations(name, steps, world).run(check, progress)
+                send(operations_of(name, steps, snapshot), check, progress)
                 return Plan(name, steps)
     raise AssertionError("unreachable: no context above swallows an error")
 
@@ -124,32 +145,42 @@ def attach_tap(interface: HostInterface) -> int:
     Raises HostError, and InUseError where another process has it open.
     """
     from vecnet.host.kinds.tap import attach
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces, namespaces[interface.netns].entered():
         return attach(interface.ifname)
 
 
 def prepare_sandbox(topology: Network) -> None:
-    """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind."""
-    from vecnet.host.loopback import prepare
+    """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind.
 
-    prepare(topology)
+    Those of the topology's own interfaces are not put there as well. Raises HostError.
+    """
+    from vecnet.host.outer_addresses import put_on_loopback
+
+    own = {text.partition("/")[0] for interface in topology.interfaces for text in interface.addresses}
+    put_on_loopback({end.address for end in topology.outer_ends} - own)
 
 
 def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-def _plan(topology: Network, world: World) -> Plan:
+def _look(topology: Network, namespaces: Namespaces) -> Snapshot:
+    from vecnet.host.snapshot import Snapshot, is_link_local
+
+    stated = (text for interface in topology.interfaces for text in interface.addresses)
+    return Snapshot(namespaces, _named(topology), keep=frozenset(filter(is_link_local, stated)))
+
+
+def _plan(topology: Network, snapshot: Snapshot) -> Plan:
     from vecnet.host.checks import refuse_impossible
-    from vecnet.host.difference import difference, wanted_nodes
-    from vecnet.host.observe import many_objects
+    from vecnet.host.difference import difference
+    from vecnet.host.nodes import found_nodes, wanted_nodes
+    from vecnet.host.snapshot import many_objects
 
     with many_objects():
         wanted = wanted_nodes(topology.interfaces)
-        keep = frozenset(text for node in wanted for text in node.values["addresses"])
-        found = world.nodes(topology.name, keep)
-        todo = difference(topology.name, wanted, found, world)
-        refuse_impossible(topology, wanted, todo, world)
+        todo = difference(topology.name, wanted, found_nodes(topology.name, snapshot), snapshot)
+        refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
         return todo

@@ -1,4 +1,4 @@
-"""The difference between what shall be and what is: pure, no call to the kernel but for what `World` has read.
+"""The difference between what shall be and what is: pure, no call to the kernel but for what `Snapshot` has read.
 
 1. What is wanted and not there is made; an interface of its name that is not this topology's is an error.
 2. What is there and differs is changed in place, or deleted and made again where a value is fixed. A fixed value of
@@ -9,139 +9,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vecnet.errors import HostError, InUseError, NotOursError
 from vecnet.host.kinds import KINDS
-from vecnet.host.model import Key, Node, Plan, Step
-from vecnet.host.world import World
-from vecnet.transports.link import HostInterface
+from vecnet.host.mark import Mark
+from vecnet.host.plan import Action, Key, Node, Plan, Step, changed
+from vecnet.host.refusals import together
+from vecnet.host.snapshot import Snapshot
+
+_HALF = "left half made by a run that was killed"
 
 
-def wanted_nodes(interfaces: Sequence[HostInterface]) -> list[Node]:
-    """The nodes that a topology's interfaces ask for. Raises HostError, for an owner that does not exist, say."""
-    return [_wanted(interface) for interface in interfaces]
-
-
-def _wanted(interface: HostInterface) -> Node:
-    kind = KINDS[interface.kind]
-    values: dict[str, Any] = {
-        "mtu": interface.mtu,
-        "up": True,
-        "addresses": list(interface.addresses),
-        "bridge": interface.bridge,
-    }
-    if interface.mac is not None:
-        values["mac"] = interface.mac.lower()
-    if kind.offloads:
-        values["offload"] = interface.offload
-    return Node(interface.netns, interface.ifname, interface.kind, interface.link, {**values, **kind.wanted(interface)})
-
-
-def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node], world: World) -> Plan:
+def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node], snapshot: Snapshot) -> Plan:
     """The steps from `found` to `wanted`. Raises HostError, with all that stands in the way."""
     errors: list[HostError] = []
     steps: list[Step] = []
-    unchanged = 0
     goals = {node.key: node for node in wanted}
     for key in sorted(found.keys() - goals.keys()):
         node = found[key]
         if node.in_use:
-            steps.append(Step("keep", node, None, why=f"no longer in the topology, but {node.in_use}: left alone"))
+            why = f"no longer in the topology, but {node.in_use}: left alone"
+            steps.append(Step(Action.KEEP, node, None, why=why))
         else:
-            why = "" if node.whole else "left half made by a run that was killed"
-            steps.append(Step("delete", node, None, why=why))
+            steps.append(Step(Action.DELETE, node, None, why="" if node.whole else _HALF))
+    unchanged = 0
     for goal in wanted:
-        there = found.get(goal.key)
-        if there is None:
-            steps.append(Step("create", None, goal))
-        elif not there.whole:
-            steps.append(Step("replace", there, goal, why="left half made by a run that was killed"))
+        try:
+            step = _step(found.get(goal.key), goal)
+        except InUseError as error:
+            errors.append(error)
+            continue
+        if step is None:
+            unchanged += 1
         else:
-            changed = _changed(there, goal)
-            fixed = there.kind != goal.kind or not KINDS[goal.kind].fixed.isdisjoint(changed)
-            if not changed and not fixed:
-                unchanged += 1
-            elif not fixed:
-                steps.append(Step("change", there, goal, changed))
-            elif there.in_use:
-                what = ", ".join(changed) or "kind"
-                errors.append(
-                    InUseError(f"{there}: {there.in_use}, and its {what} cannot be changed under it; stop it first")
-                )
-            else:
-                steps.append(Step("replace", there, goal, changed))
-    errors += _occupied(topology, steps, found, world)
-    errors += _bridges_missing(steps, wanted, world)
+            steps.append(step)
+    errors += _occupied(topology, steps, found, snapshot)
+    errors += _bridges_missing(steps, wanted, snapshot)
     if errors:
         raise together(errors)
     return Plan(topology, tuple(steps), unchanged)
 
 
-def _changed(there: Node, goal: Node) -> tuple[str, ...]:
-    """The names of values that differ; what either does not speak of does not."""
-    changed = [] if there.link == goal.link else ["link"]
-    if "mark" in there.values:
-        changed.append("mark")
-    for key, value in goal.values.items():
-        if key == "mark":
-            continue
-        have = there.values.get(key, value)
-        if key == "addresses":
-            differs = set(have) != set(value)
-        else:
-            differs = have != value and not (have is None and key.endswith("offload"))
-        if differs:
-            changed.append(key)
-    return tuple(changed)
+def _step(there: Node | None, goal: Node) -> Step | None:
+    """What makes a node of what is there; None where it is so. Raises InUseError."""
+    if there is None:
+        return Step(Action.CREATE, None, goal)
+    if not there.whole:
+        return Step(Action.REPLACE, there, goal, why=_HALF)
+    names = changed(there, goal)
+    if there.kind == goal.kind and KINDS[goal.kind].fixed.isdisjoint(names):
+        return Step(Action.CHANGE, there, goal, names) if names else None
+    if there.in_use:
+        what = ", ".join(names) or "kind"
+        raise InUseError(f"{there}: {there.in_use}, and its {what} cannot be changed under it", "stop it first")
+    return Step(Action.REPLACE, there, goal, names)
 
 
-def _occupied(topology: str, steps: Iterable[Step], found: Mapping[Key, Node], world: World) -> list[HostError]:
+def _occupied(
+    topology: str, steps: Iterable[Step], found: Mapping[Key, Node], snapshot: Snapshot
+) -> Iterator[HostError]:
     """Names that are to be made and belong to what stays."""
-    going = {
-        (end.netns or "", end.ifname)
-        for step in steps
-        if step.action in ("replace", "delete") and step.before
-        for end in (KINDS[step.before.kind].ends(step.before) if step.before.kind in KINDS else ())
-    } | {step.before.key for step in steps if step.action in ("replace", "delete") and step.before}
-    errors: list[HostError] = []
-    for step in steps:
-        if step.action not in ("create", "replace") or not step.after:
-            continue
-        for end in KINDS[step.after.kind].ends(step.after):
-            link = world.view(end.netns).by_name.get(end.ifname)
-            if link is None or (end.netns or "", end.ifname) in going:
-                continue
-            if link.mark is None:
-                whose = "was not made by vecnet; rename one of the two, or remove it with `ip link del`"
-            elif link.mark.topology != topology:
-                whose = f"belongs to the topology {link.mark.topology}; rename one of the two, or take that down"
-            elif (end.netns or "", end.ifname) in found:
-                whose = f"belongs to the link {link.mark.link} and is in use; stop its guest"
-            else:
-                whose = "belongs to this topology in another network namespace; take that down there"
-            errors.append(NotOursError(f"{step.after}: an interface {end.ifname} exists and {whose}"))
-    return errors
+    going = {key for step in steps if step.going for key in step.going.keys}
+    for node in filter(None, (step.coming for step in steps)):
+        for key in node.keys:
+            link = snapshot.at(key)
+            if link is not None and key not in going:
+                said = snapshot.view(key[0] or None).mark(link)
+                whose, instead = _owner(topology, said, ours=key in found)
+                yield NotOursError(f"{node}: an interface {key[1]} exists and {whose}", instead)
 
 
-def _bridges_missing(steps: Iterable[Step], wanted: Sequence[Node], world: World) -> list[HostError]:
+def _owner(topology: str, said: Mark | None, *, ours: bool) -> tuple[str, str]:
+    """Whose an interface is, and what to do."""
+    if said is None:
+        return "was not made by vecnet", "rename one of the two, or remove it with `ip link del`"
+    if said.topology != topology:
+        return f"belongs to the topology {said.topology}", "rename one of the two, or take that down"
+    if ours:
+        return f"belongs to the link {said.link} and is in use", "stop its guest"
+    return "belongs to this topology in another network namespace", "take that down there"
+
+
+def _bridges_missing(steps: Iterable[Step], wanted: Sequence[Node], snapshot: Snapshot) -> Iterator[HostError]:
     made = {node.key for node in wanted if node.kind == "bridge"}
-    errors: list[HostError] = []
-    for step in steps:
-        bridge = step.after.values.get("bridge") if step.after else None
-        if not bridge or not step.after or (step.after.netns or "", bridge) in made:
-            continue
-        there = world.view(step.after.netns).by_name.get(bridge)
-        if there is None or there.kind != "bridge":
-            errors.append(HostError(f"{step.after}: there is no bridge {bridge}; declare it under `bridges:`"))
-    return errors
-
-
-def together(errors: Sequence[HostError]) -> HostError:
-    """One error that says all; of their own class where they are of one."""
-    if len(errors) == 1:
-        return errors[0]
-    classes = {type(error) for error in errors}
-    text = "\n".join(map(str, errors))
-    return classes.pop()(text) if len(classes) == 1 else HostError(text)
+    for node in filter(None, (step.after for step in steps)):
+        bridge = node.ends[0].bridge
+        key = (node.netns or "", bridge or "")
+        if bridge and key not in made:
+            there = snapshot.at(key)
+            if there is None or there.kind != "bridge":
+                yield HostError(f"{node}: there is no bridge {bridge}", "declare it under `bridges:`")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from vecnet.host.kinds import KINDS
-from vecnet.host.model import Node
-from vecnet.host.namespaces import Namespaces
-from vecnet.host.world import World
+from vecnet.host.nodes import found_nodes
+from vecnet.host.plan import Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.kernel.namespaces import Namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,26 @@ class Report:
     drops: int = 0
     tunnel: Mapping[str, int] = field(default_factory=dict)  # l2tp's own counters, of its session
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return asdict(self)
 
 
 def reports(name: str | None) -> list[Report]:
     """The interfaces of a topology, or of all topologies where `name` is None, in the order of their names."""
     with Namespaces() as namespaces:
-        world = World(namespaces, set(), counters=True)
-        names = world.topologies() if name is None else [name]
+        snapshot = Snapshot(namespaces, counters=True)
+        names = snapshot.topologies() if name is None else [name]
         return [
-            _report(topology, node, world) for topology in names for _, node in sorted(world.nodes(topology).items())
+            _report(topology, node, snapshot)
+            for topology in names
+            for _, node in sorted(found_nodes(topology, snapshot).items())
         ]
 
 
-def _report(topology: str, node: Node, world: World) -> Report:
-    link = world.view(node.netns).by_name.get(node.ifname)
+def _report(topology: str, node: Node, snapshot: Snapshot) -> Report:
+    link = snapshot.at(node.key)
     counters = link.counters if link and link.counters else (0,) * 8
-    why = _why(node, world)
+    why = _why(node, snapshot)
     rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped = counters
     return Report(
         topology=topology,
@@ -68,28 +70,12 @@ def _report(topology: str, node: Node, world: World) -> Report:
         tx_bytes=tx_bytes,
         errors=rx_errors + tx_errors,
         drops=rx_dropped + tx_dropped,
-        tunnel=_tunnel_counters(node, world),
+        tunnel=KINDS[node.kind].counters(node, snapshot) if node.kind in KINDS else {},
     )
 
 
-def _tunnel_counters(node: Node, world: World) -> dict[str, int]:
-    """What an l2tp session counts beyond its interface: discarded and erroneous packets."""
-    if node.kind != "l2tp":
-        return {}
-    session = world.view(node.netns).sessions.get(node.ifname)
-    return session.counters if session else {}
-
-
-def _why(node: Node, world: World) -> str:
+def _why(node: Node, snapshot: Snapshot) -> str:
     """Why an interface is not healthy, empty where it is."""
     if not node.whole:
         return "half made or half removed; `vecnet up` or `vecnet down` heals it"
-    for end in KINDS[node.kind].ends(node):
-        link = world.view(end.netns).by_name.get(end.ifname)
-        if link is None:
-            return f"{end.ifname} is gone"
-        if not link.up:
-            return f"{end.ifname} is down"
-    if node.values["mtu"] != node.values.get("peer_mtu", node.values["mtu"]):
-        return f"its two ends have different MTUs, {node.values['mtu']} and {node.values['peer_mtu']}"
-    return ""
+    return KINDS[node.kind].ailment(node, snapshot)

@@ -10,22 +10,23 @@ Requests and answers are JSON, one a packet, on the socket that it inherits as i
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 from vecnet.errors import VecnetError
+from vecnet.kernel import libc
 from vecnet.loopback.icmp import ping
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import HostInterface, TapAttributes
 
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
@@ -39,7 +40,16 @@ class _Network:
 
     def __init__(self, interface: HostInterface) -> None:
         self.interfaces = (interface,)
-        self.local_addresses = ()
+        self.outer_ends = ()  # a tap carries no outer packets
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What one side of a transfer got: bytes, their SHA-256, and why it ended early, "" where it did not."""
+
+    received: int
+    digest: str
+    failure: str
 
 
 def content(seed: int, size: int) -> bytes:
@@ -47,8 +57,8 @@ def content(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)  # noqa: S311 - to be told apart, not to be secret
 
 
-def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[str, Any]:
-    """Send and receive at the same time; what came, as its length and digest."""
+def transfer(connection: socket.socket, outgoing: bytes, expected: int) -> Transferred:
+    """Send and receive at the same time."""
     connection.settimeout(TIMEOUT)
     digest, received = hashlib.sha256(), 0
     failure: list[str] = []
@@ -71,21 +81,21 @@ def exchange(connection: socket.socket, outgoing: bytes, expected: int) -> dict[
     except OSError as error:
         failure.append(f"after {received} of {expected} bytes: {error.strerror or error}")
     sender.join()
-    return {"received": received, "digest": digest.hexdigest(), "failure": "; ".join(failure)}
+    return Transferred(received, digest.hexdigest(), "; ".join(failure))
 
 
 class Agent:
-    """The requests, one method each."""
+    """The requests, one method each. Their answers are what goes into JSON."""
 
     def __init__(self) -> None:
         self.descriptors: list[int] = []  # to go with the next answer
         self._listener: socket.socket | None = None
 
-    def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, Any]:
+    def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, object]:
         """Make the guest's NIC; its descriptor goes with the answer."""
         from vecnet import host
-        from vecnet.host import observe
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel import rtnl
+        from vecnet.kernel.namespaces import Namespaces
         from vecnet.loopback.wire import wait_until
 
         interface = HostInterface(
@@ -93,45 +103,45 @@ class Agent:
             kind="tap",
             mtu=mtu,
             mac=mac,
-            attributes={"vnet_hdr": False},
+            attributes=TapAttributes(vnet_hdr=False),
             addresses=tuple(addresses),
             link="loopback",
         )
         host.up(_Network(interface))
         self.descriptors = [host.attach_tap(interface)]
         with Namespaces() as namespaces:
-            wait_until(partial(observe.sends, namespaces.home, NIC))
+            wait_until(partial(rtnl.sends, namespaces.home, NIC))
         return {}
 
-    def detach(self) -> dict[str, Any]:
+    def detach(self) -> dict[str, object]:
         from vecnet import host
 
         host.down(_Network.name)
         return {}
 
-    def ping(self, to: str, interface: str, packet: int) -> dict[str, Any]:
+    def ping(self, to: str, interface: str, packet: int) -> dict[str, object]:
         return {"seconds": ping(to, interface, packet)}
 
-    def listen(self, address: str, interface: str) -> dict[str, Any]:
+    def listen(self, address: str, interface: str) -> dict[str, object]:
         """Listen for one connection; `accept` waits for it."""
         self._listener = _socket(address, interface)
         self._listener.bind((address, 0))
         self._listener.listen(1)
         return {"port": self._listener.getsockname()[1]}
 
-    def accept(self, size: int, seed: int) -> dict[str, Any]:
+    def accept(self, size: int, seed: int) -> dict[str, object]:
         assert self._listener is not None
         with self._listener as listener:
             listener.settimeout(TIMEOUT)
             connection, _ = listener.accept()
         with connection:
-            return exchange(connection, content(seed, size), size)
+            return asdict(transfer(connection, content(seed, size), size))
 
-    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, Any]:
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, object]:
         with _socket(address, interface) as connection:
             connection.settimeout(TIMEOUT)
             connection.connect((address, port))
-            return exchange(connection, content(seed, size), size)
+            return asdict(transfer(connection, content(seed, size), size))
 
 
 def _socket(address: str, interface: str) -> socket.socket:
@@ -143,9 +153,12 @@ def _socket(address: str, interface: str) -> socket.socket:
 
 def main(mode: str) -> None:
     """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
+    libc.end_with_parent(signal.SIGKILL)
     with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
         agent = Agent()
-        greeting: dict[str, Any] = {}
+        methods = (agent.attach, agent.detach, agent.ping, agent.listen, agent.accept, agent.connect)
+        does: dict[str, Callable[..., dict[str, object]]] = {method.__name__: method for method in methods}
+        greeting: dict[str, object] = {}
         if mode == "private":
             from vecnet import sandbox
 
@@ -156,7 +169,7 @@ def main(mode: str) -> None:
         requests.send(json.dumps(greeting).encode())
         while data := requests.recv(1 << 16):
             request = json.loads(data)
-            answer = _answer(getattr(agent, request.pop("do")), request)
+            answer = _answer(does[request.pop("do")], request)
             socket.send_fds(requests, [json.dumps(answer).encode()], agent.descriptors)
             for descriptor in agent.descriptors:
                 with suppress(OSError):
@@ -164,13 +177,11 @@ def main(mode: str) -> None:
             agent.descriptors = []
 
 
-def _answer(method: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+def _answer(method: Callable[..., dict[str, object]], request: dict[str, object]) -> dict[str, object]:
     try:
         return method(**request)
-    except TimeoutError as error:
-        return {"error": str(error) if error.errno is None else "timed out", "timeout": True}
     except OSError as error:
-        return {"error": error.strerror or str(error), "errno": errno.errorcode.get(error.errno or 0, "")}
+        return {"error": error.strerror or str(error)}
     except VecnetError as error:
         return {"error": str(error)}
 

@@ -1,7 +1,7 @@
 """Why packets do not come: sentences that name the cause, from three places.
 
-1. The host next to the topology: what `plan` would change on this link's interfaces.
-2. The outer side: the sender's packets next to what the receiving string expects (outer.py).
+1. The host next to the topology: what `vecnet plan` would change on this link's interfaces.
+2. The outer side: the sender's packets next to what the receiving string expects (sniff.py).
 3. The counters: what the receiver dropped, and what the kernel refused to send; and the host's packet filters.
 """
 
@@ -10,62 +10,83 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from vecnet.errors import VecnetError
-from vecnet.loopback.frames import SMALLEST, Run
-from vecnet.loopback.inner import address_pairs
-from vecnet.loopback.outer import differences, watch
-from vecnet.loopback.verdict import Outcome
-from vecnet.transports.gre import Gre
-from vecnet.transports.l2tpv3 import L2tpv3
+from vecnet.datapath.native import counter_meanings
+from vecnet.errors import HostError, PortError, VecnetError
+from vecnet.kernel import rtnl
+from vecnet.kernel.namespaces import Namespaces
+from vecnet.loopback.joined import address_pairs
+from vecnet.loopback.numbered import SMALLEST, Run
+from vecnet.loopback.sniff import Outer, differences, watch
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port
-    from vecnet.loopback.wire import Side, Subject, Wire
+    from vecnet.host import Step
+    from vecnet.loopback.subject import Side, Subject
+    from vecnet.loopback.wire import Wire
     from vecnet.topology import Topology
 
 _TRIES = 3  # frames sent to be looked at
+_PATIENCE = 5.0  # seconds that a program has for its answer
 
-_DROPS = {
-    "rx_drop_short": "packets that are no longer than the header",
-    "rx_drop_flags": "packets with other GRE flags or another protocol",
-    "rx_drop_key": "packets with another key",
-    "rx_drop_cookie": "packets with another cookie",
-    "rx_drop_session": "packets of another session",
-    "rx_drop_truncated": "frames larger than the MTU",
-    "rx_drop_gso": "large frames whose description does not fit them",
-    "rx_drop_checksum": "frames whose checksum cannot be filled in",
-    "rx_drop_queue_full": "packets for which the socket's queue had no room",
-    "tx_drop_too_long": "frames that are larger than the interface or the protocol takes",
-    "tx_drop_unreachable": "packets that have no route, or whose interface is down",
-    "tx_drop_refused": "packets that a firewall refuses",
-    "tx_drop_invalid": "frames that the kernel finds invalid",
-    "tx_drop_other": "packets that the kernel did not send",
-}
+_DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
 
 
-def diagnosis(subject: Subject, wire: Wire | None, probe: str, topology: Topology | None) -> Sequence[str]:
+class Host:
+    """The host as it is when the first probe of a run fails; each part is read when it is first asked for, and once."""
+
+    def __init__(self, topology: Topology | None) -> None:
+        self._topology = topology
+
+    @cached_property
+    def changes(self) -> Sequence[Step]:
+        """What `vecnet plan` would change. Raises HostError where there is no plan."""
+        from vecnet import host
+
+        return host.plan(self._topology).changes if self._topology is not None else ()
+
+    @cached_property
+    def users(self) -> Mapping[str, str]:
+        """The links whose interfaces somebody uses, and who."""
+        from vecnet import host
+
+        found = host.status(self._topology.name) if self._topology is not None else []
+        return {one.link: one.in_use for one in found if one.in_use}
+
+    @cached_property
+    def filters(self) -> Sequence[str]:
+        """The rules of nftables that drop packets, in words."""
+        rules = dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset")))
+        return [f"a packet filter may drop them: nftables, {rule}" for rule in rules]
+
+
+def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[str]:
     """What was found, the surest first."""
-    found = list(_host_differs(subject, topology)) if topology is not None else []
+    found: list[str] = []
+    looks = [_host_differs(subject, host)]
     if wire is not None:
-        found += _ends(wire)
+        looks.append(_ends(wire, host))
     if probe in ("ping", "tcp"):
-        found += _stack(subject)
+        looks.append(_stack(subject))
+    if probe == "burst":
+        looks.append(_queue(subject))
+    for look in looks:
+        with suppress(PortError, HostError, OSError):  # the wire is broken, after all; what was found so far is said
+            found += look
     if not found or probe in ("ping", "tcp"):
-        found += _filters(subject)
+        found += _filters(subject, host)
     return list(dict.fromkeys(found))
 
 
-def _host_differs(subject: Subject, topology: Topology) -> Iterator[str]:
+def _host_differs(subject: Subject, host: Host) -> Iterator[str]:
     """What `vecnet plan` would change at this link's interfaces and its bridge."""
-    from vecnet import host
-
     names = {interface.ifname for interface in subject.interfaces} | {subject.far.bridge, subject.near.bridge}
     try:
-        steps = host.plan(topology).changes
+        steps = host.changes
     except VecnetError as error:
         yield str(error)
         return
@@ -74,65 +95,63 @@ def _host_differs(subject: Subject, topology: Topology) -> Iterator[str]:
             continue
         if step.before is None:
             yield f"{step.node} is not there: run vecnet up"
-        for key in step.changed:
-            before = step.before.values.get(key) if step.before else None
-            after = step.after.values.get(key) if step.after else None
-            yield f"{step.node}: {key} is {_said(before)}, and should be {_said(after)}"
+        for key, before, after in step.differences:
+            yield f"{step.node}: {key} is {before}, and should be {after}"
 
 
-def _said(value: Any) -> str:
-    if value is None or value == []:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _ends(wire: Wire) -> Iterator[str]:
+def _ends(wire: Wire, host: Host) -> Iterator[str]:
     """Send a few frames each way, and look at the outer side and at the counters."""
     sides = (wire.subject.near, wire.subject.far)
-    try:
-        directions = wire.directions
-    except Outcome:
-        return
-    for (words, sender, receiver, to, source), side in zip(directions, reversed(sides), strict=True):
+    tunnel = any(side.transport and side.transport.receives_at() for side in sides)
+    for (words, sender, receiver, to, source), side in zip(wire.directions, reversed(sides), strict=True):
         run = Run(to, source)
-        before = {**receiver.stats}, {**sender.stats}
-
+        before = receiver.stats, sender.stats
         act = partial(_send_some, sender, run)
-        options = side.device.transport if side.device else None
-        tunnel = next(
-            (one.device.transport for one in sides if one.device and isinstance(one.device.transport, Gre | L2tpv3)),
-            None,
-        )
-        outers = []
-        if tunnel is not None:
-            try:
-                outers = watch(act)
-            except PermissionError:
-                act()
-        else:
+        outers = _watched(act) if tunnel else None
+        if outers is None:
             act()
         arrived = run.take(receiver.recv(timeout=0.2))
         if arrived == _TRIES and not run.faults():
             continue
         for name, what in _DROPS.items():
-            count = receiver.stats.get(name, 0) - before[0].get(name, 0) if name.startswith("rx") else 0
-            count += sender.stats.get(name, 0) - before[1].get(name, 0) if name.startswith("tx") else 0
-            if count:
+            port, earlier = (receiver, before[0]) if name.startswith("rx") else (sender, before[1])
+            if count := port.stats.get(name, 0) - earlier.get(name, 0):
                 yield f"{words}: {count} dropped, {what}"
-        if tunnel is None:
+        if outers is None:
             continue
         if not outers:
             yield f"{words}: the sender's packets are seen on no interface"
-        elif isinstance(options, Gre | L2tpv3):
-            told = [sentence for outer in outers for sentence in differences(outer, options)]
+        elif side.transport is not None:
+            told = [sentence for outer in outers for sentence in differences(outer, side.transport)]
             yield from (f"{words}: {sentence}" for sentence in told)
             if not told and not arrived:
                 yield f"{words}: the sender's packets are right and are seen on the way: something drops them"
-                yield from _filters(wire.subject)
+                yield from _filters(wire.subject, host)
         elif not arrived:
             yield f"{words}: the guest's packets are seen on the way, and the host's interface takes none of them"
+
+
+def _watched(act: Callable[[], object]) -> list[Outer] | None:
+    """The outer packets that are seen while `act` runs; None where they may not be looked at, and it did not run."""
+    with suppress(PermissionError):
+        return watch(act)
+    return None
+
+
+def _send_some(sender: Port, run: Run) -> None:
+    sender.send([run.build(SMALLEST) for _ in range(_TRIES)], timeout=1.0)
+
+
+def _queue(subject: Subject) -> Iterator[str]:
+    """Whether the host's interface holds as many packets as the guest takes at once."""
+    far, depth = subject.far, subject.near.transport.depth if subject.near.transport else 0
+    if not far.is_host:
+        return
+    with Namespaces() as namespaces:
+        queue = rtnl.read_link(namespaces[far.netns], far.ifname).queue
+    if queue < depth:
+        mend = f"ip link set {far.ifname} txqueuelen {depth}"
+        yield f"{far.ifname} holds {queue} packets, fewer than depth={depth}: {mend}"
 
 
 def _stack(subject: Subject) -> Iterator[str]:
@@ -143,7 +162,7 @@ def _stack(subject: Subject) -> Iterator[str]:
     flags = [flag for link in _ip(far, "link", "show", "dev", far.stack) for flag in link.get("flags", ())]
     if "NOARP" in flags:
         yield f"{far.stack} does not resolve neighbours: ip link set {far.stack} arp on"
-    mac = subject.near.device.transport.mac if subject.near.device else None
+    mac = subject.near.transport.mac if subject.near.transport else None
     for guest, _ in address_pairs(subject.near, far):
         for neighbour in _ip(far, "neigh", "show", guest, "dev", far.stack):
             there = neighbour.get("lladdr")
@@ -158,35 +177,34 @@ def _stack(subject: Subject) -> Iterator[str]:
 
 
 def _ip(side: Side, *words: str) -> list[dict[str, Any]]:
-    """What `ip -j` says in the side's network namespace; nothing where it is not installed."""
-    where = ["-n", side.netns] if side.netns else []
+    """What `ip -j` says in the side's network namespace."""
+    text = _said_by("ip", *(["-n", side.netns] if side.netns else []), "-j", *words)
+    return json.loads(text) if text else []
+
+
+def _said_by(*command: str) -> str:
+    """What a program prints; nothing where it is not installed, fails, or takes too long."""
+    if not shutil.which(command[0]):
+        return ""
     try:
-        done = subprocess.run(["ip", *where, "-j", *words], capture_output=True, text=True, check=False)
-        return json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
-    except FileNotFoundError:
-        return []
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _send_some(sender: Port, run: Run) -> None:
-    sender.send([run.build(SMALLEST) for _ in range(_TRIES)], timeout=1.0)
-
-
-def _filters(subject: Subject) -> Iterator[str]:
+def _filters(subject: Subject, host: Host) -> Iterator[str]:
     """Rules of this host that drop packets."""
-    if shutil.which("nft"):
-        done = subprocess.run(["nft", "-j", "list", "ruleset"], capture_output=True, text=True, check=False)
-        if done.returncode == 0 and done.stdout:
-            for entry in json.loads(done.stdout)["nftables"]:
-                rule, chain = entry.get("rule", {}), entry.get("chain", {})
-                if any(word in expression for expression in rule.get("expr", ()) for word in ("drop", "reject")):
-                    yield f"a packet filter may drop them: nftables, {rule['family']} {rule['table']} {rule['chain']}"
-                if chain.get("policy") == "drop":
-                    yield f"a packet filter may drop them: nftables, {chain['table']} {chain['name']}, policy drop"
-    ifname = subject.far.ifname
-    if ifname and shutil.which("tc"):
-        for place in ("ingress", "egress"):
-            done = subprocess.run(
-                ["tc", "filter", "show", "dev", ifname, place], capture_output=True, text=True, check=False
-            )
-            if done.stdout.strip():
-                yield f"a packet filter may drop them: tc filter show dev {ifname} {place}"
+    yield from host.filters
+    for place in ("ingress", "egress") if subject.far.ifname else ():
+        if _said_by("tc", "filter", "show", "dev", subject.far.ifname, place):
+            yield f"a packet filter may drop them: tc filter show dev {subject.far.ifname} {place}"
+
+
+def _dropping_rules(ruleset: str) -> Iterator[str]:
+    for entry in json.loads(ruleset)["nftables"] if ruleset else ():
+        rule, chain = entry.get("rule", {}), entry.get("chain", {})
+        if any(word in expression for expression in rule.get("expr", ()) for word in ("drop", "reject")):
+            yield f"{rule['family']} {rule['table']} {rule['chain']}"
+        if chain.get("policy") == "drop":
+            yield f"{chain['table']} {chain['name']}, policy drop"

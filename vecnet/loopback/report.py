@@ -5,40 +5,58 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from vecnet.loopback.verdict import LinkReport, Report, Result, Verdict
+from vecnet.columns import Line, Part, Styled, grouped, paragraph, plain
+from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 
 _SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
+_COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNTESTED: "yellow", Verdict.ABSENT: None}
+_INDENT = " " * 9  # of a reason
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Verdicts) -> str:
     return json.dumps(report.as_json(), indent=2)
 
 
-def as_text(report: Report, *, verbose: bool = False) -> str:
-    """One line a link with a sign for each probe; below it what is wrong or was not tested, or all of it."""
+def as_text(report: Verdicts, *, verbose: bool = False) -> str:
+    """`as_lines`, without colours and as wide as it takes."""
+    return plain(as_lines(report, verbose=verbose))
+
+
+def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = None) -> list[Line]:
+    """One line a link with a sign for each probe; below it what is wrong or was not tested, or all of it.
+
+    Lines fit `width`, in columns of a terminal.
+    """
     if not report.links:
-        return f"{report.name}: no links"
-    width = max(len(link.link) for link in report.links)
-    lines = []
-    for link in report.links:
-        signs = " ".join(f"{_SIGNS[result.verdict]} {result.probe}" for result in link.results)
-        lines.append(f"{link.verdict.upper():8} {link.link:{width}}  {link.transport:6}  {signs}")
-        lines += [
-            f"         {result.probe}: {result.reason}"
-            for result in link.results
-            if verbose or _worth_saying(link, result)
-        ]
-    lines.append(summary(report))
-    return "\n".join(lines)
+        return [f"{report.name}: no links"]
+    rows: list[tuple[Part, ...]] = [
+        (
+            f"{link.verdict.upper():8}",
+            link.link,
+            f"{link.transport:6}",
+            *(Styled(f"{_SIGNS[result.verdict]} {result.probe}", _COLOURS[result.verdict]) for result in link.results),
+        )
+        for link in report.links
+    ]
+    most = max(map(len, rows))
+    lines: list[Line] = []
+    for link, row in zip(report.links, grouped(rows, width, tight={1, *range(4, most)}), strict=True):
+        lines += row
+        if link.note:
+            lines += paragraph(link.note, width, indent=_INDENT)
+        for result in link.results:
+            if verbose or _worth_saying(link, result):
+                lines += paragraph(f"{result.probe}: {result.reason}", width, indent=_INDENT)
+    return [*lines, *paragraph(summary(report), width)]
 
 
 def _worth_saying(link: LinkReport, result: Result) -> bool:
     if result.verdict is Verdict.UNTESTED:
-        return link.verdict is not Verdict.FAIL
+        return link.verdict is not Verdict.FAIL and result.tried
     return result.verdict is Verdict.FAIL
 
 
-def summary(report: Report) -> str:
+def summary(report: Verdicts) -> str:
     """One line: how many passed, failed, could not be tested."""
     count = {verdict: sum(link.verdict is verdict for link in report.links) for verdict in Verdict}
     parts = [f"{count[Verdict.PASS]} of {len(report.links)} links pass"]
@@ -49,7 +67,7 @@ def summary(report: Report) -> str:
     return f"{report.name}: {', '.join(parts)}"
 
 
-def as_junit(report: Report) -> str:
+def as_junit(report: Verdicts) -> str:
     """JUnit XML: a suite a link, a case a probe. What could not be tested is an error, never a skip."""
     suites = ElementTree.Element("testsuites", name=f"vecnet loopback {report.name}")
     for link in report.links:
@@ -64,6 +82,8 @@ def as_junit(report: Report) -> str:
             skipped=str(verdicts.count(Verdict.ABSENT)),
             time=f"{sum(result.seconds for result in link.results):.3f}",
         )
+        properties = ElementTree.SubElement(suite, "properties")
+        ElementTree.SubElement(properties, "property", name="far end", value=link.far_end)
         for result in link.results:
             case = ElementTree.SubElement(
                 suite,
@@ -81,7 +101,7 @@ def as_junit(report: Report) -> str:
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Verdicts) -> str:
     """A table with a row a link and a column a probe, and the reasons below it."""
     probes = list(dict.fromkeys(result.probe for link in report.links for result in link.results))
     rows = [["link", "transport", "verdict", *probes]]
@@ -91,13 +111,14 @@ def as_markdown(report: Report) -> str:
         rows.append([link.link, link.transport, f"**{link.verdict}**", *signs])
     lines = [f"## {summary(report)}", ""]
     lines += ["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
+    notes = [f"- **{link.link}**, {link.note}" for link in report.links if link.note]
     reasons = [
         f"- **{link.link}**, {result.probe}: {result.reason}"
         for link in report.links
         for result in link.results
         if _worth_saying(link, result)
     ]
-    return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
+    return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons]) + "\n"
 
 
 WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}

@@ -8,32 +8,43 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from vecnet.loopback.agent import Transferred
 from vecnet.loopback.verdict import Failed, Untested
 
-_PATIENCE = 120.0  # seconds that an agent has for an answer; every request has shorter limits of its own
+PATIENCE = 60.0  # seconds that an agent has for an answer; every request has shorter limits of its own
 
 
 class Stack:
-    """An agent's process and the socket to it. A context manager that ends it."""
+    """An agent's process and the socket to it. A context manager that ends it.
+
+    Every request raises Failed where the stack could not do it, and Untested where the agent says nothing: then it
+    has ended, or is ended, since a late answer would be taken for the next request's.
+    """
 
     def __init__(self, *, private: bool, netns: str | None = None) -> None:
         """Start it here, or in the named namespace, or `private`, in a namespace of its own. Raises Untested."""
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel.namespaces import Namespaces
 
+        self.name = "a simulated guest's IP stack" if private else "the host's IP stack"
+        self.ended = False
+        self._owed = True  # an answer that is still to come
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, Namespaces() as namespaces, namespaces[netns].entered():
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "vecnet.loopback.agent", "private" if private else "here"], stdin=theirs.fileno()
+                [sys.executable, "-m", "vecnet.loopback.agent", "private" if private else "here"],
+                stdin=theirs.fileno(),
+                process_group=0,  # the terminal's interrupt is not for it: it ends with this process
             )
-        self._socket.settimeout(_PATIENCE)
-        greeting, _ = self._receive()
-        if "error" in greeting:
+        self._socket.settimeout(PATIENCE)
+        try:
+            self._answer()
+        except Failed as error:
             self.close()
-            raise Untested(f"no stack to test with: {greeting['error']}")
+            raise Untested(f"no stack to test with: {error}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -41,41 +52,83 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The agent's process."""
+        return self._process.pid
+
     def close(self) -> None:
+        self.ended = True
         self._socket.close()
         self._process.kill()
         self._process.wait()
 
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Request and answer. An answer that has "error" says what went wrong."""
-        self.tell(do, **request)
-        return self.answer()
+    def ping(self, to: str, interface: str, packet: int) -> float:
+        """The round trip, in seconds, of an echo request of `packet` bytes that leaves by `interface`."""
+        self._ask("ping", to=to, interface=interface, packet=packet)
+        return float(self._answer()[0]["seconds"])
 
-    def tell(self, do: str, **request: Any) -> None:
-        self._socket.send(json.dumps({"do": do, **request}).encode())
+    def listen(self, address: str, interface: str) -> int:
+        """Listen for one TCP connection; the port that was chosen."""
+        self._ask("listen", address=address, interface=interface)
+        return int(self._answer()[0]["port"])
 
-    def answer(self) -> dict[str, Any]:
-        return self._receive()[0]
+    def serve(self, size: int, seed: int) -> None:
+        """Begin to take that connection, and to move `size` bytes each way; `served` tells what came of it."""
+        self._ask("accept", size=size, seed=seed)
 
-    def _receive(self) -> tuple[dict[str, Any], list[int]]:
-        data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
-        if not data:
-            raise Untested(f"the agent ended with status {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(data)
-        return answer, descriptors
+    def served(self) -> Transferred:
+        return Transferred(**self._answer()[0])
+
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> Transferred:
+        """Connect, and move `size` bytes each way: those sent follow from the seed."""
+        self._ask("connect", address=address, port=port, interface=interface, size=size, seed=seed)
+        return Transferred(**self._answer()[0])
 
     @contextmanager
     def nic(self, mac: str, mtu: int, addresses: tuple[str, ...]) -> Iterator[int]:
         """The guest's NIC in a private stack: the descriptor that frames go in and out by, within the block."""
-        self.tell("attach", mac=mac, mtu=mtu, addresses=list(addresses))
-        answer, descriptors = self._receive()
-        if "error" in answer:
-            raise Failed(f"the simulated guest's stack: {answer['error']}")
+        self._ask("attach", mac=mac, mtu=mtu, addresses=list(addresses))
+        try:
+            _, descriptors = self._answer()
+        except Failed as error:  # the tester lacks something, and nothing is said of the wire
+            raise Untested(f"no stack to test with: {error}") from None
         try:
             yield descriptors[0]
         finally:
             os.close(descriptors[0])
-            self.ask("detach")
+            if not self.ended:
+                self._ask("detach")
+                self._answer()
+
+    def _ask(self, do: str, **request: object) -> None:
+        if self._owed:  # what nobody waited for, since the other side had failed already
+            with suppress(Failed):
+                self._answer()
+        try:
+            self._owed = True
+            self._socket.send(json.dumps({"do": do, **request}).encode())
+        except OSError:
+            raise self._silent("ended") from None
+
+    def _answer(self) -> tuple[dict[str, Any], list[int]]:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, 1)
+        except TimeoutError:
+            raise self._silent(f"gave no answer for {PATIENCE:g} seconds") from None
+        except OSError:
+            data = b""
+        self._owed = False
+        if not data:
+            raise self._silent("ended")
+        answer: dict[str, Any] = json.loads(data)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer, descriptors
+
+    def _silent(self, what: str) -> Untested:
+        self.close()
+        return Untested(f"{self.name} {what}")
 
 
 @dataclass
@@ -102,6 +155,6 @@ class Stacks:
 
     def _get(self, which: str, netns: str | None, *, private: bool) -> Stack:
         key = (which, netns)
-        if key not in self._started:
+        if key not in self._started or self._started[key].ended:
             self._started[key] = self._exit.enter_context(Stack(private=private, netns=netns))
         return self._started[key]

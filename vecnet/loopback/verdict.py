@@ -1,6 +1,6 @@
 """What the probes found: plain data, which the reports print.
 
-Report ── one LinkReport a link ── one Result a probe
+Verdicts ── one LinkReport a link ── one Result a probe
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from vecnet.text import shown
+
+_LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
 class Verdict(StrEnum):
-    """Of a probe, of a link, of a whole report."""
+    """Of a probe, of a link, of all links."""
 
     PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
@@ -24,15 +26,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One probe on one link. `reason` is a sentence; `figures` are what it measured, each unit in its name."""
+    """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
+    name; `tried` is False where an earlier probe's verdict left nothing to find out."""
 
     probe: str
     verdict: Verdict
     reason: str
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    tried: bool = True
 
-    def as_json(self) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
+
+    def as_json(self) -> dict[str, object]:
         return {
             "probe": self.probe,
             "verdict": str(self.verdict),
@@ -43,7 +50,7 @@ class Result:
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """One failure fails all; nothing that was tested is no pass."""
+    """One failure fails all. If nothing was tested, that is not a pass."""
     for verdict in (Verdict.FAIL, Verdict.UNTESTED, Verdict.PASS):
         if verdict in verdicts:
             return verdict
@@ -57,6 +64,8 @@ class LinkReport:
     link: str
     transport: str
     results: tuple[Result, ...]
+    far_end: str = ""  # what the other end was: the host, or something simulated
+    note: str = ""  # a sentence for people about it
 
     @property
     def verdict(self) -> Verdict:
@@ -67,17 +76,18 @@ class LinkReport:
         """The first sentence that says why the verdict is what it is."""
         return next((result.reason for result in self.results if result.verdict is self.verdict), "nothing was tested")
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "link": self.link,
             "transport": self.transport,
+            "far_end": self.far_end,
             "verdict": str(self.verdict),
             "probes": [result.as_json() for result in self.results],
         }
 
 
 @dataclass(frozen=True)
-class Report:
+class Verdicts:
     """All links under the name of their topology."""
 
     name: str
@@ -92,7 +102,7 @@ class Report:
         """0 only if every link was tested and passed."""
         return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(self.verdict, EXIT_UNTESTED)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "verdict": str(self.verdict),

@@ -1,98 +1,41 @@
-"""A wire under test: both of its ends, opened.
-
-The near end is a guest's: its string opens it, as the guest would. The far end is the real one:
-
-    far end               what is opened
-    another guest         that guest's string
-    the host              the host's interface, by packet sockets; its IP stack stands behind it
-    a switch (bess)       the switch's side of the guest's string, where no switch listens already
-"""
+"""A wire under test: both ends of a subject, opened."""
 
 from __future__ import annotations
 
 import dataclasses
 import errno
-import fcntl
 import os
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
+from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested
-from vecnet.transports.bess import Bess
-from vecnet.transports.fd import Fd
-from vecnet.transports.gre import Gre
-from vecnet.transports.hybrid import Hybrid
-from vecnet.transports.l2tpv3 import L2tpv3
 from vecnet.transports.raw import Raw
-from vecnet.transports.tap import Tap
 from vecnet.values import is_v6
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
-    from vecnet.datapath.port import Offload, Port, Role
-    from vecnet.impairment import Impairment
-    from vecnet.topology import ResolvedLink, Topology
-    from vecnet.transports.link import HostInterface
+    from vecnet.datapath.port import Offload, Port
+    from vecnet.kernel.namespaces import Namespaces
 
-_SIOCGIFHWADDR = 0x8927  # netdevice(7)
 _PATIENCE = 2.0  # seconds, for the kernel's workers
+_TAKEN = (errno.EBUSY, errno.EADDRINUSE)  # of a port that cannot be opened: somebody else has it
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """One end of a wire. It has a device, or else it is the host's interface `ifname`."""
-
-    name: str
-    device: VecDevice | None = None
-    ifname: str = ""
-    netns: str | None = None
-    bridge: str | None = None
-    addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
-    switch: bool = False
-
-    @property
-    def is_host(self) -> bool:
-        return self.device is None
-
-    @property
-    def stack(self) -> str:
-        """The host's interface that has the addresses: its own, or the bridge that it is a member of."""
-        return self.bridge or self.ifname
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """What is to be proved: a link of a topology, or two strings."""
-
-    name: str
-    transport: str
-    mtu: int
-    near: Side
-    far: Side
-    interfaces: tuple[HostInterface, ...] = ()
-    impairment: Impairment | None = None
 
 
 @dataclass(frozen=True)
 class Wire:
-    """A subject whose ends are open."""
+    """A subject whose ends are open, and the Ethernet addresses of the near and the far end."""
 
     subject: Subject
     near: Port
     far: Port
-
-    @property
-    def macs(self) -> tuple[bytes, bytes]:
-        """The Ethernet addresses of the near and the far end."""
-        near, far = (_mac(side) for side in (self.subject.near, self.subject.far))
-        return near, far
+    macs: tuple[bytes, bytes]
 
     @property
     def directions(self) -> tuple[tuple[str, Port, Port, bytes, bytes], ...]:
@@ -105,181 +48,152 @@ class Wire:
         )
 
 
-def of_topology(topology: Topology, names: Sequence[str] = ()) -> list[Subject]:
-    """The links of a topology as subjects, or those of them that are named."""
-    bridges = {bridge.ifname: bridge for bridge in topology.bridges}
-    return [_of_link(link, bridges) for link in topology.links if not names or link.name in names]
-
-
-def _of_link(link: ResolvedLink, bridges: dict[str, HostInterface]) -> Subject:
-    sides = []
-    for end, device in zip(link.spec.ends, link.devices, strict=True):
-        addresses = tuple(end.given.get("ip", ()))
-        if device is not None:
-            sides.append(Side(name=str(end), device=device, addresses=addresses))
-        elif isinstance(link.options[1], Bess):
-            sides.append(Side(name=str(end), device=VecDevice(0, link.options[0]), switch=True))
-        else:
-            interface = link.interfaces[0]
-            bridge = bridges.get(interface.bridge or "")
-            sides.append(
-                Side(
-                    name=str(end),
-                    ifname=interface.ifname,
-                    netns=interface.netns,
-                    bridge=interface.bridge,
-                    addresses=addresses or (bridge.addresses if bridge else ()),
-                )
-            )
-    near, far = sides
-    return Subject(
-        name=link.name,
-        transport=link.transport,
-        mtu=link.mtu,
-        near=near,
-        far=far,
-        interfaces=link.interfaces,
-        impairment=link.impairment,
-    )
-
-
-def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
-    """A string and its peer's. Without one, the far end is what the string names: an interface, a switch."""
-    options = device.transport
-    near = Side(name=f"vec{device.unit}", device=device)
-    if peer is not None:
-        far = Side(name="peer", device=peer)
-    elif isinstance(options, Bess):
-        far = Side(name="switch", device=device, switch=True)
-    elif isinstance(options, Tap | Hybrid):
-        far = Side(name=f"host:{options.ifname}", ifname=options.ifname)
-    else:
-        raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
-    mtu = min(options.mtu, peer.transport.mtu) if peer is not None else options.mtu
-    return Subject(name=f"{near.name}--{far.name}", transport=options.name, mtu=mtu, near=near, far=far)
-
-
 @contextmanager
 def opened(subject: Subject, near_offload: Offload = "software", far_offload: Offload = "software") -> Iterator[Wire]:
     """Both ends, open within the block. Raises Failed or Untested, each with the reason in words."""
-    from vecnet.datapath.port import open_port
+    from vecnet.kernel.namespaces import Namespaces
 
-    with ExitStack() as stack:
-        descriptors = _descriptors(subject, stack)
-
-        def port(side: Side, fd: int | None, offload: Offload) -> Port:
-            if side.device is None and fd is None:
-                return stack.enter_context(_host_port(subject, side, offload))
-            assert side.device is not None
-            device = side.device
-            if fd is not None:
-                assert isinstance(device.transport, Fd)
-                device = dataclasses.replace(device, transport=dataclasses.replace(device.transport, fd=fd))
-            role: Role = "switch" if side.switch else "guest"
-            with _place_of_guest(subject, device):
-                return stack.enter_context(open_port(device, role=role, offload=offload))
-
-        if subject.far.switch:
-            _refuse_foreign_switch(subject.far)
-        try:
-            far = port(
-                subject.far, descriptors[1], far_offload
-            )  # first: a guest's bess connects to a switch that listens
-            near = port(subject.near, descriptors[0], near_offload)
-        except PermissionMissing as error:
-            raise Untested(str(error)) from None
-        except (PortError, HostError) as error:
-            raise Failed(str(error)) from None
-        for side in (subject.near, subject.far):
-            _wait_until_it_carries(side)
-        yield Wire(subject, near, far)
+    near, far = subject.near, subject.far
+    if far.is_host and not far.ifname:
+        raise Untested(f"vecnet cannot play {far.name}, the other end of a {subject.transport} link")
+    if far.switch:
+        _refuse_foreign_switch(far)
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            here, there = _with_descriptors(subject, stack)
+            # the far end first: a guest connects to a switch that listens
+            far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
+            near_port = stack.enter_context(_port(subject, here, namespaces, near_offload))
+        for side in (near, far):
+            _wait_until_it_carries(side, namespaces)
+        yield Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
 
 
 @contextmanager
-def _place_of_guest(subject: Subject, device: VecDevice) -> Iterator[None]:
-    """A guest opens a tap from the tap's own network namespace."""
-    from vecnet.host.namespaces import Namespaces
+def guest_port(subject: Subject) -> Iterator[Port]:
+    """The near end alone, open within the block. Raises Failed or Untested."""
+    from vecnet.kernel.namespaces import Namespaces
 
-    netns = subject.far.netns if isinstance(device.transport, Tap | Hybrid) else None
-    with Namespaces() as namespaces, namespaces[netns].entered():
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            here, _ = _with_descriptors(subject, stack)
+            port = stack.enter_context(_port(subject, here, namespaces, "software"))
+        _wait_until_it_carries(subject.far, namespaces)
+        yield port
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """What keeps a port from being opened, as a verdict."""
+    try:
         yield
+    except PermissionMissing as error:
+        raise Untested(str(error)) from None
+    except (PortError, HostError) as error:
+        taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
+        raise (Untested if taken else Failed)(str(error)) from None
+
+
+def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
+    """Both sides, with descriptors opened here for those that guests inherit: their numbers are not ours to take."""
+    from vecnet.launch import inherited_pair
+
+    sides = (subject.near, subject.far)
+    if not any(side.transport and side.transport.inherits() is not None for side in sides):
+        return sides
+    opened = inherited_pair(subject.interfaces)
+    for descriptor in filter(None, opened):
+        stack.callback(os.close, descriptor)
+    near, far = (_inheriting(side, descriptor) for side, descriptor in zip(sides, opened, strict=True))
+    return near, far
+
+
+def _inheriting(side: Side, descriptor: int | None) -> Side:
+    if side.device is None or descriptor is None:
+        return side
+    return dataclasses.replace(side, device=VecDevice(side.device.unit, side.device.transport.inheriting(descriptor)))
+
+
+def _port(subject: Subject, side: Side, namespaces: Namespaces, offload: Offload) -> Port:
+    """One end, opened where it lies: a device by its string, the host's interface by packet sockets."""
+    from vecnet.datapath.port import open_port
+
+    with namespaces[side.netns].entered():
+        if side.device is not None:
+            return open_port(side.device, role="switch" if side.switch else "guest", offload=offload)
+        try:
+            return open_port(
+                VecDevice(0, Raw(ifname=side.ifname, mtu=subject.mtu, gro=True, depth=256)), offload=offload
+            )
+        except PortError as error:  # the link's own transport is another one
+            raise type(error)(str(error).removeprefix("raw: ")) from None
+
+
+def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
+    """Raise Untested where a running guest, or whoever, has one of the ends. `users` are those of links' interfaces."""
+    from vecnet.kernel.inet_sockets import holder
+
+    who = users.get(subject.name, "")
+    for side in (subject.near, subject.far):
+        at = side.transport.receives_at() if side.transport else None
+        if at is not None and not who:
+            with suppress(ValueError):  # a name, which the guest looks up
+                found = holder(at.protocol, at.address, at.port or 0)
+                who = f"{found} receives {at.protocol} at {at.address}" if found else ""
+    if who:
+        raise Untested(f"the wire is in use: {who}; stop it, or give --live to send frames into it all the same")
 
 
 def _refuse_foreign_switch(side: Side) -> None:
     """Raise Untested where another program is the switch: it alone decides where frames go."""
-    assert side.device is not None
-    assert isinstance(side.device.transport, Bess)
-    path = side.device.transport.dst
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as guest:
-        if guest.connect_ex(path) == 0:
-            raise Untested(f"another program listens at {path}: stop it, and vecnet plays the switch")
+    from vecnet.kernel.unix_sockets import Holder, holder
+
+    assert side.transport is not None
+    path = side.transport.far_name
+    who = holder(path)
+    if who is Holder.UNKNOWN:
+        raise Untested(f"{path}: {who.value}: remove it if nobody has it, or run this outside the sandbox")
+    if who is not Holder.NOBODY:
+        raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
 
 
-def _descriptors(subject: Subject, stack: ExitStack) -> tuple[int | None, int | None]:
-    """What an fd string's descriptor would be, opened here. Its number in the guest is not ours to take."""
-    near, far = subject.near, subject.far
-    if near.device is None or not isinstance(near.device.transport, Fd):
-        return None, None
-    if far.is_host:
-        from vecnet import host
-
-        try:
-            tap = host.attach_tap(subject.interfaces[0])
-        except HostError as error:
-            raise Failed(str(error)) from None
-        stack.callback(os.close, tap)
-        return tap, None
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    for end in ends:
-        stack.enter_context(end)
-    return ends[0].fileno(), ends[1].fileno()
+def mac_of(side: Side) -> bytes:
+    """The Ethernet address of a device's end."""
+    text = side.transport.mac if side.transport else None
+    return bytes.fromhex((text or _PLAYED_MAC).replace(":", ""))
 
 
-@contextmanager
-def _host_port(subject: Subject, side: Side, offload: Offload) -> Iterator[Port]:
-    from vecnet.datapath.port import open_port
-    from vecnet.host.namespaces import Namespaces
+def _mac(side: Side, namespaces: Namespaces) -> bytes:
+    """An end's Ethernet address. Raises Failed where the host's interface is not there."""
+    from vecnet.kernel import rtnl
 
-    device = VecDevice(0, Raw(ifname=side.ifname, mtu=subject.mtu, gro=True, depth=256))
-    with Namespaces() as namespaces, namespaces[side.netns].entered():
-        try:
-            port = open_port(device, offload=offload)
-        except PortError as error:  # the link's own transport is another one
-            raise type(error)(str(error).removeprefix("raw: ")) from None
-    with port:
-        yield port
+    if not side.is_host:
+        return mac_of(side)
+    try:
+        return bytes.fromhex((rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC).replace(":", ""))
+    except OSError as error:
+        raise _missing(side.stack, error) from None
 
 
-def _mac(side: Side) -> bytes:
-    if side.device is not None:
-        return bytes.fromhex((side.device.transport.mac or _PLAYED_MAC).replace(":", ""))
-    return _ask(side, side.stack, _SIOCGIFHWADDR)[2:8]
-
-
-def _wait_until_it_carries(side: Side) -> None:
+def _wait_until_it_carries(side: Side, namespaces: Namespaces) -> None:
     """What a busy kernel does only up to a second later, or two: a tap has a carrier from when it is opened, and an
     IPv6 address is reached from when it is given."""
-    from vecnet.host import observe
-    from vecnet.host.namespaces import Namespaces
+    from vecnet.kernel import rtnl
 
-    with Namespaces() as namespaces:
-        place = namespaces[side.netns]
-        for ifname in filter(None, (side.ifname, side.bridge)):
-            try:
-                wait_until(partial(observe.sends, place, ifname))
-            except OSError as error:
-                raise _missing(ifname, error) from None
-        for address in _own_ipv6(side):
-            wait_until(partial(observe.is_reached, place, address))
+    place = namespaces[side.netns]
+    for ifname in filter(None, (side.ifname, side.bridge)):
+        try:
+            wait_until(partial(rtnl.sends, place, ifname))
+        except OSError as error:
+            raise _missing(ifname, error) from None
+    for address in _own_ipv6(side):
+        wait_until(partial(rtnl.is_reached, place, address))
 
 
 def _own_ipv6(side: Side) -> list[str]:
     """The IPv6 addresses that this host has for an end: a tunnel's outer one, the host's inner ones."""
-    if side.is_host:
-        own = [address.partition("/")[0] for address in side.addresses]
-    else:
-        options = side.device.transport if side.device else None
-        own = [options.src] if isinstance(options, Gre | L2tpv3) else []
+    at = side.transport.receives_at() if side.transport else None
+    own = [at.address] if at else [address.partition("/")[0] for address in side.addresses] if side.is_host else []
     return [address for address in own if is_v6(address)]
 
 
@@ -288,19 +202,6 @@ def wait_until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE
     while not holds() and time.monotonic() < end:
         time.sleep(0.002)
-
-
-def _ask(side: Side, ifname: str, request: int) -> bytes:
-    """What an ioctl of netdevice(7) answers for an interface of the host's. Raises Failed where it is not there."""
-    from vecnet.host.namespaces import Namespaces
-
-    with Namespaces() as namespaces, namespaces[side.netns].entered():
-        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with probe:
-        try:
-            return fcntl.ioctl(probe, request, ifname.encode().ljust(40, b"\0"))[16:]
-        except OSError as error:
-            raise _missing(ifname, error) from None
 
 
 def _missing(ifname: str, error: OSError) -> Failed:

@@ -63,7 +63,7 @@ class Labs:
 
     def make(self, file: Path) -> Lab:
         """Bring a topology up in a new network; this thread stays where it is. Raises VecnetError."""
-        from vecnet import host, sandbox
+        from vecnet import lab, sandbox
         from vecnet.topology import load
 
         load(file)  # a broken file is told before anything is made
@@ -71,9 +71,7 @@ class Labs:
         place = None
         try:
             place = self._inside = sandbox.Place.made()
-            host.prepare_sandbox(load(file))
-            topology = load(file)  # again: routes, and so MTUs, are now this network's
-            host.up(topology)
+            topology = lab.bring_up(lambda: load(file))
         except BaseException:
             if place is not None:
                 place.close()

@@ -35,7 +35,7 @@ class Ports:
     def __getitem__(self, name: str) -> Port:
         """The port. Raises KeyError where no guest has it, PortError and HostError where it cannot be opened."""
         from vecnet.datapath.port import open_port
-        from vecnet.host.namespaces import Namespaces
+        from vecnet.kernel.namespaces import Namespaces
 
         if name not in self._devices:
             raise KeyError(f"no guest has {name!r}; there are {', '.join(self._devices)}")

@@ -12,7 +12,6 @@ import socket
 import sys
 import warnings
 from collections.abc import Generator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from _pytest.terminal import TerminalReporter
 
 from vecnet import sandbox
 from vecnet.errors import HostError
+from vecnet.signals import end_with_parent
 
 
 def main(channel: int, parent: int) -> None:
@@ -35,18 +35,10 @@ def main(channel: int, parent: int) -> None:
         except HostError as error:
             first.send(("begun", str(error)))
             return
-        sandbox.end_with_parent(parent)
+        end_with_parent(parent)
         sys.argv = start["argv"]
         os.environ["PYTEST_XDIST_WORKER"] = start["workerinput"]["workerid"]
         pytest.main(start["args"], plugins=[Worker(first, start["workerinput"], start["basetemp"])])
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A network with nothing in it but its loopback."""
-
-    name: str = "labs"
-    interfaces: tuple[()] = ()
 
 
 # the terminal is the first pytest's; this one is for who asks for it, as --pdb does
@@ -87,10 +79,11 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         from vecnet import host
+        from vecnet.topology import Topology
 
         try:
             sandbox.Place.made().close()
-            host.prepare_sandbox(_Network())
+            host.prepare_sandbox(Topology("", "", (), ()))  # its loopback
         except HostError as error:
             self._tell("begun", str(error))
             return True

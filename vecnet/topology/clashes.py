@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from yaml.nodes import Node
 
@@ -18,7 +17,7 @@ from vecnet.transports.link import HostInterface
 
 IPV6_MIN_MTU = 1280  # RFC 8200, section 5
 
-Named = tuple[tuple[Any, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
+Named = tuple[tuple[object, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
 
 
 def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> None:
@@ -33,7 +32,7 @@ def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInte
 
 
 def _once(doc: Document, named: Iterable[Named]) -> None:
-    seen: dict[tuple[Any, ...], tuple[str, Node]] = {}
+    seen: dict[tuple[object, ...], tuple[str, Node]] = {}
     for identity, text, node in sorted(named, key=lambda entry: _place_in_file(entry[2])):
         if identity in seen:
             first, where = seen[identity]
@@ -59,8 +58,8 @@ def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterfac
         for interface in wire.interfaces:
             node = wire.draft.ends[1].at("ifname")
             yield (interface.netns, interface.ifname), f"the interface {interface.ifname}", node
-            peer = interface.attributes.get("peer")
-            if peer:
+            if interface.peer is not None:
+                peer = interface.peer.ifname
                 chosen = "" if "ifname" in wire.draft.ends[0].given else f", chosen for {wire.spec.ends[0]},"
                 yield (None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
 

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from vecnet.errors import InputError, Position, Problem
+from vecnet.errors import InputError, Position, Problem, Refused
 from vecnet.transports.link import Key
 
 Entries = dict[str, tuple[Node, Node]]  # a mapping's keys with the nodes of the key and of its value
@@ -211,10 +211,8 @@ class Document:
             return None
         try:
             return declared.kind.parse(text)
-        except ValueError as error:
-            # a kind's sentence may end in what to write instead, after a colon
-            message, _, instead = str(error).partition(": ") if ": " not in text else (str(error), "", "")
-            self.wrong(node, f"{name}: {message}", instead)
+        except Refused as error:
+            self.wrong(node, f"{name}: {error.message}", error.instead)
             return None
 
     def unknown(self, key: Node, name: str, whose: str, known: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from vecnet.errors import Refused
 from vecnet.impairment import ImpairmentText
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
@@ -71,17 +72,15 @@ def _keys_of_end(name: str, is_host: bool) -> dict[str, Key]:
 
 
 def parse_endpoint(text: str) -> tuple[str | None, str]:
-    """`web:vec0` or `host:tap0` as the guest's name, None for the host, and the interface. Raises ValueError."""
+    """`web:vec0` or `host:tap0` as the guest's name, None for the host, and the interface. Raises Refused."""
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
-        raise ValueError(f"{text!r} names no endpoint: write guest:vecN or host:ifname")
+        raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
     if node == HOST:
         NewIfName().parse(ifname)
         return None, ifname
     Name().parse(node)
     if not re.fullmatch(GUEST_IFNAME, ifname):
-        raise ValueError(
-            f"{text!r}, a guest's interface is named vec0 to vec{MAX_UNIT}: "
-            f"write {node}:vec0, or {HOST}:{ifname} for the host's end"
-        )
+        message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
+        raise Refused(message, f"write {node}:vec0, or {HOST}:{ifname.strip()} for the host's end")
     return node, ifname

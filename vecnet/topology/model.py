@@ -8,7 +8,7 @@ from functools import cached_property
 from vecnet.errors import InputError, Position
 from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Link
+from vecnet.transports.link import HostInterface, Link, OuterEnd
 from vecnet.vecstring import VecDevice
 
 
@@ -43,9 +43,20 @@ class ResolvedLink:
         return first, second
 
     @property
-    def local_addresses(self) -> tuple[str, ...]:
-        """The outer addresses of both ends; none where the transport has no outer packet."""
-        return tuple(end.given["local"] for end in self.spec.ends if "local" in end.given)
+    def outer_ends(self) -> tuple[OuterEnd, ...]:
+        """Both ends of a tunnel; none where the transport has no outer packet."""
+        return tuple(
+            OuterEnd(
+                link=self.name,
+                endpoint=str(end),
+                address=end.given["local"],
+                is_host=end.is_host,
+                here=self.spec.host is None,
+                claims=options.claims(self.spec, index, options),
+            )
+            for index, (end, options) in enumerate(zip(self.spec.ends, self.options, strict=True))
+            if "local" in end.given
+        )
 
 
 @dataclass(frozen=True)
@@ -74,10 +85,15 @@ class Topology:
     def devices(self, guest: str) -> tuple[VecDevice, ...]:
         """A guest's devices, by unit. Raises InputError where there is no such guest."""
         if guest not in self._devices:
-            raise InputError(f"{self.name} has no guest {guest!r}; its guests are {', '.join(self.guests)}")
+            raise InputError(f"{self.name} has no guest {guest!r}", f"its guests are {', '.join(self.guests)}")
         return self._devices[guest]
 
     @cached_property
     def interfaces(self) -> tuple[HostInterface, ...]:
         """What the host must have, bridges first."""
         return (*self.bridges, *(interface for link in self.links for interface in link.interfaces))
+
+    @cached_property
+    def outer_ends(self) -> tuple[OuterEnd, ...]:
+        """The ends of all tunnels."""
+        return tuple(end for link in self.links for end in link.outer_ends)

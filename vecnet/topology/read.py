@@ -11,6 +11,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
+from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
@@ -80,7 +81,7 @@ def _name(doc: Document, entries: Entries) -> str:
     stem = os.path.splitext(os.path.basename(doc.file))[0]  # noqa: PTH119, PTH122 - as in document.py
     try:
         return str(grammar.NAME.kind.parse(stem))
-    except ValueError:
+    except Refused:
         message = f"a topology is named after its file, and {stem!r} is not {grammar.NAME.kind.expects}"
         doc.wrong(doc.root, message, "add name:")
         return ""
@@ -93,9 +94,8 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
     for name, (key, value) in doc.entries(entries["bridges"][1], "bridges").items():
         try:
             grammar.parse_endpoint(f"{grammar.HOST}:{name}")
-        except ValueError as error:
-            message, _, instead = str(error).rpartition(": ")
-            doc.wrong(key, f"a bridge is named like an interface: {message or instead}", instead if message else "")
+        except Refused as error:
+            doc.wrong(key, f"a bridge is named like an interface: {error.message}", error.instead)
         found = doc.entries(value, f"bridge {name}")
         given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
         bridges[name] = Stated(key, given, _nodes(found))
@@ -169,9 +169,8 @@ def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport
     for name, name_node, value in named:
         try:
             guest, ifname = grammar.parse_endpoint(name)
-        except ValueError as error:
-            message, _, instead = str(error).rpartition(": ")
-            doc.wrong(name_node, message or instead, instead if message else "")
+        except Refused as error:
+            doc.wrong(name_node, error.message, error.instead)
             continue
         stated = Stated(name_node)
         if transport is not None:
@@ -221,7 +220,7 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
 
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     """The links whose ends no earlier link has; what else such a link may clash with follows from that alone."""
-    seen: dict[tuple[str, Any], Node] = {}
+    seen: dict[tuple[str, object], Node] = {}
     kept = []
     for link in links:
         before = len(doc.problems)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from yaml.nodes import Node
 
+from vecnet.options import Value
 from vecnet.topology.document import Document
 from vecnet.topology.read import Draft, LinkDraft, Stated
 from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
@@ -58,13 +58,13 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
 
 def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Transport]:
     stated = {**draft.defaults.given, **link.given}
-    common: dict[str, Any] = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
+    common: dict[str, Value] = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
 
     def one(end: int) -> Transport:
         mac = spec.ends[end].given.get("mac") or spec.choose_mac(end)
-        own = link.transport.strung(spec, end)
-        options: dict[str, Any] = {"gro": link.transport.vnet, **common, "mac": mac, **own}
-        return link.transport(**options)
+        own = link.transport.options_for(spec, end)
+        options: dict[str, Value] = {"gro": link.transport.vnet, **common, "mac": mac, **own}
+        return link.transport(**options)  # type: ignore[arg-type]
 
     return one(0), one(1)
 
@@ -93,7 +93,7 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
     every = [(wire, end, index, claim) for wire, end in both for index, claim in enumerate(claims(wire, end))]
     stated = [entry for entry in every if entry[3].key in entry[0].spec.ends[entry[1]].given]
     stated.sort(key=lambda entry: doc.at(stated_at(entry[0], entry[1], entry[3])))
-    taken: dict[tuple[Any, ...], tuple[Wire, int, bool]] = {}
+    taken: dict[tuple[object, ...], tuple[Wire, int, bool]] = {}
 
     def clashes(claim: Claim) -> bool:
         identity = (claim.what, *claim.value)

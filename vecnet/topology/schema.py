@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
@@ -109,7 +108,7 @@ def _mapping(keys: Mapping[str, Key]) -> Schema:
 def _properties(keys: Mapping[str, Key]) -> dict[str, Schema]:
     properties = {}
     for name, key in keys.items():
-        form: dict[str, Any] = key.kind.schema()
+        form: Schema = key.kind.schema()
         if key.many:
             form = {"anyOf": [form, {"type": "array", "items": form}]}
         properties[name] = {"description": key.doc, **form}

@@ -1,15 +1,15 @@
 """The transports of UML's vector driver, one file each and named like it, loaded when the transport is asked for.
 
-Each file says, in this order: the reference, the options with their ranges, what a guest does where they do not go
-together, the header's size, the mirror, what a topology's link of this transport becomes, and what is asked of its
-wires elsewhere.
+Each file says, in this order: the reference, the options with their ranges, where they do not go together, the header's
+size, the mirror, what a topology's link of this transport becomes, and what is asked of its wires elsewhere. What a
+guest does where options do not go together is said in `vecnet/guests/`.
 
 | file | subject |
 |---|---|
 | base.py | what every transport has: common options, the registry, the questions that each answers |
 | answers.py | the answers, as data |
 | link.py | a topology's link, and what a transport makes of it |
-| outer.py | what gre and l2tpv3 share |
+| tunnel.py | what gre and l2tpv3 share |
 | any other | one transport |
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 
 from vecnet.transports.base import REGISTRY, Transport
 
-_SHARED = {"answers", "base", "link", "outer"}  # the files that are no transport
+_SHARED = {"answers", "base", "link", "tunnel"}  # the files that are no transport
 
 
 class _Transports(Mapping[str, type[Transport]]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
 
-from vecnet.errors import Problem, VecStringError
-from vecnet.options import OPTION, Effect, Option, Reading, Severity, option
+from vecnet.errors import Problem, Refused, VecStringError
+from vecnet.guests import GENERATIONS, Case, Guest, Situation
+from vecnet.guests.agreed import agreed
+from vecnet.options import OPTION, Option, Reading, Severity, Value, option
 from vecnet.transports.answers import FarEnd, Receiver, Sample
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
 from vecnet.values import Flag, Integer, Mac
@@ -21,9 +23,10 @@ UDP_HEADER = 8
 VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
 DEFAULT_DEPTH = 64
+NAPI_WEIGHT = 64  # NAPI_POLL_WEIGHT, linux/netdevice.h
 DEFAULT_MTU = 1500
-MIN_MTU = 576  # what a guest takes (measured on 6.1)
-MAX_MTU = 65521  # drivers/net/tun.c: what a tap takes; a guest itself takes 13 bytes more
+MIN_MTU = max(guest.mtu.start for guest in GENERATIONS)
+MAX_MTU = min(65521, *(guest.mtu.stop - 1 for guest in GENERATIONS))  # drivers/net/tun.c: what a tap takes
 MAX_DEPTH = 1024  # UIO_MAXIOV: the host kernel moves no more in one call
 
 
@@ -47,31 +50,15 @@ class Transport:
     samples: ClassVar[tuple[Sample, ...]] = ()
     howto: ClassVar[str] = ""  # Gbit/s of a guest, in the table at the HOWTO's beginning
 
-    depth: int = option(
-        Integer(1, MAX_DEPTH),
-        Reading.DECIMAL,
-        "packets per system call",
-        outside=Effect(
-            Severity.DROPS,
-            f"the guest takes it: with 0 no packet moves, more than {MAX_DEPTH} never move at once, and a queue too "
-            "large for its memory panics it",
-        ),
-        default=DEFAULT_DEPTH,
-    )
+    depth: int = option(Integer(1, MAX_DEPTH), Reading.DECIMAL, "packets per system call", default=DEFAULT_DEPTH)
     mac: str | None = option(
-        Mac(),
-        Reading.TEXT,
-        "the guest's Ethernet address; without it a random one is used on every boot",
-        Effect(Severity.FALLBACK, "the guest uses a random address"),
-        default=None,
+        Mac(), Reading.TEXT, "the guest's Ethernet address; without it a random one is used on every boot", default=None
     )
     gro: bool = option(Flag(), Reading.DECIMAL, "large receive frames and checksum offload", default=False)
     mtu: int = option(
         Integer(MIN_MTU, MAX_MTU),
         Reading.DECIMAL,
         "the largest packet inside an Ethernet frame, in bytes",
-        Effect(Severity.FALLBACK, f"the guest stays at {DEFAULT_MTU}"),
-        outside=Effect(Severity.FALLBACK, f"below {MIN_MTU} and from 65535 on the guest stays at {DEFAULT_MTU}"),
         default=DEFAULT_MTU,
     )
     headroom: int | None = option(
@@ -83,7 +70,8 @@ class Transport:
     vec: bool = option(Flag(), Reading.DECIMAL, "0 moves one packet per system call, by readv and writev", default=True)
 
     def __init_subclass__(cls) -> None:
-        REGISTRY[cls.name] = cls
+        if "name" in cls.__dict__:
+            REGISTRY[cls.name] = cls
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -93,16 +81,28 @@ class Transport:
                 continue  # most are, and thousands of links are made in one go
             try:
                 object.__setattr__(self, key, declared.kind.parse(str(value)))
-            except ValueError as error:
-                problems.append(Problem(f"{key}: {error}"))
+            except Refused as error:
+                problems.append(Problem(f"{key}: {error.message}", error.instead))
         if not problems:
             for key, value in self.derived(vars(self)).items():
                 object.__setattr__(self, key, value)
-            problems += [
-                Problem(e.message, e.instead) for e in self.effects(vars(self)) if e.severity >= Severity.IGNORED
-            ]
+            problems += self._refused_by_all()
         if problems:
             raise VecStringError(problems)
+
+    def _refused_by_all(self) -> list[Problem]:
+        """What is wrong with the options together, unless some guest takes them."""
+        cases = list(self.cases(vars(self)))
+        return min((self.problems(cases, (guest,)) for guest in GENERATIONS), key=len) if cases else []
+
+    @classmethod
+    def problems(cls, cases: Iterable[Case], guests: Sequence[Guest]) -> list[Problem]:
+        """Why one of these guests does not come up as meant."""
+        lacking = [guest for guest in guests if cls.name in guest.lacks]
+        if lacking:
+            return [Problem(f"{guest} has no transport {cls.name}", "boot a later kernel") for guest in lacking]
+        effects = [agreed({guest: guest.effect(cls.name, case) for guest in guests}) for case in cases]
+        return [Problem(effect.message, effect.instead) for effect in effects if effect.severity >= Severity.IGNORED]
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:
@@ -114,19 +114,23 @@ class Transport:
     _options: ClassVar[dict[str, Option]]
 
     @classmethod
-    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def derived(cls, values: Mapping[str, Value]) -> dict[str, Value]:
         """Options that follow from others, such as `v6` from an address."""
         return {}
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
-        """What a guest does where options do not go together. `values` holds every option, by token."""
-        return iter(())
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        """Where options do not go together, or are worth a word. `values` holds every option, by token."""
+        depth = values["depth"]
+        if isinstance(depth, int) and depth > NAPI_WEIGHT:
+            yield Case(Situation.DEEP, "depth", f"depth={depth}: ")
+        if values.get("ifup"):
+            yield Case(Situation.IFUP, "ifup", f"ifup={values['ifup']}: ", "bring the interface up beforehand")
 
     @classmethod
-    def unread(cls, key: str, others: Collection[str]) -> Effect:
-        """What a guest does that can make nothing of an option's value, nor of those of `others`."""
-        return cls.options()[key].failure
+    def unread(cls, key: str, unreadable: Collection[str]) -> Situation:
+        """The situation of a guest that cannot read the value of `key`, nor those of all of `unreadable`."""
+        return Situation.UNREADABLE
 
     @property
     def header_size(self) -> int:
@@ -142,9 +146,10 @@ class Transport:
         """The other end of the same wire. Mirroring twice gives the same transport.
 
         Where the string names the wire itself (an interface, a descriptor, a switch's socket), both ends have the same
-        string and only the MAC differs, in its lowest bit.
+        string and only the MAC differs, in its lowest bit. What one end receives, the other sends (`option`, other).
         """
-        return dataclasses.replace(self, mac=other_mac(self.mac))
+        swapped = {key: getattr(self, declared.other) for key, declared in self.options().items() if declared.other}
+        return dataclasses.replace(self, mac=other_mac(self.mac), **swapped)
 
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
@@ -152,8 +157,8 @@ class Transport:
         return iter(())
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
-        """This transport's own options in the string of a link's end, from what both ends state."""
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
+        """The options of an end's vec string, without the common ones, from what both ends state."""
         raise TypeError(f"{cls.__name__} has no place in a topology")
 
     @classmethod

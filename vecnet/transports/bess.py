@@ -6,9 +6,9 @@ Source: HOWTO, "BESS socket transport"; unix(7).
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, Key, Link, Sides
@@ -31,22 +31,11 @@ class Bess(Transport):
     instead_of_guests = "use two links to the switch, each with its own socket, such as host:port1"
     host_keys = {"path": Key(UnixPath(), "the path on which the switch listens", required=True)}
 
-    dst: str = option(
-        UnixPath(),
-        Reading.TEXT,
-        "the switch's socket",
-        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
-    src: str | None = option(
-        UnixPath(),
-        Reading.TEXT,
-        "the path that the guest's socket is bound to",
-        Effect(Severity.IGNORED, "the guest's socket is bound to no path"),
-        default=None,
-    )
+    dst: str = option(UnixPath(), Reading.TEXT, "the switch's socket")
+    src: str | None = option(UnixPath(), Reading.TEXT, "the path that the guest's socket is bound to", default=None)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"dst": link.ends[1].given["path"], "src": link.ends[0].given.get("path")}
 
     @classmethod

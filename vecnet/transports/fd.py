@@ -6,9 +6,9 @@ Source: HOWTO, "fd transport"; arch/um/drivers/vector_user.c.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Claim, HostInterface, Key, Link
@@ -30,17 +30,12 @@ class Fd(Transport):
     guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
     host_keys = TAP_KEYS
 
-    fd: int = option(
-        _FD,
-        Reading.DECIMAL,
-        "the descriptor's number",
-        Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
+    fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         guest = link.ends[0 if link.host else end]
-        options: dict[str, Any] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
+        options: dict[str, Value] = {"fd": guest.given.get("fd", _FIRST_FD + guest.unit)}
         if link.host:
             options["vec"] = False  # a tap's descriptor takes one frame per call
         return options

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
-from vecnet.transports import outer
+from vecnet.guests import Case, Situation
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
-from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.link import Claim, GreAttributes, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.tunnel import CLEARED, LOCAL, Tunnel, alone, idle, stray, unpinned
 from vecnet.values import Choice, Flag, Integer
 
 _KEY = Integer(0, 0xFFFFFFFF)
-_KEYLESS = Effect(
-    Severity.DROPS, "the parse fails and both keys are dropped in silence: every packet of the peer is refused"
-)
 _CHECKSUM, _KEYED, _SEQUENCED = 0x8000, 0x2000, 0x1000  # the flags, RFC 2784 section 2.1, RFC 2890 section 2
-_PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Gre(Transport):
+class Gre(Tunnel):
     """An Ethernet over GRE tunnel. Privilege: CAP_NET_RAW. Only one tunnel per pair of addresses and key."""
 
     name: ClassVar[str] = "gre"
@@ -36,58 +32,40 @@ class Gre(Transport):
         "key": Key(Flag(), "whether packets carry a key, chosen unless an end states its own"),
         "sequence": Key(Choice(("off", "on", "pinned")), "sequence numbers: none, rising, or always 0"),
     }
-    guest_keys = host_keys = {**outer.LOCAL, "key": Key(_KEY, "the key that this end receives")}
+    guest_keys = host_keys = {**LOCAL, "key": Key(_KEY, "the key that this end receives")}
 
-    src: str = outer.src_option()
-    dst: str = outer.dst_option()
-    v6: bool = outer.v6_option()
-    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", _KEYLESS, default=None)
-    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", _PANICS, default=None)
+    rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", other="tx_key", default=None)
+    tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", other="rx_key", default=None)
     sequence: bool = option(Flag(), Reading.SIGNED32, "send sequence numbers", default=False)
     pin_sequence: bool = option(Flag(), Reading.SIGNED32, "send 0 in every sequence number", default=False)
 
     @classmethod
-    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return outer.derived_v6(values)
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
+        yield from alone(values, "rx_key", "tx_key")
+        yield from idle(values, "pin_sequence", "sequence")
+        yield from unpinned(values, "sequence", "pin_sequence")
+        if values["rx_key"] is not None and not values["sequence"]:
+            instead = f"{CLEARED}; sequence=1 does without"
+            yield Case(Situation.UNCLEARED, "sequence", "keys without sequence: ", instead, ("rx_key", "sequence"))
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
-        yield from outer.family_effects(values)
-        yield from outer.pair_effects(values, "rx_key", "tx_key")
-        if values["pin_sequence"] and not values["sequence"]:
-            yield Effect(
-                Severity.IGNORED,
-                "pin_sequence without sequence has no effect",
-                "give sequence=1 too, or leave it out",
-                ("sequence", "pin_sequence"),
-            )
-
-    @classmethod
-    def unread(cls, key: str, others: Collection[str]) -> Effect:
+    def unread(cls, key: str, unreadable: Collection[str]) -> Situation:
         """Without an rx_key that it can read, the driver does not look at tx_key."""
-        return _KEYLESS if key == "tx_key" and "rx_key" in others else super().unread(key, others)
+        return Situation.UNREADABLE_TOO if key == "tx_key" and "rx_key" in unreadable else Situation.UNREADABLE
 
     @property
     def header_size(self) -> int:
         return 4 + 4 * (self.rx_key is not None) + 4 * self.sequence
 
-    @property
-    def overhead(self) -> int:
-        return (IPV6_HEADER if self.v6 else IPV4_HEADER) + self.header_size + ETHERNET_HEADER
-
-    def mirror(self) -> Self:
-        return dataclasses.replace(
-            self, mac=other_mac(self.mac), src=self.dst, dst=self.src, rx_key=self.tx_key, tx_key=self.rx_key
-        )
-
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
-        yield from outer.mistakes(link)
+        yield from super().mistakes(link)
         if link.given.get("key") is False:
-            yield from outer.stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
+            yield from stray(link, "key", "the link has key: off", "write key: on at the link, or leave it out")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         keyed = link.given.get("key", "key" in here.given or "key" in there.given)
         sequence = link.given.get("sequence", "off")
@@ -106,14 +84,9 @@ class Gre(Transport):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "local": here.src,
-            "remote": here.dst,
-            "ikey": here.rx_key,
-            "okey": here.tx_key,
-            "oseq": here.sequence,
-            "ttl": 64,
-        }
+        attributes = GreAttributes(
+            local=here.src, remote=here.dst, ikey=here.rx_key, okey=here.tx_key, oseq=here.sequence, ttl=64
+        )
         # the guest's gre takes neither large frames nor open checksums
         return (host_interface(link, "ip6gretap" if here.v6 else "gretap", here.mtu, attributes, offload=False),)
 

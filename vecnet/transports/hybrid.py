@@ -9,7 +9,7 @@ import dataclasses
 from typing import ClassVar
 
 from vecnet.transports.answers import Sample
-from vecnet.transports.tap import Tap, ifname_option
+from vecnet.transports.tap import Tap
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,5 +19,3 @@ class Hybrid(Tap):
     name: ClassVar[str] = "hybrid"
     samples = (Sample("hybrid", "endpoints: ['a:vec{unit}', 'host:hyb{unit}']"),)
     howto = "> 6"
-
-    ifname: str = ifname_option()

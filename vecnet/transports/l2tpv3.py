@@ -7,43 +7,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
-from vecnet.transports import outer
+from vecnet.guests import Case, Situation
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
-from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, UDP_HEADER, Transport, other_mac
-from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, host_interface
+from vecnet.transports.base import UDP_HEADER
+from vecnet.transports.link import Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
+from vecnet.transports.tunnel import CLEARED, LOCAL, Tunnel, alone, idle, stray, unpinned
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
 _COOKIE = Integer(0, 2**64 - 1)
 _PORT = Integer(1, 65535)
-_PANICS = Effect(Severity.PANIC, f"the parse fails, {outer.PANICS}")
-_LACKING = Effect(Severity.PANIC, outer.PANICS)
-_CONTROL = Effect(Severity.DROPS, "the guest takes it; a kernel's or router's end takes 0 for the control channel")
-_LOOPBACK = Effect(Severity.REFUSED, "opening the device fails, or over UDP takes the loopback address")
-_GARBAGE = Effect(Severity.DROPS, "the parse fails and leaves garbage for a cookie: packets are refused")
 
 _END = {
-    **outer.LOCAL,
+    **LOCAL,
     "port": Key(_PORT, "this end's UDP port"),
     "session": Key(_SESSION, "the session that this end receives"),
     "cookie": Key(_COOKIE, "the cookie that this end receives"),
 }
 
 
-def _port_option(doc: str) -> Any:
-    outside = Effect(Severity.DROPS, "the guest takes the rest of its division by 65536, and for 0 a port by chance")
-    return option(_PORT, Reading.DECIMAL, doc, outer.CANNOT_OPEN, outside=outside, default=None)
-
-
-def _session_option(doc: str) -> Any:
-    return option(_SESSION, Reading.SIGNED32, doc, _PANICS, missing=_LACKING, outside=_CONTROL)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class L2tpv3(Transport):
+class L2tpv3(Tunnel):
     """An Ethernet over L2TPv3 tunnel. Privilege: CAP_NET_RAW without udp, none with it."""
 
     name: ClassVar[str] = "l2tpv3"
@@ -61,62 +48,32 @@ class L2tpv3(Transport):
     }
     guest_keys = host_keys = _END
 
-    src: str = outer.src_option(_LOOPBACK)
-    dst: str = outer.dst_option(_LOOPBACK)
-    v6: bool = outer.v6_option()
-    udp: bool = option(
-        Flag(),
-        Reading.TWICE,
-        "over UDP; otherwise straight on IP",
-        Effect(Severity.REFUSED, "read as 0: straight on IP, where a port makes opening the device fail"),
-        default=False,
-    )
-    srcport: int | None = _port_option("the local UDP port")
-    dstport: int | None = _port_option("the remote UDP port")
-    rx_session: int = _session_option("the session that this end receives")
-    tx_session: int = _session_option("the session that this end sends")
+    udp: bool = option(Flag(), Reading.TWICE, "over UDP; otherwise straight on IP", default=False)
+    srcport: int | None = option(_PORT, Reading.DECIMAL, "the local UDP port", other="dstport", default=None)
+    dstport: int | None = option(_PORT, Reading.DECIMAL, "the remote UDP port", other="srcport", default=None)
+    rx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end receives", other="tx_session")
+    tx_session: int = option(_SESSION, Reading.SIGNED32, "the session that this end sends", other="rx_session")
     rx_cookie: int | None = option(
-        _COOKIE, Reading.UNSIGNED64, "the cookie that this end receives", _GARBAGE, default=None
+        _COOKIE, Reading.UNSIGNED64, "the cookie that this end receives", other="tx_cookie", default=None
     )
     tx_cookie: int | None = option(
-        _COOKIE, Reading.UNSIGNED64, "the cookie that this end sends", _GARBAGE, default=None
+        _COOKIE, Reading.UNSIGNED64, "the cookie that this end sends", other="rx_cookie", default=None
     )
     cookie64: bool = option(Flag(), Reading.SIGNED32, "cookies of 64 bits instead of 32", default=False)
     counter: bool = option(Flag(), Reading.SIGNED32, "send a packet counter", default=False)
     pin_counter: bool = option(Flag(), Reading.SIGNED32, "send 0 in every counter", default=False)
 
     @classmethod
-    def derived(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return outer.derived_v6(values)
-
-    @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
-        yield from outer.family_effects(values)
-        yield from outer.pair_effects(values, "rx_cookie", "tx_cookie")
-        yield from _port_effects(values)
-        if values["pin_counter"] and not values["counter"]:
-            yield Effect(
-                Severity.IGNORED,
-                "pin_counter without counter has no effect",
-                "give counter=1 too, or leave it out",
-                ("counter", "pin_counter"),
-            )
-        cookies = [name for name in ("rx_cookie", "tx_cookie") if values[name] is not None]
-        if values["cookie64"] and not cookies:
-            yield Effect(
-                Severity.IGNORED,
-                "cookie64 without cookies has no effect",
-                "give rx_cookie and tx_cookie, or leave it out",
-                ("cookie64", "rx_cookie", "tx_cookie"),
-            )
-        for name in cookies:
-            if values[name] > 0xFFFFFFFF and not values["cookie64"]:
-                yield Effect(
-                    Severity.DROPS,
-                    f"{name} {values[name]:#x} has more than 32 bits, and only 32 are sent and compared",
-                    "give cookie64=1 too, or a smaller cookie",
-                    ("cookie64", name),
-                )
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
+        yield from alone(values, "rx_cookie", "tx_cookie")
+        yield from _ports(values)
+        yield from idle(values, "pin_counter", "counter")
+        yield from unpinned(values, "counter", "pin_counter")
+        if not values["udp"] and not values["v6"]:
+            instead = f"{CLEARED}; udp=1, or IPv6, does without"
+            yield Case(Situation.UNCLEARED, "udp", "straight on IPv4, without udp: ", instead, ("udp", "v6"))
+        yield from _cookies(values)
 
     @property
     def cookie_size(self) -> int:
@@ -129,33 +86,18 @@ class L2tpv3(Transport):
 
     @property
     def overhead(self) -> int:
-        ip = IPV6_HEADER if self.v6 else IPV4_HEADER
-        return ip + UDP_HEADER * self.udp + self.header_size + ETHERNET_HEADER
-
-    def mirror(self) -> Self:
-        return dataclasses.replace(
-            self,
-            mac=other_mac(self.mac),
-            src=self.dst,
-            dst=self.src,
-            srcport=self.dstport,
-            dstport=self.srcport,
-            rx_session=self.tx_session,
-            tx_session=self.rx_session,
-            rx_cookie=self.tx_cookie,
-            tx_cookie=self.rx_cookie,
-        )
+        return super().overhead + UDP_HEADER * self.udp
 
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
-        yield from outer.mistakes(link)
+        yield from super().mistakes(link)
         if link.given.get("encap") == "ip":
             why, instead = "straight on IP there are no ports", "leave it out, or write encap: udp at the link"
-            yield from outer.stray(link, "port", why, instead)
+            yield from stray(link, "port", why, instead)
         bits = link.given.get("cookie")
         if bits == 0:
             why, instead = "the link has cookie: 0", "write cookie: 64 at the link, or leave it out there"
-            yield from outer.stray(link, "cookie", why, instead)
+            yield from stray(link, "cookie", why, instead)
         elif bits:
             for end in (0, 1):
                 if link.ends[end].given.get("cookie", 0) >> bits:
@@ -163,7 +105,7 @@ class L2tpv3(Transport):
                     yield Mistake(message, "write cookie: 64 at the link, or a smaller cookie", "cookie", end)
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
         udp = link.given.get("encap", "udp") == "udp"
         bits = _cookie_bits(link)
@@ -189,20 +131,20 @@ class L2tpv3(Transport):
         if link.host is None:
             return ()
         here = ends[link.host]
-        attributes = {
-            "encap": "udp" if here.udp else "ip",
-            "local": here.src,
-            "remote": here.dst,
-            "udp_sport": here.srcport,
-            "udp_dport": here.dstport,
-            "tunnel_id": _tunnel(link, link.host),
-            "session_id": here.rx_session,
-            "peer_session_id": here.tx_session,
-            "cookie": here.tx_cookie,  # the kernel's cookie is what it sends
-            "peer_cookie": here.rx_cookie,
-            "cookie_size": here.cookie_size,
-            "l2spec_type": "default" if here.counter else "none",
-        }
+        attributes = L2tpAttributes(
+            encap="udp" if here.udp else "ip",
+            local=here.src,
+            remote=here.dst,
+            udp_sport=here.srcport,
+            udp_dport=here.dstport,
+            tunnel_id=_tunnel(link, link.host),
+            session_id=here.rx_session,
+            peer_session_id=here.tx_session,
+            cookie=here.tx_cookie,
+            peer_cookie=here.rx_cookie,
+            cookie_size=here.cookie_size,
+            l2spec_type="default" if here.counter else "none",
+        )
         return (host_interface(link, "l2tp", here.mtu, attributes, offload=False),)
 
     @classmethod
@@ -251,18 +193,30 @@ def _is_sublayer(word: bytes) -> bool:
     return int.from_bytes(word[:4], "big") & 0x3FFFFFFF < 1 << 20
 
 
-def _port_effects(values: Mapping[str, Any]) -> Iterator[Effect]:
+def _ports(values: Mapping[str, Value]) -> Iterator[Case]:
     """Ports and udp=1 need each other."""
     ports = [port for port in ("srcport", "dstport") if values[port] is not None]
     if not values["udp"] and ports:
-        message = f"{' and '.join(ports)} without udp=1: opening the device fails: Invalid argument"
-        yield Effect(Severity.REFUSED, message, f"give udp=1 too, or leave {' and '.join(ports)} out", ("udp", *ports))
-    if values["udp"] and values["srcport"] is None:
-        message = "udp=1 without srcport: the guest takes a port by chance, which no peer can know"
-        yield Effect(Severity.DROPS, message, "give srcport too", ("udp", "srcport"))
-    if values["udp"] and values["dstport"] is None:
-        message = "udp=1 without dstport: no packet can be sent"
-        yield Effect(Severity.DROPS, message, "give dstport too", ("udp", "dstport"))
+        both = " and ".join(ports)
+        instead = f"give udp=1 too, or leave {both} out"
+        yield Case(Situation.PORTS, "udp", f"{both} without udp=1: ", instead, ("udp", *ports))
+    for port in ("srcport", "dstport"):
+        if values["udp"] and values[port] is None:
+            yield Case(Situation.MISSING, port, f"udp=1 without {port}: ", f"give {port} too", ("udp", port))
+
+
+def _cookies(values: Mapping[str, Value]) -> Iterator[Case]:
+    """cookie64 and the cookies' length go together."""
+    cookies = {name: value for name in ("rx_cookie", "tx_cookie") if isinstance(value := values[name], int)}
+    if values["cookie64"] and not cookies:
+        instead = "give rx_cookie and tx_cookie, or leave it out"
+        options = ("cookie64", "rx_cookie", "tx_cookie")
+        yield Case(Situation.IDLE, "cookie64", "cookie64 without cookies ", instead, options)
+    for name, cookie in cookies.items():
+        if cookie > 0xFFFFFFFF and not values["cookie64"]:
+            lead = f"{name} {cookie:#x} has more than 32 bits, and "
+            instead = "give cookie64=1 too, or a smaller cookie"
+            yield Case(Situation.TOO_LONG, name, lead, instead, ("cookie64", name))
 
 
 def _port(link: Link, end: int) -> int:

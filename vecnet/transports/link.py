@@ -26,7 +26,7 @@ class Sides(Enum):
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
 
-    kind: Kind
+    kind: Kind[object]
     doc: str
     many: bool = False
     required: bool = False
@@ -82,8 +82,68 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributes:
+    """What the interfaces of one kind alone have, in iproute2's words. Each kind has a class of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapAttributes(Attributes):
+    """Who may open it, by name or number, and whether each frame has a virtio-net header before it."""
+
+    owner: str | None = None
+    group: str | None = None
+    vnet_hdr: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VethAttributes(Attributes):
+    """Whether IPv6 gives the named end an address of its own."""
+
+    autoconf: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GreAttributes(Attributes):
+    """Of gretap and ip6gretap. Keys are None where packets have none; `iseq` demands rising sequence numbers."""
+
+    local: str
+    remote: str
+    ikey: int | None
+    okey: int | None
+    oseq: bool
+    ttl: int
+    iseq: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class L2tpAttributes(Attributes):
+    """A tunnel, udp or ip, with one session. `cookie` is what is sent, `peer_cookie` what is demanded."""
+
+    encap: str
+    local: str
+    remote: str
+    udp_sport: int | None
+    udp_dport: int | None
+    tunnel_id: int
+    session_id: int
+    peer_session_id: int
+    cookie: int | None
+    peer_cookie: int | None
+    cookie_size: int  # bytes
+    l2spec_type: str  # none, or default: 4 bytes before the frame
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A pair's second end, which lies in vecnet's own network namespace."""
+
+    ifname: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
 class HostInterface:
-    """An interface that the host must have. `attributes` are its kind's own, in iproute2's words.
+    """An interface that the host must have.
 
     `offload` tells whether what lies behind it takes large frames and checksums that are still to be filled in.
     """
@@ -92,7 +152,8 @@ class HostInterface:
     kind: str  # tap, veth, bridge, gretap, ip6gretap, l2tp
     mtu: int
     mac: str | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Attributes = Attributes()
+    peer: Peer | None = None
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
     netns: str | None = None
@@ -100,7 +161,7 @@ class HostInterface:
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
 
 
-def host_interface(link: Link, kind: str, mtu: int, attributes: Mapping[str, Any], *, offload: bool) -> HostInterface:
+def host_interface(link: Link, kind: str, mtu: int, attributes: Attributes, *, offload: bool) -> HostInterface:
     """The interface that the host's end of a link names, with what the file states of it."""
     end = link.ends[1]
     return HostInterface(
@@ -120,7 +181,7 @@ def host_interface(link: Link, kind: str, mtu: int, attributes: Mapping[str, Any
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.
 
-    `shared` ends do not disturb each other, only an end that must have it for itself alone.
+    Two shared claims on one value are allowed; a shared and an exclusive one are not.
     `key` is the endpoint's key that it comes from: an error points at it, and where it was not stated but chosen
     (`Link.choose`, by the same word), another value is chosen.
     """
@@ -130,6 +191,21 @@ class Claim:
     text: str
     key: str = ""
     shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OuterEnd:
+    """An end of a tunnel: the outer address that it has, and what it claims there.
+
+    `here` where the address must be one of this host's although no interface of the host has it: between two guests.
+    """
+
+    link: str
+    endpoint: str
+    address: str
+    is_host: bool
+    here: bool
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.guests import Case
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, chosen_ifname, chosen_mac
+from vecnet.transports.link import HostInterface, Key, Link, Peer, VethAttributes, chosen_ifname, chosen_mac
 from vecnet.transports.tap import large_frames
 from vecnet.values import Flag, IfName, NewIfName, Word
 
@@ -32,13 +33,7 @@ class Raw(Transport):
     samples = (Sample("raw", "endpoints: ['a:vec{unit}', 'host:raw{unit}']"),)
     howto = "> 6"
 
-    ifname: str = option(
-        IfName(),
-        Reading.TEXT,
-        "the interface",
-        Effect(Severity.REFUSED, "opening the device fails: Network is unreachable"),
-        missing=Effect(Severity.REFUSED, "opening the device fails: Invalid argument"),
-    )
+    ifname: str = option(IfName(), Reading.TEXT, "the interface")
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
     bpffile: str | None = option(
         Word(), Reading.TEXT, "a file of struct sock_filter, 8 bytes an instruction", default=None
@@ -48,11 +43,12 @@ class Raw(Transport):
     )
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
 
     @classmethod
@@ -66,11 +62,8 @@ class Raw(Transport):
                 mtu=ends[1].mtu,
                 # a guest's end must not have the guest's own address, or the host's stack would take its packets
                 mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
-                attributes={
-                    "peer": veth_name(link, 0),
-                    "peer_mac": _veth_mac(link, 0),
-                    "autoconf": link.host is not None,  # whether IPv6 gives the named end an address
-                },
+                attributes=VethAttributes(autoconf=link.host is not None),
+                peer=Peer(veth_name(link, 0), _veth_mac(link, 0)),
                 addresses=tuple(given.get("ip", ())) if link.host else (),
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,

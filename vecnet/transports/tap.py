@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from vecnet.options import Effect, Reading, Severity, option
+from vecnet.guests import Case, Situation
+from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, Sides, host_interface
+from vecnet.transports.link import HostInterface, Key, Link, Sides, TapAttributes, host_interface
 from vecnet.values import Account, IfName, Word
 
 TAP_KEYS = {
     "owner": Key(Account(), "the user who may open the tap"),
     "group": Key(Account(), "the group that may open the tap"),
 }
-
-
-def ifname_option(missing: Effect | None = None) -> Any:
-    """The tap's name, which tap and hybrid both need."""
-    failure = Effect(Severity.REFUSED, "opening the device fails: Invalid argument")
-    return option(IfName(), Reading.TEXT, "the tap interface", failure, missing=missing)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,17 +36,16 @@ class Tap(Transport):
     samples = (Sample("tap", "endpoints: ['a:vec{unit}', 'host:tap{unit}']"),)
     howto = "> 8"
 
-    ifname: str = ifname_option(
-        missing=Effect(Severity.FALLBACK, "the guest makes a tap with a random name, or refuses where it may not")
-    )
+    ifname: str = option(IfName(), Reading.TEXT, "the tap interface")
     ifup: str | None = option(Word(), Reading.TEXT, "a program that is run with the interface's name", default=None)
 
     @classmethod
-    def effects(cls, values: Mapping[str, Any]) -> Iterator[Effect]:
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
         yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
 
     @classmethod
-    def strung(cls, link: Link, end: int) -> dict[str, Any]:
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         return {"ifname": link.ends[1].ifname}
 
     @classmethod
@@ -67,15 +61,15 @@ class Tap(Transport):
         return link.ends[1].given.get("netns")
 
 
-def large_frames(values: Mapping[str, Any], on_the_host: str) -> Iterator[Effect]:
+def large_frames(values: Mapping[str, Value], on_the_host: str) -> Iterator[Case]:
     """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
     if not values["gro"]:
-        message = "without gro the guest cuts large frames short: TCP from the host crawls, unless it sends none"
-        yield Effect(Severity.NOTE, message, f"give gro=1, or on the host, as vecnet up does: {on_the_host}")
+        instead = f"give gro=1, or on the host, as vecnet up does: {on_the_host}"
+        yield Case(Situation.SMALL_BUFFERS, "gro", "without gro ", instead)
 
 
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
     """The persistent tap at the host's end of a link."""
     given = link.ends[1].given
-    attributes = {"owner": given.get("owner"), "group": given.get("group"), "vnet_hdr": vnet_hdr}
+    attributes = TapAttributes(given.get("owner"), given.get("group"), vnet_hdr)
     return host_interface(link, "tap", mtu, attributes, offload=offload)

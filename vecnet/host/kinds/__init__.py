@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from vecnet.host.kinds.base import REGISTRY, End, Kind
+from vecnet.host.kinds.base import REGISTRY, InterfaceKind
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-KINDS: dict[str, Kind] = dict(sorted(REGISTRY.items()))
-BY_KERNEL_NAME: dict[str, Kind] = {kind.kernel_name: kind for kind in KINDS.values() if kind.kernel_name}
+KINDS: dict[str, InterfaceKind] = dict(sorted(REGISTRY.items()))
+BY_KERNEL_NAME: dict[str, InterfaceKind] = {kind.kernel_name: kind for kind in KINDS.values() if kind.kernel_name}
 
-__all__ = ["BY_KERNEL_NAME", "KINDS", "End", "Kind"]
+__all__ = ["BY_KERNEL_NAME", "KINDS", "InterfaceKind"]

@@ -1,75 +1,324 @@
-"""What a kind of host interface must say of itself. What all kinds share (addresses, mtu, up, …) is done elsewhere."""
+"""What a kind of host interface says of itself: all of its rules are in its file, and what most kinds share is here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import errno
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
-from vecnet.host.model import Node
-from vecnet.transports.link import HostInterface
+from vecnet.errors import HostError
+from vecnet.host import mark
+from vecnet.host.mark import Mark
+from vecnet.host.plan import EndState, Node, Plan, differing
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Op, Stage, ToIndex, Way
+from vecnet.kernel import ethtool, rtnl
+from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.probe import lacks_kind
+from vecnet.kernel.rtnl import Interface, Settings
+from vecnet.transports.link import Attributes, HostInterface, OuterEnd
 
-if TYPE_CHECKING:
-    from vecnet.host.observe import Seen
-    from vecnet.host.work import Work
-    from vecnet.host.world import World
-
-REGISTRY: dict[str, Kind] = {}
+REGISTRY: dict[str, InterfaceKind] = {}
+Seen = tuple[Attributes, *tuple[EndState, ...]]  # the kind's own values, and a pair's second end
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """One kernel interface of a node. `prefix` stands before the names of its values: "peer_" at a pair's second."""
+class Scene:
+    """Whose interfaces are made, changed or removed, and the host as it was seen before."""
 
-    netns: str | None
+    topology: str
+    snapshot: Snapshot
+
+    def place(self, netns: str | None) -> Namespace:
+        return self.snapshot.place(netns)
+
+    def group(self, netns: str | None) -> int:
+        return self.snapshot.group(self.topology, netns)
+
+    def alias(self, node: Node, end: EndState, notes: dict[str, str]) -> str:
+        """The mark of an end, as text. A pair's second lies at home and needs no word of where that is."""
+        peer = is_peer(node, end)
+        home = self.snapshot.home_cookie if node.netns is not None and not peer else None
+        return str(mark.Mark(self.topology, node.link, peer, home, {} if peer else notes))
+
+
+def is_peer(node: Node, end: EndState) -> bool:
+    """Whether an end is a pair's second."""
+    return end.key != node.key
+
+
+@dataclass(frozen=True, slots=True)
+class KeepIpv6Off:
+    """Nothing of IPv6 at an end that is a guest's: no report to multicast routers, which would reach the other end,
+    and no routes, which the kernel walks for each interface that comes up. Where it may not be set, the guest's end
+    still gets no address."""
+
     ifname: str
-    prefix: str = ""
+
+    def __call__(self, place: Namespace) -> None:
+        with place.entered(), contextlib.suppress(OSError):
+            Path(f"/proc/sys/net/ipv6/conf/{self.ifname}/disable_ipv6").write_text("1")
 
 
-class Kind:
-    """A kind of interface. Its files' order: facts, what is wanted, what is seen, how it is made."""
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a topology wants of the host: its plan, and the ends of guests' tunnels that are on this host."""
+
+    wanted: Sequence[Node]
+    plan: Plan
+    snapshot: Snapshot
+    guests: Sequence[OuterEnd]
+
+    def new(self, *kinds: str) -> list[Node]:
+        """What is to be made, of some kinds."""
+        return [step.coming for step in self.plan.steps if step.coming and step.coming.kind in kinds]
+
+
+class InterfaceKind:
+    """A kind of interface. Its files' order: facts, what is wanted, what is seen, how it is made, what it forbids."""
 
     name: ClassVar[str]
     kernel_name: ClassVar[str] = ""  # IFLA_INFO_KIND, "" where rtnetlink has none
-    modules: tuple[str, ...] = ()  # that a kernel without this kind lacks
-    fixed: ClassVar[frozenset[str]] = frozenset()  # values that only a new interface can have
-    late: ClassVar[tuple[str, ...]] = ()  # values that `make` cannot set and that follow with the alias
-    noted: ClassVar[tuple[str, ...]] = ()  # values that cannot be read back: noted in the alias, unless True
+    modules: ClassVar[tuple[str, ...]] = ()  # that a kernel without this kind lacks
+    fixed: ClassVar[frozenset[str]] = frozenset()  # names of what only a new interface can have
     turn: ClassVar[int] = 0  # kinds of a later turn are made once those of an earlier one have their addresses
+    set_at: ClassVar[Stage] = Stage.SETTLE  # when a changed interface gets its settings
     offloads: ClassVar[bool] = False  # whether checksums left open may reach what is behind it
+    own_removal: ClassVar[bool] = False  # whether `remove` is its own; else one call removes all of a namespace
 
     def __init_subclass__(cls) -> None:
         if "name" in cls.__dict__:
             REGISTRY[cls.name] = cls()
 
-    def wanted(self, interface: HostInterface) -> dict[str, Any]:
-        """The kind's own values of an interface that shall be. Raises HostError."""
-        return {}
+    # what is wanted
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
-        """The kind's own values of an interface that is; None where half of it is missing."""
-        return {}
+    def wanted(self, interface: HostInterface) -> Node:
+        """The node that an interface asks for. Raises HostError."""
+        first = EndState(
+            netns=interface.netns,
+            ifname=interface.ifname,
+            mtu=interface.mtu,
+            up=True,
+            addresses=interface.addresses,
+            bridge=interface.bridge,
+            mac=interface.mac.lower() if interface.mac is not None else None,
+            offload=interface.offload if self.offloads else None,
+        )
+        ends = (first, *self.other_wanted(interface))
+        return Node(interface.netns, interface.ifname, self.name, interface.link, ends, self.wanted_values(interface))
 
-    def found(self, topology: str, world: World, keep: frozenset[str]) -> Iterable[Node]:
+    def wanted_values(self, interface: HostInterface) -> Attributes:
+        """The kind's own values. Raises HostError."""
+        return interface.attributes
+
+    def other_wanted(self, interface: HostInterface) -> tuple[EndState, ...]:
+        """A pair's second end."""
+        return ()
+
+    # what is seen
+
+    def seen(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Seen | None:
+        """None where half of the interface is missing."""
+        return (Attributes(),)
+
+    def found(self, topology: str, snapshot: Snapshot) -> Iterable[Node]:
         """A topology's nodes that are known by more than their interface's mark."""
         return ()
 
-    def ends(self, node: Node) -> list[End]:
-        return [End(node.netns, node.ifname)]
+    def left(self, said: Mark) -> bool:
+        """Whether an interface of no kind of the kernel's is what is left of one of these."""
+        return False
 
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+    def node(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Node | None:
+        """The node of an interface that carries its mark; None where half of it is missing."""
+        seen = self.seen(link, netns, snapshot)
+        said = snapshot.view(netns).mark(link)
+        if seen is None or said is None:
+            return None
+        values, *others = seen
+        ends = (self.end(link, netns, snapshot), *others)
+        grouped = not self.kernel_name or not any(
+            there.group != snapshot.group(said.topology, end.netns) for end in ends if (there := snapshot.at(end.key))
+        )
+        in_use = self.in_use(link, netns, snapshot)
+        return Node(netns, link.ifname, self.name, said.link, ends, values, grouped=grouped, in_use=in_use)
+
+    def end(self, link: Interface, netns: str | None, snapshot: Snapshot) -> EndState:
+        """One end, as it was seen."""
+        view = snapshot.view(netns)
+        return EndState(
+            netns=netns,
+            ifname=link.ifname,
+            mtu=link.mtu,
+            up=link.up,
+            addresses=view.addresses(link),
+            bridge=view.master(link),
+            mac=link.mac,
+            offload=view.offload(link) if self.offloads else None,
+        )
+
+    def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
         """Who uses the interface and would be cut off; empty if nobody is known to."""
         return ""
 
-    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
-        """The modules that this kernel lacks and that `nodes` need; none where it may not be asked."""
-        from vecnet.host.probe import lacks_kind
+    def ailment(self, node: Node, snapshot: Snapshot) -> str:
+        """Why an interface that is whole does not carry frames, empty where it does."""
+        for end in node.ends:
+            if snapshot.at(end.key) is None:
+                return f"{end.ifname} is gone"
+            if not end.up:
+                return f"{end.ifname} is down"
+        return ""
 
-        return self.modules if lacks_kind(world.place(netns), self.kernel_name) else ()
+    def counters(self, node: Node, snapshot: Snapshot) -> Mapping[str, int]:
+        """What it counts beyond its interface."""
+        return {}
 
-    def make(self, work: Work, node: Node) -> None:
-        """Plan the messages that make the interface, marked from the first moment."""
+    # how it is made
+
+    def make(self, node: Node, scene: Scene) -> Iterable[Op]:
+        """Make the interface, marked from the first moment."""
         raise TypeError(f"{self.name} has no way to be made")
 
-    def remove(self, work: Work, node: Node) -> None:
-        work.delete(node.netns, node)
+    def notes(self, values: Attributes) -> dict[str, str]:
+        """Values that cannot be read back: the alias notes them."""
+        return {}
+
+    def late(self, node: Node, settings: Settings) -> Settings:
+        """With what `make` cannot set, and what follows with the alias."""
+        return self.with_own(node.values, settings)
+
+    def with_own(self, values: Attributes, settings: Settings) -> Settings:
+        """With the kind's own values that a running interface can be given."""
+        return settings
+
+    def autoconf(self, values: Attributes) -> bool:
+        """Whether IPv6 gives the first end an address of its own."""
+        return True
+
+    def settle(self, node: Node, scene: Scene) -> Iterator[Op]:
+        """What a new interface lacks: alias, offloads, up, bridge, addresses."""
+        for end in node.ends:
+            peer = is_peer(node, end)
+            place = scene.place(end.netns)
+            autoconf = not peer and self.autoconf(node.values)
+            alias = scene.alias(node, end, self.notes(node.values))
+            settings = Settings(alias=alias, autoconf=autoconf)
+            message = rtnl.set_link(end.ifname, settings if peer else self.late(node, settings))
+            yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
+            if not autoconf:
+                call = KeepIpv6Off(end.ifname)
+                yield Op(Stage.SETTLE, node, place, "keep IPv6 off it", call, Way.CALL, self.turn)
+            if end.offload is False:
+                yield _set_offload(scene, node, end, self.turn)
+            if end.up or end.bridge:
+                yield _set_up(scene, node, end, self.turn, bridge=end.bridge is not None)
+        yield from _set_addresses(scene, node, (), node.ends[0].addresses, self.turn)
+
+    def change(self, before: Node, after: Node, scene: Scene) -> Iterator[Op]:
+        """Bring an interface to what it shall be, all of which can be changed in place."""
+        for end, was in zip(after.ends, before.ends, strict=True):
+            peer = is_peer(after, end)
+            differs = differing(was, end)
+            settings = Settings(
+                mtu=end.mtu if "mtu" in differs else None,
+                mac=end.mac if "mac" in differs else None,
+                group=None if before.grouped else scene.group(end.netns),
+                alias=None if before.link == after.link else scene.alias(after, end, self.notes(after.values)),
+            )
+            if not peer and differing(before.values, after.values):
+                settings = self.with_own(after.values, settings)
+            if settings.said:
+                what, message = f"set its {', '.join(settings.said)}", rtnl.set_link(end.ifname, settings)
+                yield Op(self.set_at, after, scene.place(end.netns), what, message, turn=self.turn)
+            if "offload" in differs:
+                yield _set_offload(scene, after, end, self.turn)
+            if "up" in differs or "bridge" in differs:
+                yield _set_up(scene, after, end, self.turn, bridge="bridge" in differs)
+        first, was = after.ends[0], before.ends[0]
+        yield from _set_addresses(scene, after, was.addresses, first.addresses, self.turn)
+
+    def remove(self, nodes: Sequence[Node], scene: Scene) -> Iterable[Op]:
+        """Remove some that lie in one namespace."""
+        return delete(scene, nodes)
+
+    # what it forbids
+
+    def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
+        """The modules that this kernel lacks and that `nodes` need; none where it may not be asked."""
+        return self.modules if lacks_kind(snapshot.place(netns), self.kernel_name) else ()
+
+    def outer(self, node: Node) -> tuple[str, str] | None:
+        """A tunnel's own address and the other end's."""
+        return None
+
+    def clashes(self, intent: Intent) -> Iterator[HostError]:
+        """What an interface of this kind needs for itself alone, and somebody else has; or it takes from a guest."""
+        return iter(())
+
+
+def new_link(kind: InterfaceKind, node: Node, scene: Scene, data: Sequence[tuple[str, object]] = ()) -> Op:
+    """Make an interface by rtnetlink, marked by its group; `data` are its kind's own attributes."""
+    (end,) = node.ends
+    settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
+    message = rtnl.new_link(end.ifname, kind.kernel_name, settings, data)
+    return Op(Stage.MAKE, node, scene.place(end.netns), "make it", message, turn=kind.turn)
+
+
+def _set_up(scene: Scene, node: Node, end: EndState, turn: int, *, bridge: bool) -> Op:
+    """Bring an end up or down; `bridge` whether it changes into its bridge as well, or out of any."""
+    message: bytes | ToIndex
+    if not bridge:
+        message = rtnl.set_link(end.ifname, Settings(up=end.up))
+    elif end.bridge is None:
+        message = rtnl.set_master(end.ifname, end.up).of(0)
+    else:
+        message = ToIndex(end.bridge, rtnl.set_master(end.ifname, end.up))
+    what = f"put it into bridge {end.bridge}" if bridge and end.bridge else f"set it {'up' if end.up else 'down'}"
+    place = scene.place(end.netns)
+    if not is_peer(node, end):
+        return Op(Stage.RAISE, node, place, what, message, turn=turn)
+    first = node.ends[0]
+    until = (scene.place(first.netns), first.ifname) if first.up and end.up else None  # with one down, none sends
+    return Op(Stage.PEER, node, place, what, message, turn=turn, until_sends=until)
+
+
+def _set_offload(scene: Scene, node: Node, end: EndState, turn: int) -> Op:
+    message = ethtool.set_features(
+        scene.snapshot.family("ethtool"), end.ifname, ethtool.CHECKSUMS, on=end.offload is True
+    )
+    place = scene.place(end.netns)
+    return Op(Stage.SETTLE, node, place, "switch its checksum offload", message, Way.GENERIC, turn)
+
+
+def _set_addresses(scene: Scene, node: Node, before: Sequence[str], after: Sequence[str], turn: int) -> Iterator[Op]:
+    place = scene.place(node.netns)
+    for add, texts, others in ((False, before, after), (True, after, before)):
+        for text in dict.fromkeys(text for text in texts if text not in others):
+            what = f"give it the address {text}" if add else f"take the address {text} from it"
+            message = ToIndex(node.ifname, rtnl.address(text, add=add))
+            yield Op(Stage.ADDRESS, node, place, what, message, turn=turn)
+
+
+def delete(scene: Scene, nodes: Sequence[Node]) -> Iterator[Op]:
+    """Remove interfaces of one namespace: one by its name, several by a group.
+
+    That is the topology's own, where it has nothing else in it.
+    """
+    netns = nodes[0].netns
+    place, view, group = scene.place(netns), scene.snapshot.view(netns), scene.group(netns)
+    gone = frozenset({errno.ENODEV})
+    if len(nodes) == 1:
+        yield Op(Stage.DELETE, nodes[0], place, "remove it", rtnl.delete_link(nodes[0].ifname), forgive=gone)
+        return
+    names = {ifname for node in nodes for where, ifname in node.keys if where == (netns or "")}
+    members = {link.ifname for link in view.links if link.group == group}
+    if not (members and members <= names and {node.ifname for node in nodes} <= members):
+        group = mark.doomed(group)
+        for node in nodes:
+            message = rtnl.set_link(node.ifname, Settings(group=group))
+            yield Op(Stage.DOOM, node, place, "remove it", message, forgive=gone)
+    yield Op(Stage.DELETE, nodes[0], place, "remove it", rtnl.delete_group(group), forgive=gone)

@@ -1,21 +1,26 @@
-"""bridge: joins links on the host. Kernel documentation, networking/bridge."""
+"""bridge: joins links on the host. Kernel documentation, networking/bridge.
+
+Its mtu follows its smallest member's unless it is set once it has them: so that comes at the very end.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
 
-from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.work import Stage, Work
+from vecnet.host.kinds.base import InterfaceKind, Scene, new_link
+from vecnet.host.plan import Node
+from vecnet.host.stages import Op, Stage
+from vecnet.kernel import rtnl
+from vecnet.kernel.rtnl import Settings
 
 
-class Bridge(Kind):
-    name: ClassVar[str] = "bridge"
+class Bridge(InterfaceKind):
+    name = "bridge"
     kernel_name = "bridge"
     modules = ("bridge",)
+    set_at = Stage.FINISH
 
-    def make(self, work: Work, node: Node) -> None:
-        work.new_link(node, "bridge")
-        # a bridge's mtu follows its smallest member's unless it is set once it has them
-        mtu = node.values["mtu"]
-        work.route(Stage.FINISH, node, node.netns, "set its mtu", lambda n: n.set_link(node.ifname, mtu=mtu))
+    def make(self, node: Node, scene: Scene) -> Iterator[Op]:
+        yield new_link(self, node, scene)
+        message = rtnl.set_link(node.ifname, Settings(mtu=node.ends[0].mtu))
+        yield Op(Stage.FINISH, node, scene.place(node.netns), "set its mtu", message)

@@ -15,17 +15,18 @@ import grp
 import os
 import pwd
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from vecnet.errors import HostError, InUseError
-from vecnet.host import wire
-from vecnet.host.kinds.base import Kind
-from vecnet.host.model import Node
-from vecnet.host.observe import GSO_MAX_SEGS, Seen
-from vecnet.host.work import Stage, Work
-from vecnet.host.world import World
-from vecnet.transports.link import HostInterface
+from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
+from vecnet.host.plan import UNSAID, Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Op, Stage, Way
+from vecnet.kernel import netlink, rtnl
+from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
+from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 
 DEVICE = "/dev/net/tun"
 TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
@@ -34,84 +35,99 @@ IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR = 1, 2, 3, 5
 _IFREQ = struct.Struct("=16sH22x")
 
 
-class Tap(Kind):
+@dataclass(frozen=True, slots=True)
+class TapValues(Attributes):
+    """Its owner and group as numbers. `vnet_hdr` is unsaid while a guest has it open, who chose that for as long."""
+
+    owner: int | None
+    group: int | None
+    vnet_hdr: bool | None = field(default=None, metadata=UNSAID)
+    gso_max_segs: int = GSO_MAX_SEGS
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make a tap that is marked before it stays; `marking` is the message that does so."""
+
+    ifname: str
+    flags: int
+    marking: bytes
+    owner: int | None
+    group: int | None
+
+    def __call__(self, place: Namespace) -> None:
+        with place.entered():
+            tap = _open(self.ifname)
+        try:
+            control(tap, TUNSETIFF, _IFREQ.pack(self.ifname.encode(), self.flags))
+            refusal = place.route.batch([self.marking])[0]
+            if refusal:
+                raise OSError(refusal.errno, str(refusal))
+            for number, request in ((self.owner, TUNSETOWNER), (self.group, TUNSETGROUP)):
+                if number is not None:
+                    control(tap, request, number)
+            control(tap, TUNSETPERSIST, 1)
+        finally:
+            os.close(tap)
+
+
+class Tap(InterfaceKind):
     name = "tap"
     kernel_name = "tun"
     modules = ("tun",)
     fixed = frozenset({"owner", "group", "vnet_hdr"})
-    late = ("gso_max_segs",)
 
-    def wanted(self, interface: HostInterface) -> dict[str, Any]:
+    def wanted_values(self, interface: HostInterface) -> TapValues:
         given = interface.attributes
-        return {
-            "owner": _account(interface.ifname, "user", given.get("owner")),
-            "group": _account(interface.ifname, "group", given.get("group")),
-            "vnet_hdr": bool(given.get("vnet_hdr", True)),
-            "gso_max_segs": GSO_MAX_SEGS if interface.offload else 1,
-        }
+        assert isinstance(given, TapAttributes)
+        return TapValues(
+            owner=_account(interface.ifname, "user", given.owner),
+            group=_account(interface.ifname, "group", given.group),
+            vnet_hdr=given.vnet_hdr,
+            gso_max_segs=GSO_MAX_SEGS if interface.offload else 1,
+        )
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
+    def seen(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Seen | None:
         data = link.data
-        values: dict[str, Any] = {
-            "owner": wire.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
-            "group": wire.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
-            "gso_max_segs": link.gso_max_segs,
-        }
-        if not link.carrier:  # whoever has it open chose this for as long as that
-            values["vnet_hdr"] = bool(IFLA_TUN_VNET_HDR in data and data[IFLA_TUN_VNET_HDR][0])
-        return values
+        values = TapValues(
+            owner=netlink.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
+            group=netlink.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
+            vnet_hdr=None if link.carrier else bool(IFLA_TUN_VNET_HDR in data and data[IFLA_TUN_VNET_HDR][0]),
+            gso_max_segs=link.gso_max_segs,
+        )
+        return (values,)
 
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
+    def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
         return f"a guest has {link.ifname} open" if link.carrier else ""
 
-    def lacking(self, netns: str | None, world: World, nodes: Sequence[Node]) -> Sequence[str]:
+    def make(self, node: Node, scene: Scene) -> Iterator[Op]:
+        values, (end,) = node.values, node.ends
+        assert isinstance(values, TapValues)
+        settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns), alias=scene.alias(node, end, {}))
+        flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (0 if values.vnet_hdr is False else IFF_VNET_HDR)
+        call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), values.owner, values.group)
+        yield Op(Stage.MAKE, node, scene.place(end.netns), "make it", call, Way.CALL)
+
+    def with_own(self, values: Attributes, settings: Settings) -> Settings:
+        assert isinstance(values, TapValues)
+        return replace(settings, gso_max_segs=values.gso_max_segs)
+
+    def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
         return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
 
-    def make(self, work: Work, node: Node) -> None:
-        work.call(Stage.MAKE, node, node.netns, "make it", lambda _: _make(work, node))
 
-
-def _make(work: Work, node: Node) -> None:
-    """Make a tap that is marked before it stays. Raises OSError."""
-    from vecnet.host import netlink
-
-    values = node.values
-    place = work.world.place(node.netns)
-    flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (IFF_VNET_HDR if values.get("vnet_hdr", True) else 0)
-    with place.entered():
-        tap = _open()
-    try:
-        control(tap, TUNSETIFF, _IFREQ.pack(node.ifname.encode(), flags))
-        message = netlink.set_link(
-            node.ifname,
-            alias=str(work.mark(node)),
-            group=work.group(node.netns),
-            mtu=values["mtu"],
-            mac=values.get("mac"),
-        )
-        refusal = place.route.batch([message])[0]
-        if refusal:
-            raise OSError(refusal.errno, str(refusal))
-        for key, request in (("owner", TUNSETOWNER), ("group", TUNSETGROUP)):
-            if values.get(key) is not None:
-                control(tap, request, values[key])
-        control(tap, TUNSETPERSIST, 1)
-    finally:
-        os.close(tap)
-
-
-def _open() -> int:
+def _open(ifname: str) -> int:
     try:
         return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except PermissionError as error:
-        instead = f"{DEVICE} may not be opened by this user; distributions allow it: chmod a+rw {DEVICE}"
-        raise OSError(error.errno, instead) from None
+    except PermissionError:
+        message = f"{ifname}: {DEVICE} may not be opened by this user"
+        raise HostError(message, f"distributions allow it: chmod a+rw {DEVICE}") from None
 
 
 def attach(ifname: str) -> int:
     """Open a tap of this namespace: a descriptor that moves one bare frame a call. Raises HostError."""
     try:
-        tap = _open()
+        tap = _open(ifname)
         try:
             control(tap, TUNSETIFF, _IFREQ.pack(ifname.encode(), IFF_TAP | IFF_NO_PI))
         except BaseException:
@@ -140,12 +156,12 @@ def control(tap: int, request: int, argument: int | bytes) -> None:
 def _account(ifname: str, what: str, given: str | None) -> int | None:
     if given is None:
         return None
-    text = str(given)
     try:
         if what == "user":
-            return pwd.getpwnam(text).pw_uid
-        return grp.getgrnam(text).gr_gid
+            return pwd.getpwnam(given).pw_uid
+        return grp.getgrnam(given).gr_gid
     except KeyError:
-        if text.isdigit():
-            return int(text)
-        raise HostError(f"{ifname}: this host has no {what} {text!r}; give the name or number of one it has") from None
+        if given.isdigit():
+            return int(given)
+        message = f"{ifname}: this host has no {what} {given!r}"
+        raise HostError(message, "give the name or number of one it has") from None

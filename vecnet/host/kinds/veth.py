@@ -1,94 +1,74 @@
 """veth: a pair, one end for the host and one for a guest's packet sockets; between two guests, an end for each.
 
-The pair is one node: the named end, and the peer, whose values have "peer_" before their names. The peer always lies
-in vecnet's own network namespace, where the guest is started. veth(4).
+The pair is one node: the named end, and its peer, which always lies in vecnet's own network namespace, where the guest
+is started. veth(4).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
-from vecnet.host.kinds.base import End, Kind
-from vecnet.host.model import Node
-from vecnet.host.observe import Seen
-from vecnet.host.work import Stage, Work
-from vecnet.host.world import World
-from vecnet.transports.link import HostInterface
+from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
+from vecnet.host.plan import EndState, Node
+from vecnet.host.snapshot import Snapshot
+from vecnet.host.stages import Op, Stage
+from vecnet.kernel import rtnl
+from vecnet.kernel.rtnl import Interface, Settings
+from vecnet.transports.link import Attributes, HostInterface, VethAttributes
 
 
-class Veth(Kind):
+class Veth(InterfaceKind):
     name = "veth"
     kernel_name = "veth"
     modules = ("veth",)
     fixed = frozenset({"peer", "autoconf"})
-    noted = ("autoconf",)
     offloads = True
 
-    def wanted(self, interface: HostInterface) -> dict[str, Any]:
-        return {
-            "peer": interface.attributes["peer"],
-            "peer_mac": interface.attributes["peer_mac"],
-            "peer_mtu": interface.mtu,
-            "peer_up": True,
-            "peer_offload": interface.offload,
-            "autoconf": bool(interface.attributes.get("autoconf", True)),
-        }
+    def other_wanted(self, interface: HostInterface) -> tuple[EndState, ...]:
+        peer = interface.peer
+        assert peer is not None
+        return (EndState(None, peer.ifname, interface.mtu, True, mac=peer.mac, offload=interface.offload),)
 
-    def seen(self, link: Seen, netns: str | None, world: World) -> dict[str, Any] | None:
-        found = self._peer(link, netns, world)
-        if found is None:
+    def seen(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Seen | None:
+        found = _peer(link, netns, snapshot)
+        if found is None or found[0] is not None:
             return None
-        where, peer = found
-        if where is not None or peer.mark is None or not peer.mark.peer:
+        view = snapshot.view(None)
+        said, theirs = snapshot.view(netns).mark(link), view.mark(found[1])
+        if theirs is None or not theirs.peer:
             return None
-        return {
-            "peer": peer.ifname,
-            "peer_mac": peer.mac,
-            "peer_mtu": peer.mtu,
-            "peer_up": peer.up,
-            "peer_offload": world.view(where).offload(peer),
-            "autoconf": link.mark is None or link.mark.notes.get("autoconf") != "False",
-        }
+        peer = replace(self.end(found[1], None, snapshot), addresses=(), bridge=None)  # not ours to say
+        return VethAttributes(autoconf=said is None or said.notes.get("autoconf") != "False"), peer
 
-    def ends(self, node: Node) -> list[End]:
-        ends = super().ends(node)
-        return [*ends, End(None, node.values["peer"], "peer_")] if "peer" in node.values else ends
-
-    def in_use(self, link: Seen, netns: str | None, world: World) -> str:
-        pair = [(netns, link)]
-        found = self._peer(link, netns, world)
-        if found:
-            pair.append(found)
-        for where, end in pair:
-            if world.view(where).bound(end):
+    def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
+        for where, end in filter(None, ((netns, link), _peer(link, netns, snapshot))):
+            if snapshot.view(where).bound(end):
                 return f"a packet socket is bound to {end.ifname}"
         return ""
 
-    def make(self, work: Work, node: Node) -> None:
-        values = node.values
-        home = work.world.place(None).fd if node.netns else None
-        group, peer_group = work.group(node.netns), work.group(None)
-        work.route(
-            Stage.MAKE,
-            node,
-            node.netns,
-            "make it",
-            lambda n: n.new_veth(
-                node.ifname,
-                values["peer"],
-                mtu=values["mtu"],
-                mac=values.get("mac"),
-                group=group,
-                peer_mtu=values["peer_mtu"],
-                peer_mac=values["peer_mac"],
-                peer_group=peer_group,
-                peer_netns=home,
-            ),
-        )
+    def ailment(self, node: Node, snapshot: Snapshot) -> str:
+        first, second = (end.mtu for end in node.ends)
+        differ = f"its two ends have different MTUs, {first} and {second}" if first != second else ""
+        return super().ailment(node, snapshot) or differ
 
-    @staticmethod
-    def _peer(link: Seen, netns: str | None, world: World) -> tuple[str | None, Seen] | None:
-        """The other end, where it is in this namespace or in vecnet's own."""
-        where = None if link.elsewhere else netns
-        peer = world.view(where).by_index.get(link.link)
-        return (where, peer) if peer is not None and peer.kind == "veth" and peer.link == link.index else None
+    def make(self, node: Node, scene: Scene) -> Iterator[Op]:
+        first, second = node.ends
+        mine, theirs = (Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns)) for end in node.ends)
+        home = scene.place(None).fd if node.netns else None
+        message = rtnl.new_veth(first.ifname, mine, second.ifname, theirs, home)
+        yield Op(Stage.MAKE, node, scene.place(node.netns), "make it", message)
+
+    def notes(self, values: Attributes) -> dict[str, str]:
+        return {} if self.autoconf(values) else {"autoconf": "False"}
+
+    def autoconf(self, values: Attributes) -> bool:
+        assert isinstance(values, VethAttributes)
+        return values.autoconf
+
+
+def _peer(link: Interface, netns: str | None, snapshot: Snapshot) -> tuple[str | None, Interface] | None:
+    """The other end, where it is in this namespace or in vecnet's own."""
+    where = None if link.elsewhere else netns
+    peer = snapshot.view(where).by_index.get(link.link)
+    return (where, peer) if peer is not None and peer.kind == "veth" and peer.link == link.index else None

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vecnet.loopback.exchange import send_and_judge
-from vecnet.loopback.frames import SMALLEST
+from vecnet.loopback.numbered import SMALLEST
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
+from vecnet.transports.base import ETHERNET_HEADER
 
-_ETHERNET = 14
 _COUNT = 400  # frames each way: every length class with every pattern
 _BATCH = 16  # sent before they are looked for: less than any queue holds
 
 
 def frames(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     """400 frames each way, from the smallest to the largest that the MTU allows."""
-    largest = wire.subject.mtu + _ETHERNET
+    largest = wire.subject.mtu + ETHERNET_HEADER
     edges = [SMALLEST, 61, 63, 64, 65, 127, 128, 129, 255, 256, 511, 512, 513, 1023, 1024, largest - 1, largest]
     step = max((largest - SMALLEST) // 37, 1)
     lengths = sorted({length for length in [*edges, *range(SMALLEST, largest, step)] if length <= largest})

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from vecnet.loopback.exchange import PATIENCE, drain
-from vecnet.loopback.frames import SMALLEST, Run
+from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire

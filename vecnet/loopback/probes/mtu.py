@@ -8,8 +8,8 @@ from vecnet.loopback.exchange import send_and_judge
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
+from vecnet.transports.base import ETHERNET_HEADER
 
-_ETHERNET = 14
 _TRIES = 3
 _PATIENCE = 0.1  # seconds: what is refused never comes
 
@@ -19,11 +19,13 @@ def mtu(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     size = wire.subject.mtu
     said = []
     for words, sender, receiver, to, source in wire.directions:
-        run = send_and_judge(sender, receiver, to, source, [size + _ETHERNET] * _TRIES, 1)
+        run = send_and_judge(sender, receiver, to, source, [size + ETHERNET_HEADER] * _TRIES, 1)
         if faults := run.faults():
             raise Failed(f"{words}, with packets of {size} bytes, the MTU: {'; '.join(faults)}")
         before = {**sender.stats, **{f"far_{name}": count for name, count in receiver.stats.items()}}
-        over = send_and_judge(sender, receiver, to, source, [size + _ETHERNET + 1] * _TRIES, 1, patience=_PATIENCE)
+        over = send_and_judge(
+            sender, receiver, to, source, [size + ETHERNET_HEADER + 1] * _TRIES, 1, patience=_PATIENCE
+        )
         if over.cut:
             raise Failed(f"{words}: a packet of {size + 1} bytes, one more than the MTU, comes cut short")
         after = {**sender.stats, **{f"far_{name}": count for name, count in receiver.stats.items()}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vecnet.loopback.inner import joined_stacks
+from vecnet.loopback.joined import joined_stacks
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
@@ -17,11 +17,12 @@ def ping(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         for pair in pairs:
             for this, other in ((0, 1), (1, 0)):
                 for packet in (84, wire.subject.mtu):
-                    answer = ends[this].stack.ask("ping", to=pair[other], interface=ends[this].interface, packet=packet)
-                    if "error" in answer:
-                        who = f"{ends[this].name} pings {pair[other]} at {ends[other].name}"
-                        raise Failed(f"{who} with a packet of {packet} bytes: {answer['error']}")
-                    slowest = max(slowest, answer["seconds"])
-                    count += 1
+                    here, there, address = ends[this], ends[other], pair[other]
+                    try:
+                        seconds = here.stack.ping(address, here.interface, packet)
+                    except Failed as error:
+                        who = f"{here.name} pings {address} at {there.name} with a packet of {packet} bytes"
+                        raise Failed(f"{who}: {error}") from None
+                    slowest, count = max(slowest, seconds), count + 1
     families = " and ".join(sorted({"IPv6" if ":" in pair[0] else "IPv4" for pair in pairs}))
     return f"{families}, both ways, up to {wire.subject.mtu} bytes", {"pings": count, "slowest_ms": slowest * 1e3}

@@ -9,17 +9,17 @@ from vecnet.datapath.loops import drain, generate
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
+from vecnet.transports.base import ETHERNET_HEADER
 
 _SECONDS = 0.15  # each way
 _LAST = 0.02  # seconds for the last frames to arrive
-_ETHERNET = 14
 
 
 def throughput(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     """Megabits a second that arrive. What a sender that never waits loses is no failure of the wire; a change is."""
     rates = []
     for stream, (words, sender, receiver, to, source) in enumerate(wire.directions, start=1):
-        length = wire.subject.mtu + _ETHERNET
+        length = wire.subject.mtu + ETHERNET_HEADER
         target, origin = to.hex(":"), source.hex(":")
         with drain(receiver, stream=stream) as seen:
             generate(sender, seconds=_SECONDS, size=length, stream=stream, target=target, source=origin).wait()

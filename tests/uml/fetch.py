@@ -1,0 +1,238 @@
+"""Guest kernels of every generation: Debian's and Ubuntu's own packages, each from the suite that has it.
+
+    python -m tests.uml.fetch        those that are missing, into `.guests/GENERATION/linux.uml`
+
+The machine's own mirror has the other suites too. Their lists are kept apart from the machine's, nothing is installed,
+and no privilege is needed. A kernel wants a C library as new as itself: it has the one of its suite, in its folder.
+Signatures are always checked, with the keyring of the distribution: what it has no key for is not taken.
+
+What is there is left alone. A folder gets its name last, so that a run that is stopped leaves no half of a kernel.
+Where a kernel cannot be had, the reason is said and the tests that need it skip; with CI=true that is a failure.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+GUESTS = Path(__file__).resolve().parents[2] / ".guests"
+GENERATIONS = ("6.1", "6.12", "7.2")
+OWN = "linux.uml"  # the machine's own, of the installed package
+PACKAGES = ("user-mode-linux", "libc6")
+FILES = ("linux.uml", "libc.so.6", "ld-linux-x86-64.so.2")  # the modules, nine tenths of the package, stay behind
+SUITES = {
+    "debian": ("bookworm", "trixie", "sid"),
+    "ubuntu": ("jammy", "noble", "plucky", "questing", "resolute", "devel"),
+}
+KEYRINGS = {
+    "debian": ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg"),
+    "ubuntu": ("ubuntu-archive-keyring.gpg",),
+}
+
+# apt's, for one run: its own lists, no packages that are installed, no pins, and no hooks of the machine's.
+_CONFIGURATION = """
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "{folder}";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}";
+APT::Sandbox::User "{user}";
+APT::Architecture "amd64";
+Acquire::http::Timeout "30";
+Acquire::Retries "2";
+Acquire::Languages "none";
+#clear APT::Update;
+#clear DPkg;
+"""
+
+
+class Missing(Exception):
+    """A kernel cannot be had, and why."""
+
+
+def version(kernel: str | Path) -> str:
+    """What a guest kernel calls itself: 6.1.176. Empty where it does not run."""
+    try:
+        done = subprocess.run([kernel, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def generation(of: str) -> str:
+    """The generation that a version belongs to: between two the older one, and the newest from that on."""
+    known = [name for name in GENERATIONS if _numbers(name) <= _numbers(of)]
+    return known[-1] if known else ""
+
+
+def kernel(name: str) -> str | None:
+    """The command that boots a guest of this generation: the machine's own, or one that was fetched."""
+    fetched = str(GUESTS / name / OWN)
+    return next((path for path in (OWN, fetched) if generation(version(path)) == name), None)
+
+
+def main() -> int:
+    GUESTS.mkdir(exist_ok=True)
+    with (GUESTS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = [name for name in GENERATIONS if kernel(name) is None]
+        if not missing:
+            return 0
+        print(f"fetching guest kernels: {', '.join(missing)}", file=sys.stderr)
+        for left in GUESTS.glob("part-*"):  # by a run that was stopped
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=GUESTS, prefix="part-") as folder:
+            try:
+                apt = Apt(Path(folder))
+                failed = [f"{name}: {error}" for name in missing if (error := _fetched(apt, name))]
+            except Missing as error:
+                failed = [f"{', '.join(missing)}: {error}"]
+    for line in failed:
+        print(f"no guest kernel {line}", file=sys.stderr)
+    return 1 if failed and os.environ.get("CI") == "true" else 0
+
+
+def _fetched(apt: Apt, name: str) -> str:
+    """Fetch a generation. Why it cannot be had, or nothing."""
+    try:
+        unpacked = apt.unpacked(name)
+        final = GUESTS / name
+        _make_it_run(unpacked, final)
+        shutil.rmtree(final, ignore_errors=True)  # one that does not run
+        unpacked.rename(final)
+        if kernel(name) is None:
+            raise Missing(f"{final / OWN} does not run")
+    except Missing as error:
+        return str(error)
+    return ""
+
+
+def _make_it_run(unpacked: Path, final: Path) -> None:
+    """The kernel there will use the loader and the C library next to it, once it is in its place."""
+    _run("patchelf", "--set-interpreter", final / FILES[2], "--set-rpath", final, unpacked / OWN)
+
+
+class Apt:
+    """The packages of a distribution's suites, as the machine's own mirror has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        if platform.machine() != "x86_64":
+            raise Missing(f"guests are x86-64 programs, and this machine is {platform.machine()}")
+        distribution = _distribution()
+        for name in ("lists/partial", "archives/partial"):
+            (folder / name).mkdir(parents=True)
+        (folder / "status").touch()
+        user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder, user=user))
+        lines = [
+            f"deb {_options(distribution)}{mirror} {suite} main {'universe' * (distribution == 'ubuntu')}"
+            for mirror in _mirrors()
+            for suite in SUITES[distribution]
+        ]
+        (folder / "sources.list").write_text("\n".join(lines) + "\n")
+        # A suite that a mirror has not is no matter: what counts is what there is in the end.
+        complaints = self._apt("apt-get", "-qq", "update", check=False)
+        self._suites = self._offers()
+        if not self._suites:
+            raise Missing(f"this machine's mirror has none\n{complaints}".strip())
+
+    def unpacked(self, name: str) -> Path:
+        """The kernel of a generation, and the C library of its suite, in a folder of their own."""
+        if name not in self._suites:
+            raise Missing("this machine's mirror has none")
+        suite = self._suites[name]
+        folder = self._folder / name
+        folder.mkdir()
+        self._apt("apt-get", "-qq", "download", *(f"{package}/{suite}" for package in PACKAGES), cwd=folder)
+        for archive in sorted(folder.glob("*.deb")):
+            _extract(archive, folder)
+            archive.unlink()
+        lacking = [file for file in FILES if not (folder / file).exists()]
+        if lacking:
+            raise Missing(f"the packages of {suite} have no {', '.join(lacking)}")
+        return folder
+
+    def _offers(self) -> dict[str, str]:
+        """Which suite has a generation. The newest generation is the newest kernel that there is."""
+        offered: dict[str, tuple[str, str]] = {}
+        for line in self._apt("apt-cache", "madison", PACKAGES[0]).splitlines():
+            _, number, source = (part.strip() for part in line.split("|"))
+            name = generation(number)
+            newer = name == GENERATIONS[-1] and name in offered and _numbers(number) > _numbers(offered[name][0])
+            if name and (newer or name not in offered):
+                offered[name] = (number, source.split()[1].partition("/")[0])
+        return {name: suite for name, (_, suite) in offered.items()}
+
+    def _apt(self, command: str, *words: str, check: bool = True, cwd: Path | None = None) -> str:
+        """What one of apt's commands says: its output, or what it complained of where `check` is off."""
+        done = _run(command, "-c", self._folder / "apt.conf", *words, check=check, cwd=cwd)
+        return done.stdout if check else done.stderr
+
+
+def _distribution() -> str:
+    release = platform.freedesktop_os_release()
+    for name in (release["ID"], *release.get("ID_LIKE", "").split()):
+        if name in SUITES:
+            return name
+    raise Missing(f"{release['ID']} has no packages of guest kernels that this script knows")
+
+
+def _mirrors() -> list[str]:
+    """The addresses of the machine's own repositories; a suite with a dash is an addition to another."""
+    targets = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages").stdout
+    mirrors = [line.split()[0] for line in targets.splitlines() if "-" not in line.split()[-1]]
+    if not mirrors:
+        raise Missing("apt has no sources")
+    return list(dict.fromkeys(mirrors))
+
+
+def _options(distribution: str) -> str:
+    """The keyring that a suite must be signed with. Without one, apt takes those that the machine trusts in general."""
+    rings = [Path("/usr/share/keyrings", name) for name in KEYRINGS[distribution]]
+    return next((f"[signed-by={ring}] " for ring in rings if ring.exists()), "")
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Those of a package's files that a guest needs, straight into `folder`."""
+    packed = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
+    with packed, tarfile.open(fileobj=packed.stdout, mode="r|") as files:
+        for member in files:
+            content = files.extractfile(member) if member.isfile() else None
+            name = Path(member.name).name
+            if content is not None and name in FILES:
+                with (folder / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                (folder / name).chmod(0o755)
+    if packed.returncode:
+        raise Missing(f"dpkg-deb cannot unpack {archive.name}")
+
+
+def _run(
+    command: str, *words: str | Path, check: bool = True, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    if shutil.which(command) is None:
+        raise Missing(f"it takes the command {command}")
+    done = subprocess.run([command, *words], capture_output=True, text=True, check=False, cwd=cwd)
+    if check and done.returncode:
+        raise Missing(f"{command} failed: {done.stderr.strip()}")
+    return done
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """6.12 of 6.12.113, and of a package's 6.12um1+b22."""
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""The host kernel's bytes and namespaces, without a word of what vecnet makes of them.
+
+| file | what |
+|---|---|
+| `libc.py` | system calls that Python has no functions for: the one ctypes |
+| `netlink.py` | the socket: batches, dumps, and the walk over attributes |
+| `namespaces.py` | network namespaces, each with its sockets |
+| `rtnl.py` | interfaces and addresses |
+| `genl.py` | generic netlink's families |
+| `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
+| `probe.py` | whether this kernel has a kind of interface or a protocol |
+"""

@@ -1,0 +1,76 @@
+"""The stacks at both ends of a wire, joined by it: addresses resolve, and connections carry.
+
+A simulated guest's stack has a NIC whose frames move to and from the port under test, in C, both ways at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vecnet.loopback.agent import NIC
+from vecnet.loopback.stack import Stack, Stacks
+from vecnet.loopback.subject import Side
+from vecnet.loopback.verdict import Absent
+from vecnet.loopback.wire import Wire
+
+if TYPE_CHECKING:
+    from vecnet.datapath.port import Port
+
+Pair = tuple[str, str]  # addresses of the near and the far end that reach each other
+
+
+@dataclass(frozen=True)
+class StackEnd:
+    """A stack at one end: the host's own, or a simulated guest's behind the port under test."""
+
+    name: str
+    stack: Stack
+    interface: str
+
+
+def address_pairs(near: Side, far: Side) -> list[Pair]:
+    """An address of each end in one subnet, for IPv4 and for IPv6 where both have them."""
+    found: dict[int, Pair] = {}
+    for here in map(ipaddress.ip_interface, near.addresses):
+        for there in map(ipaddress.ip_interface, far.addresses):
+            if here.version == there.version and there.ip in here.network and here.ip in there.network:
+                found.setdefault(here.version, (str(here.ip), str(there.ip)))
+    return list(found.values())
+
+
+@contextmanager
+def joined_stacks(wire: Wire, stacks: Stacks) -> Iterator[tuple[tuple[StackEnd, StackEnd], list[Pair]]]:
+    """Both ends' stacks, near and far, and their pairs of addresses. Raises Absent where there is no such pair."""
+    subject = wire.subject
+    pairs = address_pairs(subject.near, subject.far)
+    if not pairs:
+        which = [side.name for side in (subject.near, subject.far) if not side.addresses]
+        lacking = f"no inner address at {' or '.join(which)}" if which else "no two inner addresses in one subnet"
+        raise Absent(f"{lacking}: give both ends an ip")
+    with ExitStack() as stack:
+
+        def end(which: str, side: Side, mac: bytes) -> StackEnd:
+            if side.is_host:
+                return StackEnd(side.name, stacks.host(side.netns), side.stack)
+            guest = stacks.guest(which)
+            nic = stack.enter_context(guest.nic(mac.hex(":"), subject.mtu, side.addresses))
+            stack.enter_context(_pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
+            return StackEnd(side.name, guest, NIC)
+
+        near, far = wire.macs
+        yield (end("near", subject.near, near), end("far", subject.far, far)), pairs
+
+
+@contextmanager
+def _pumping(port: Port, descriptor: int, mtu: int) -> Iterator[None]:
+    """Frames go between `port` and the NIC's descriptor within the block."""
+    from vecnet.datapath.loops import forward
+    from vecnet.datapath.port import open_port
+
+    nic = f"vec0:transport=fd,fd={descriptor},vec=0,mtu={mtu}"  # a tap's descriptor moves one frame a call
+    with open_port(nic) as nic_port, forward(port, nic_port), forward(nic_port, port):
+        yield

@@ -1,0 +1,140 @@
+"""What is to be proved: the two ends of a link, or of a string.
+
+The near end is a guest's: its string opens it, as the guest would. The far end is the real one:
+
+    far end               what is opened
+    another guest         that guest's string
+    the host              the host's interface, by packet sockets; its IP stack stands behind it
+    a switch              the switch's side of the guest's string, where no switch listens already
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vecnet.loopback.verdict import Untested
+from vecnet.transports.answers import FarEnd
+from vecnet.vecstring import VecDevice
+
+if TYPE_CHECKING:
+    from vecnet.impairment import Impairment
+    from vecnet.topology import ResolvedLink, Topology
+    from vecnet.transports import Transport
+    from vecnet.transports.link import HostInterface
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One end of a wire. It has a device, or else it is the host's interface `ifname`.
+
+    `netns` is the named network namespace that the interface is in, or that the device is opened in.
+    """
+
+    name: str
+    device: VecDevice | None = None
+    ifname: str = ""
+    netns: str | None = None
+    bridge: str | None = None
+    addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
+    switch: bool = False
+
+    @property
+    def is_host(self) -> bool:
+        return self.device is None
+
+    @property
+    def stack(self) -> str:
+        """The host's interface that has the addresses: its own, or the bridge that it is a member of."""
+        return self.bridge or self.ifname
+
+    @property
+    def words(self) -> str:
+        """What it is, in a report: real, or played by vecnet."""
+        return "the host" if self.is_host else "a simulated switch" if self.switch else "a simulated guest"
+
+    @property
+    def note(self) -> str:
+        """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
+        return f"far end: {self.words}, and not the one that the guest will meet" if self.switch else ""
+
+    @property
+    def transport(self) -> Transport | None:
+        """The options of its string."""
+        return self.device.transport if self.device else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is to be proved: a link of a topology, or two strings."""
+
+    name: str
+    transport: str
+    mtu: int
+    near: Side
+    far: Side
+    interfaces: tuple[HostInterface, ...] = ()
+    impairment: Impairment | None = None
+
+
+def of_topology(topology: Topology, names: Sequence[str] = ()) -> list[Subject]:
+    """The links of a topology as subjects, or those of them that are named."""
+    bridges = {bridge.ifname: bridge for bridge in topology.bridges}
+    return [_of_link(link, bridges) for link in topology.links if not names or link.name in names]
+
+
+def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subject:
+    sides = []
+    for end, device in zip(link.spec.ends, link.devices, strict=True):
+        name, addresses = str(end), tuple(end.given.get("ip", ()))
+        if device is not None:
+            netns = device.transport.opened_in(link.spec)
+            sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
+        elif link.options[0].far_end is FarEnd.SWITCH:
+            sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
+        elif link.interfaces:
+            interface = link.interfaces[0]
+            bridge = bridges.get(interface.bridge or "")
+            sides.append(
+                Side(
+                    name=name,
+                    ifname=interface.ifname,
+                    netns=interface.netns,
+                    bridge=interface.bridge,
+                    addresses=addresses or (bridge.addresses if bridge else ()),
+                )
+            )
+        else:
+            sides.append(Side(name=name))
+    near, far = sides
+    return Subject(
+        name=link.name,
+        transport=link.transport,
+        mtu=link.mtu,
+        near=near,
+        far=far,
+        interfaces=link.interfaces,
+        impairment=link.impairment,
+    )
+
+
+def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
+    """A string and its peer's. Without one, the far end is what the string names: an interface, a switch.
+
+    Raises Untested where it names none.
+    """
+    options = device.transport
+    near = Side(name=f"vec{device.unit}", device=device)
+    if peer is not None:
+        far = Side(name="peer", device=peer)
+    elif options.far_end is FarEnd.SWITCH:
+        far = Side(name="switch", device=device, switch=True)
+    elif options.far_end is FarEnd.HOST_INTERFACE:
+        far = Side(name=f"host:{options.far_name}", ifname=options.far_name)
+    elif options.far_end is FarEnd.OTHER_STRING:
+        raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
+    else:
+        raise Untested(f"a {options.name} string does not say what its other end is; give --peer, or a topology")
+    mtu = min(options.mtu, peer.transport.mtu) if peer is not None else options.mtu
+    return Subject(name=f"{near.name}--{far.name}", transport=options.name, mtu=mtu, near=near, far=far)

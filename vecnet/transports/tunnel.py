@@ -1,0 +1,106 @@
+"""What gre and l2tpv3 share: a tunnel on an unconnected IP socket, with the outer addresses of both ends.
+
+Not a transport itself: it registers nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+
+from vecnet.guests import Case, Situation
+from vecnet.options import Reading, Value, option
+from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport
+from vecnet.transports.link import Key, Link, Mistake
+from vecnet.values import Flag, Host, IpAddress, is_v6
+
+CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
+LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tunnel(Transport):
+    """The outer addresses, and the rule that both are of one family."""
+
+    src: str = option(Host(), Reading.TEXT, "the local outer address", other="dst")
+    dst: str = option(Host(), Reading.TEXT, "the remote outer address", other="src")
+    v6: bool = option(
+        Flag(), Reading.TWICE, "IPv6 outside; follows from the addresses unless they are names", default=False
+    )
+
+    @classmethod
+    def derived(cls, values: Mapping[str, Value]) -> dict[str, Value]:
+        """`v6` where an address says so."""
+        known = {is_v6(str(values["src"])), is_v6(str(values["dst"]))} - {None}
+        return {"v6": True} if known == {True} else {}
+
+    @classmethod
+    def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
+        if not values["vec"]:
+            yield Case(Situation.ONE_AT_A_TIME, "vec", "vec=0: ", "leave vec out")
+        src, dst = is_v6(str(values["src"])), is_v6(str(values["dst"]))
+        if src is not None and dst is not None and src != dst:
+            lead = f"src {values['src']} and dst {values['dst']} are of different families, so "
+            instead = "give two IPv4 or two IPv6 addresses"
+            yield Case(Situation.FAMILIES, "src", lead, instead, ("src", "dst"))
+        elif values["v6"] and False in (src, dst):
+            lead = f"v6=1 with the IPv4 address {values['src'] if src is False else values['dst']}: "
+            instead = "leave v6 out, or give IPv6 addresses"
+            yield Case(Situation.NOT_V6, "v6", lead, instead, ("v6", "src", "dst"))
+
+    @property
+    def overhead(self) -> int:
+        return (IPV6_HEADER if self.v6 else IPV4_HEADER) + self.header_size + ETHERNET_HEADER
+
+    @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        """Both ends' outer addresses are of one family, and are addresses of one machine each."""
+        local = [end.given["local"] for end in link.ends]
+        if is_v6(local[0]) != is_v6(local[1]):
+            message = f"the outer addresses {local[0]} and {local[1]} are of different families"
+            yield Mistake(message, "give two IPv4 or two IPv6 addresses", "local", 1)
+        for end, address in enumerate(map(ip_address, local)):
+            if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+                message = f"{address} is not the address of one machine"
+                yield Mistake(message, "give this end's own address", "local", end)
+            elif address.version == 6 and address.is_link_local:
+                message = f"{address} is link-local, and says nothing without the interface"
+                yield Mistake(message, "use an address of global scope", "local", end)
+        for end in (0, 1):
+            for inner in link.ends[end].given.get("ip", ()):
+                if inner.partition("/")[0] in local:
+                    message = (
+                        f"the inner address {inner} is an outer one of the same link: the tunnel would carry itself"
+                    )
+                    yield Mistake(message, "give the wire a network of its own", "ip", end)
+
+
+def alone(values: Mapping[str, Value], rx: str, tx: str) -> Iterator[Case]:
+    """Two options that need each other: the driver looks for `tx` only once it has found `rx`."""
+    for here, there in ((rx, tx), (tx, rx)):
+        if values[here] is not None and values[there] is None:
+            instead = f"give {there} too, or leave both out"
+            yield Case(Situation.ALONE, here, f"{here} without {there}: ", instead, (rx, tx))
+
+
+def idle(values: Mapping[str, Value], key: str, needed: str) -> Iterator[Case]:
+    """A flag that has an effect only beside another one."""
+    if values[key] and not values[needed]:
+        instead = f"give {needed}=1 too, or leave it out"
+        yield Case(Situation.IDLE, key, f"{key} without {needed} ", instead, (needed, key))
+
+
+def unpinned(values: Mapping[str, Value], flag: str, pin: str) -> Iterator[Case]:
+    """Numbers that are to rise, where the driver reads a pin from memory."""
+    if values[flag] and not values[pin]:
+        instead = "a guest does not look at them; where the other end does, give the guest init_on_alloc=1"
+        yield Case(Situation.UNCLEARED_PIN, pin, f"{flag}=1 without {pin}: ", instead, (flag, pin))
+
+
+def stray(link: Link, key: str, why: str, instead: str) -> Iterator[Mistake]:
+    """An end's key that the link's own values leave without effect."""
+    for end in (0, 1):
+        if key in link.ends[end].given:
+            yield Mistake(f"{key} has no effect: {why}", instead, key, end)
