@@ -41,11 +41,11 @@ static bool may_come_back(int error)
 	       error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
-/* The port's wire did not take anything. */
+/* The port's wire did not take anything. Where it was hung up, receiving will find out, once it has all that came before. */
 static void fail(struct vn_switch *sw, struct vn_place *out, int error, int count)
 {
 	vn_place_count(out, VN_SWITCH_DROP_DOWN, (uint64_t)count);
-	if (!may_come_back(error))
+	if (!may_come_back(error) && !out->port->rx.hangs_up)
 		vn_place_lose(sw, out, error);
 }
 
