@@ -12,8 +12,8 @@
 #include "switch.h"
 
 #define BATCH 128                    /* frames that one call receives or sends, at the most */
-#define KIND 1                       /* where a virtio-net header has its type */
 #define UDP_FRAGMENTS 3              /* VIRTIO_NET_HDR_GSO_UDP: cutting writes to the frame itself */
+#define ECN 0x80                     /* VIRTIO_NET_HDR_GSO_ECN, which may be added to any */
 #define GROUP UINT64_C(1)            /* the bit of an address that says many, IEEE 802 */
 #define RESERVED UINT64_C(0x0000c28001)      /* 01:80:c2:00:00:0x, IEEE 802.1Q table 8-1 */
 #define RESERVED_MASK UINT64_C(0xf0ffffffffff)
@@ -41,11 +41,11 @@ static bool may_come_back(int error)
 	       error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH;
 }
 
-/* The port's wire did not take anything. */
+/* The port's wire did not take anything. Where it was hung up, receiving will find out, once it has all that came before. */
 static void fail(struct vn_switch *sw, struct vn_place *out, int error, int count)
 {
 	vn_place_count(out, VN_SWITCH_DROP_DOWN, (uint64_t)count);
-	if (!may_come_back(error))
+	if (!may_come_back(error) && !out->port->rx.hangs_up)
 		vn_place_lose(sw, out, error);
 }
 
@@ -108,7 +108,7 @@ static void cut(struct vn_switch *sw, struct vn_place *out, uint8_t *frame, uint
 	struct vn_offload wants;
 	struct vn_cutter cutter;
 	memcpy(&wants, frame, VN_VNET);
-	if (wants.type == UDP_FRAGMENTS) {
+	if ((wants.type & ~ECN) == UDP_FRAGMENTS) {
 		memcpy(sw->scratch, frame, length);
 		frame = sw->scratch;
 	}
