@@ -113,7 +113,7 @@ static void forked(struct vn_port *port)
 	pthread_mutex_init(&bess_of(port)->accepting, NULL); /* a thread that the fork does not have may have held it */
 }
 
-static int open_bess(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_bess(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	const char *src = vn_text(options, "src"), *dst = vn_text(options, "dst");
 	if (!dst)
