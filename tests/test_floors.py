@@ -31,6 +31,7 @@ FLOORS = {
     "transports": 3,
     "sandbox": 3,
     "signals": 3,
+    "contained": 4,
     "vecstring": 4,
     "host": 4,
     "topology": 5,

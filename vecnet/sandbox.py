@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
-from vecnet.kernel import libc
+from vecnet.kernel import libc, namespaces
 
 _PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 _ADVICE = (
@@ -61,9 +61,43 @@ def become_root() -> None:
 def _make_network() -> None:
     with _explained("the kernel refuses a private network"):
         libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS)
-    with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
+    try:
         libc.mount("none", "/", None, libc.MS_REC | libc.MS_SLAVE)
+    except OSError:
+        return  # what is mounted now would be seen outside
+    with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
         libc.mount("sysfs", "/sys", "sysfs", 0)
+    with suppress(OSError):
+        if not namespaces.NAMED.is_dir():
+            _copy_for_one_more(namespaces.NAMED)
+        namespaces.hide_names()
+
+
+def _copy_for_one_more(folder: Path) -> None:
+    """Make a folder in this process's own mount namespace alone: its parent becomes a copy, with all that is in it."""
+    parent = folder.parent
+    copy = Path(tempfile.mkdtemp(prefix="vecnet-"))
+    try:
+        libc.mount("tmpfs", str(copy), "tmpfs", 0)
+        copy.chmod(0o755)
+        for original in parent.iterdir():
+            with suppress(OSError):
+                _bind(original, copy / original.name)
+        (copy / folder.name).mkdir()
+        libc.mount(str(copy), str(parent), None, libc.MS_MOVE)
+    finally:
+        copy.rmdir()
+
+
+def _bind(original: Path, copy: Path) -> None:
+    if original.is_symlink():
+        copy.symlink_to(original.readlink())
+        return
+    if original.is_dir():
+        copy.mkdir()
+    else:
+        copy.touch()
+    libc.mount(str(original), str(copy), None, libc.MS_BIND | libc.MS_REC)
 
 
 @contextmanager

@@ -39,11 +39,14 @@ def user(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return (*NETWORK, *USER)
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+QUICK = ("-p", "no:asyncio", "-p", "no:hypothesispytest")  # they take a second to import
+
+
 @pytest.fixture
 def words(user: tuple[str, ...]) -> tuple[str, ...]:
     """The command line of pytest."""
-    options = ("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
-    return (*user, sys.executable, "-m", "pytest", *options)
+    return (*user, *PYTEST, *QUICK)
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def run(pytester: pytest.Pytester, words: tuple[str, ...]) -> Iterator[Pytest]:
 
     def run(source: str, *more: str, stdin: bytes | None = None) -> pytest.RunResult:
         pytester.makepyfile(test_it=source)
-        return pytester.run(*words, *more, timeout=100, stdin=stdin if stdin is not None else pytester.CLOSE_STDIN)
+        return pytester.run(*words, *more, stdin=stdin if stdin is not None else pytester.CLOSE_STDIN)
 
     yield run
     assert_nothing_left(pytester.path)
@@ -61,7 +64,7 @@ def run(pytester: pytest.Pytester, words: tuple[str, ...]) -> Iterator[Pytest]:
 
 def assert_nothing_left(folder: Path) -> None:
     """No process that was started in the folder lives on."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while left := [process for process in Path("/proc").glob("[0-9]*") if _works_in(process, folder)]:
         assert time.monotonic() < deadline, [(one / "cmdline").read_bytes() for one in left]
         time.sleep(0.05)

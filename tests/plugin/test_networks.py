@@ -8,6 +8,7 @@ import pytest
 
 from tests.plugin.conftest import Pytest
 
+pytestmark = pytest.mark.unsanitized
 HEAD = """
 import os, subprocess, threading
 import pytest

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import Pytest, assert_nothing_left
+from tests.plugin.conftest import LAB, PYTEST, Pytest, assert_nothing_left
 
+pytestmark = pytest.mark.unsanitized
 HEAD = """
 import logging, os, subprocess, sys, time, unittest, warnings
 import pytest
@@ -321,11 +322,12 @@ def test_fails(vecnet_ports): assert 0
     assert done.parseoutcomes() == {"passed": 12, "failed": 1, "rerun": 1}
 
 
-def test_asyncio(run: Pytest) -> None:
-    done = run(
-        HEAD
+def test_asyncio(pytester: pytest.Pytester, user: tuple[str, ...]) -> None:
+    pytester.path.joinpath("lab.yaml").write_text(LAB)
+    pytester.makepyfile(
+        test_it=HEAD
         + """
-import asyncio, socket
+import asyncio
 async def talk():
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.11", 80)
     await asyncio.open_connection("127.0.0.11", 80)
@@ -339,11 +341,10 @@ async def answer(): return await talk()
 async def test_awaits(answer): assert answer == await talk() != HOME
 @pytest.mark.asyncio(loop_scope="module")
 async def test_shares_a_loop(): assert await talk() != HOME
-""",
-        "-o",
-        "asyncio_mode=auto",
+"""
     )
-    done.assert_outcomes(passed=3)
+    options = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+    pytester.run(*user, *PYTEST, *options).assert_outcomes(passed=3)
 
 
 def test_logs_are_shown_live(run: Pytest) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests.need import need_command
-from tests.plugin.conftest import LAB, NETWORK, Pytest
+from tests.plugin.conftest import LAB, NETWORK, PYTEST, QUICK, Pytest, assert_nothing_left
 
+pytestmark = pytest.mark.unsanitized
 HEAD = """
 import os, signal, subprocess, sys, time
 import pytest
@@ -52,8 +51,7 @@ def test_two(): open("ran", "w").close()
 def test_xfail(): open("ran", "w").close()
 """
     )
-    words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--vecnet=lab.yaml", "--reruns=1")
-    done = pytester.run(*NETWORK, *host, *POWERLESS, *words, timeout=100)
+    done = pytester.run(*NETWORK, *host, *POWERLESS, *PYTEST, *QUICK, "--vecnet=lab.yaml", "--reruns=1")
     done.assert_outcomes(errors=2, skipped=1, xfailed=1, failed=9)
     text = done.stdout.str()
     body = text.partition("short test summary")[0]
@@ -71,8 +69,7 @@ def test_root_without_capabilities_is_an_ordinary_user(pytester: pytest.Pytester
     pytester.makepyfile(
         test_it=HEAD + "def test_one(): assert subprocess.run(['ip', 'link', 'add', 'x', 'type', 'bridge'])"
     )
-    words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--vecnet=lab.yaml", "-k", "one or open")
-    done = pytester.run(*NETWORK, *POWERLESS, *words, timeout=100)
+    done = pytester.run(*NETWORK, *POWERLESS, *PYTEST, *QUICK, "--vecnet=lab.yaml", "-k", "one or open")
     done.assert_outcomes(passed=2)
 
 
@@ -122,8 +119,7 @@ def test_leaves_a_child():
 def test_lives(tmp_path): pass
 """
     )
-    words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
-    done = pytester.run(*NETWORK, *POWERLESS, *words, timeout=100)
+    done = pytester.run(*NETWORK, *POWERLESS, *PYTEST, *QUICK)
     done.assert_outcomes(passed=1, failed=3)
     done.stdout.fnmatch_lines(
         [
@@ -138,7 +134,7 @@ def test_what_the_second_pytest_did_not_collect_is_told(pytester: pytest.Pyteste
     need_command("unshare", "setpriv")
     pytester.path.joinpath("lab.yaml").write_text(LAB)
     pytester.makepyfile(test_it=HEAD + "assert os.environ.get('PYTEST_XDIST_WORKER') != 'labs'\ndef test_one(): pass\n")
-    done = pytester.run(*NETWORK, *POWERLESS, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", timeout=100)
+    done = pytester.run(*NETWORK, *POWERLESS, *PYTEST, *QUICK)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["it was not collected where tests with a lab run", "*assert 'labs' != 'labs'*"])
 
@@ -160,10 +156,8 @@ def test_asks(request): assert request.getfixturevalue("vecnet_ports")["a:vec0"]
 
 def test_a_probe_that_takes_too_long(pytester: pytest.Pytester, words: tuple[str, ...]) -> None:
     """All of a link are tried at its first: that one has the time-out, the others say where to look."""
-    from tests.plugin.conftest import assert_nothing_left
-
     pytester.path.joinpath("lab.yaml").write_text(LAB)
-    done = pytester.run(*words, "--vecnet=lab.yaml", "--timeout=0.3", timeout=100)
+    done = pytester.run(*words, "--vecnet=lab.yaml", "--timeout=0.3")
     done.assert_outcomes(failed=9)
     done.stdout.fnmatch_lines(["*Timeout*", "not tried, for the reason that lab.yaml::a:vec0--b:vec0?open? has"])
     assert_nothing_left(pytester.path)

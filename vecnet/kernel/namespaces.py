@@ -17,6 +17,7 @@ from vecnet.kernel import libc
 from vecnet.kernel.netlink import NETLINK_GENERIC, Socket
 
 NAMED = Path("/run/netns")
+_OWN = "vecnet"  # how the mount there is called if the names are those of a sandbox alone
 _HERE = "/proc/thread-self/ns/net"
 SO_NETNS_COOKIE = 71
 
@@ -43,6 +44,33 @@ def entered(there: str | int, home: int | None = None) -> Iterator[None]:
                 libc.setns(back, libc.CLONE_NEWNET)
             except OSError:
                 os._exit(70)  # whatever is done next would be done to the wrong network
+
+
+def hide_names() -> None:
+    """Make /run/netns empty in this process's own mount namespace: names that come are its own. Raises OSError."""
+    libc.mount(_OWN, str(NAMED), "tmpfs", 0)
+
+
+def names_are_own() -> bool:
+    """Whether a name in /run/netns is seen by nobody outside."""
+    mounts = (line.split() for line in Path("/proc/thread-self/mounts").read_text().splitlines())
+    return any(source == _OWN and target == str(NAMED) for source, target, *_ in mounts)
+
+
+def add(name: str) -> None:
+    """Make a network namespace with a name, as `ip netns add` does. Raises HostError where it may not."""
+    home = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        (NAMED / name).touch(exist_ok=False)
+        libc.unshare(libc.CLONE_NEWNET)
+        try:
+            libc.mount(_HERE, str(NAMED / name), None, libc.MS_BIND)
+        finally:
+            libc.setns(home, libc.CLONE_NEWNET)
+    except OSError as error:
+        raise HostError(f"network namespace {name} cannot be made: {error.strerror}") from None
+    finally:
+        os.close(home)
 
 
 class Namespace:

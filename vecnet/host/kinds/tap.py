@@ -24,6 +24,7 @@ from vecnet.host.plan import UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
 from vecnet.kernel import netlink, rtnl
+from vecnet.kernel.accounts import number_here
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
 from vecnet.transports.link import Attributes, HostInterface, TapAttributes
@@ -157,11 +158,10 @@ def _account(ifname: str, what: str, given: str | None) -> int | None:
     if given is None:
         return None
     try:
-        if what == "user":
-            return pwd.getpwnam(given).pw_uid
-        return grp.getgrnam(given).gr_gid
+        number = pwd.getpwnam(given).pw_uid if what == "user" else grp.getgrnam(given).gr_gid
     except KeyError:
-        if given.isdigit():
-            return int(given)
-        message = f"{ifname}: this host has no {what} {given!r}"
-        raise HostError(message, "give the name or number of one it has") from None
+        if not given.isdigit():
+            message = f"{ifname}: this host has no {what} {given!r}"
+            raise HostError(message, "give the name or number of one it has") from None
+        number = int(given)
+    return number_here(number, "uid" if what == "user" else "gid")
