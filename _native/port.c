@@ -41,34 +41,26 @@ const char *vn_text(const struct vn_options *options, const char *key)
 	return NULL;
 }
 
-/* The number of an option, or `otherwise` where it is not given. */
-int vn_number(const struct vn_options *options, const char *key, uint64_t otherwise, uint64_t *value,
-	      struct vn_failure *failure)
+/* The number of an option, or `otherwise` where it is not given. One that cannot be read ends the opening in time. */
+uint64_t vn_number(struct vn_options *options, const char *key, uint64_t otherwise)
 {
 	const char *text = vn_text(options, key);
 	char *end;
-	*value = otherwise;
 	if (!text)
-		return 0;
+		return otherwise;
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	const uint64_t value = strtoull(text, &end, 0);
 	if (errno || end == text || *end || *text == '-')
-		return vn_fail(failure, VN_STEP_OPTION, key, EINVAL);
-	return 0;
+		options->unreadable = key;
+	return value;
 }
 
 _Static_assert(VN_DEPTH == UIO_MAXIOV, "as many as the kernel takes at once");
 
-static int common_options(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int common_options(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
-	uint64_t depth, mtu, gro, vec, headroom;
-	int rc = vn_number(options, "depth", 64, &depth, failure);
-	rc = rc ? rc : vn_number(options, "mtu", 1500, &mtu, failure);
-	rc = rc ? rc : vn_number(options, "gro", 0, &gro, failure);
-	rc = rc ? rc : vn_number(options, "vec", 1, &vec, failure);
-	rc = rc ? rc : vn_number(options, "headroom", 32, &headroom, failure);
-	if (rc)
-		return rc;
+	const uint64_t depth = vn_number(options, "depth", 64), mtu = vn_number(options, "mtu", 1500);
+	const uint64_t headroom = vn_number(options, "headroom", 32);
 	if (depth < 1 || depth > VN_DEPTH)
 		return vn_fail(failure, VN_STEP_OPTION, "depth", ERANGE);
 	if (mtu < 1 || mtu > 65535)
@@ -77,8 +69,8 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 		return vn_fail(failure, VN_STEP_OPTION, "headroom", ERANGE);
 	port->depth = (uint32_t)depth;
 	port->mtu = (uint32_t)mtu;
-	port->gro = gro != 0;
-	port->vec = vec != 0;
+	port->gro = vn_number(options, "gro", 0);
+	port->vec = vn_number(options, "vec", 1);
 	port->batch = port->vec ? port->depth : 1;
 	port->most = port->gro ? VN_LARGE : port->mtu + VN_ETHERNET;
 	port->rx.lead = VN_HEADROOM + (size_t)headroom;
@@ -87,7 +79,7 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 
 /* ---- open and close ---- */
 
-static int open_port(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_port(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	int rc = common_options(port, options, failure);
 	if (rc)
@@ -97,6 +89,8 @@ static int open_port(struct vn_port *port, const struct vn_options *options, str
 	if (port->transport.vnet)
 		port->header = VN_VNET;
 	rc = port->transport.open(port, options, failure);
+	if (options->unreadable)
+		return vn_fail(failure, VN_STEP_OPTION, options->unreadable, EINVAL);
 	if (rc)
 		return rc;
 	port->rx.header = port->rx.skip + port->header;
@@ -110,7 +104,7 @@ static int open_port(struct vn_port *port, const struct vn_options *options, str
 int vn_port_open(const char *transport, const struct vn_option *list, int count, uint32_t flags, struct vn_port **out,
 		 struct vn_failure *failure)
 {
-	const struct vn_options options = {list, count};
+	struct vn_options options = {list, count, NULL};
 	const struct vn_transport *found = NULL;
 	memset(failure, 0, sizeof(*failure));
 	*out = NULL;
