@@ -20,7 +20,7 @@ import pytest
 from tests.need import need_command
 from tests.uml.guest import Kernel, Wiring
 
-pytestmark = pytest.mark.uml
+pytestmark = [pytest.mark.uml, pytest.mark.unsanitized]
 
 LEGACY = {  # eth0=… of each driver
     "tuntap": "tuntap,t0",

@@ -21,7 +21,7 @@ from tests.need import need_command
 from tests.uml.guest import CLEAR, Kernel, Report, Wiring
 from tests.uml.wires import Place, Wire, topology
 
-pytestmark = pytest.mark.uml
+pytestmark = [pytest.mark.uml, pytest.mark.unsanitized]
 
 REFUSES = Wire("l2tpv3-ip-v4", "l2tpv3", {"encap": "ip"}, outer="v4")  # udp reads true
 OVERWRITES = Wire("gre-keys", "gre", {"key": True}, outer="v4")  # sequence reads true
