@@ -23,7 +23,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from vecnet.errors import InputError, Problem
+from vecnet.kernel.unforeseen import in_words
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
+from vecnet.text import shown
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.link import HostInterface
 
@@ -76,26 +78,37 @@ def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None
     return host.attach_tap(interfaces[0]), None
 
 
-def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
-    """Each guest's command line: the words, with {guest} in them its name, and its vec strings."""
+def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[bytes]]:
+    """Each guest's command line: the words, with {guest} in them its name, and its vec strings.
+
+    The names in these are a kernel's, which are bytes and no locale's.
+    """
     return {
         guest: [
-            *(word.replace(PLACEHOLDER, guest) for word in words),
-            *(str(device) for device in topology.devices(guest)),
+            *(os.fsencode(word.replace(PLACEHOLDER, guest)) for word in words),
+            *(str(device).encode() for device in topology.devices(guest)),
         ]
         for guest in guests
     }
 
 
-def become(command: Sequence[str], inherited: Mapping[int, int]) -> NoReturn:
+def become(command: Sequence[bytes], inherited: Mapping[int, int]) -> NoReturn:
     """Replace this process by a guest's. Ends it with 126 or 127, and a sentence, where that cannot be."""
-    _place(inherited)
-    sys.stdout.flush()
+    program = shown(os.fsdecode(command[0])) or "''"
+    try:
+        _place(inherited)
+        sys.stdout.flush()
+    except OSError as error:
+        _end(f"{program}: not started: {in_words(error)}", _NOT_STARTED)
     try:
         os.execvp(command[0], list(command))  # noqa: S606 - the user's own command
     except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+        _end(f"{program}: {error.strerror}", _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    print(sentence, file=sys.stderr, flush=True)
+    os._exit(status)
 
 
 def _place(inherited: Mapping[int, int]) -> None:
@@ -110,7 +123,7 @@ def _place(inherited: Mapping[int, int]) -> None:
 
 
 def run_together(
-    started: Mapping[str, tuple[Sequence[str], Mapping[int, int]]], label: Callable[[str], str] = str
+    started: Mapping[str, tuple[Sequence[bytes], Mapping[int, int]]], label: Callable[[str], str] = str
 ) -> int:
     """Run guests side by side to their ends, and return the first exit status that is not 0, or 0.
 
@@ -139,7 +152,7 @@ def run_together(
     return next((status for status in statuses if status), 0)
 
 
-def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) -> int:
+def _child(command: Sequence[bytes], inherited: Mapping[int, int], output: int) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -154,6 +167,8 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         os.dup2(output, 1)
         os.dup2(output, 2)
         become(command, inherited)
+    except OSError as error:
+        _end(f"a guest is not started: {in_words(error)}", _NOT_STARTED)
     finally:
         os._exit(_NOT_STARTED)
 

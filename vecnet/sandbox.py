@@ -1,7 +1,7 @@
 """A private network for this process and its children: no root needed where user namespaces are allowed.
 
-`enter` moves the calling process into a new network namespace (with a user namespace around it unless it is root), in
-which it may make any interface. The namespace, and all in it, ends with the last process inside.
+`enter` moves the calling process into a new network namespace (with a user namespace around it unless it has
+CAP_SYS_ADMIN), in which it may make any interface. The namespace, and all in it, ends with the last process inside.
 
 Source: unshare(2), user_namespaces(7), network_namespaces(7).
 """
@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
-from vecnet.kernel import libc
+from vecnet.kernel import capabilities, libc
+from vecnet.kernel.capabilities import Capability
 
 _PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 
@@ -29,15 +30,17 @@ def enter() -> None:
     if threading.active_count() > 1:
         raise HostError("a process with several threads cannot enter a sandbox", "enter it before they start")
     uid, gid = os.geteuid(), os.getegid()
+    entitled = capabilities.has(Capability.SYS_ADMIN)  # which root may lack
     try:
-        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (libc.CLONE_NEWUSER if uid else 0))
+        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (0 if entitled else libc.CLONE_NEWUSER))
     except OSError as error:
         raise HostError(
-            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched off",
+            f"no sandbox: the kernel refuses a private network to {capabilities.who()} ({error.strerror}). "
+            "User namespaces may be switched off",
             "look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-            "kernel.apparmor_restrict_unprivileged_userns`, or run as root",
+            f"kernel.apparmor_restrict_unprivileged_userns`, or {capabilities.advice(Capability.SYS_ADMIN)}",
         ) from None
-    if uid != 0:
+    if not entitled:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")

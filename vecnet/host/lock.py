@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 
 from vecnet.errors import BusyError, HostError
 from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.unforeseen import advice
 
 NAME = b"\0vecnet.lock"
 TIMEOUT = 60.0  # seconds
@@ -54,7 +55,7 @@ def _take(place: Namespace, deadline: float, say: Say) -> socket.socket:
             except OSError as error:
                 lock.close()
                 if error.errno != errno.EADDRINUSE:
-                    raise HostError(f"the lock of {place} cannot be taken: {error.strerror}") from error
+                    raise HostError(f"the lock of {place} cannot be taken: {error.strerror}", advice(error)) from error
             waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         with waiting:
             _wait(waiting, place, deadline, say, told)

@@ -1,6 +1,6 @@
 """System calls that Python 3.11 has no functions for: the one place with ctypes. Each raises OSError.
 
-Source: setns(2), unshare(2), mount(2), prctl(2). From Python 3.12 on, os has the first two.
+Source: setns(2), unshare(2), mount(2), prctl(2), capget(2). From Python 3.12 on, os has the first two.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_REC, MS_PRIVATE = 0x4000, 1 << 18
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
+_CAPABILITY_VERSION = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +39,13 @@ def umount(target: str) -> None:
 def end_with_parent(signal: int) -> None:
     """Have the kernel send the calling process this signal once the thread that forked it has ended."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal))
+
+
+def capget() -> int:
+    """The calling thread's effective capabilities, one a bit."""
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(header, sets))
+    return sets[0] | sets[3] << 32
 
 
 def _check(result: int) -> None:
