@@ -13,21 +13,20 @@
 
 #include "vecnet.h"
 
-#define VN_ETHERNET 14        /* bytes of Ethernet header */
 #define VN_VLAN 4             /* bytes of an IEEE 802.1Q tag */
-#define VN_VNET 10            /* bytes of struct virtio_net_hdr, linux/virtio_net.h */
 #define VN_IPV4 20            /* bytes that an IPv4 raw socket hands out first: a guest knows of no IP options */
-#define VN_LARGE 65550        /* largest frame with gro: the largest IP packet and its Ethernet header */
 #define VN_HEADROOM 64        /* bytes free before each received packet, for a VLAN tag put back */
 #define VN_HEADER 32          /* most bytes of a header that we form */
 #define VN_STATE 256          /* bytes that a transport has for itself in a port */
 #define VN_CUT (256 * 1024)   /* bytes for the segments of large frames that are cut at once */
 #define VN_CUT_FRAMES 64      /* segments that are sent at once */
+#define VN_NUMBERED_SLOTS 64u /* numbers, after which the contents of numbered frames come again */
 #define VN_NEEDS_CHECKSUM 1   /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
 #define VN_DATA_VALID 2       /* VIRTIO_NET_HDR_F_DATA_VALID */
 #define VN_RECEIVE_BUFFER (4 << 20) /* bytes asked of the kernel for a socket's queue */
 
 struct vn_ring;
+struct vn_stop { int fd, stopped; }; /* how another thread ends calls: fd, an eventfd, is readable from then on */
 struct vn_options { const struct vn_option *list; int count; };
 
 /* A transport: the layout of its header and how its descriptors are opened. Defined as vn_transport_NAME in
@@ -48,6 +47,8 @@ struct vn_transport {
 	void (*form)(const struct vn_port *port, uint8_t *header, uint32_t number);
 	/* Judge a header, which is there whole: VN_RX_FRAMES, or the counter of the drop. Without, everything is taken. */
 	enum vn_counter (*verify)(const struct vn_port *port, const uint8_t *header);
+	/* Take a guest that waits, for a port of its own: its connection, or -errno. wait_fd is readable once one waits. */
+	int (*accept)(struct vn_port *port);
 	/* Before each batch: 0, or -EAGAIN while nobody is at the other end; then tx.fd is readable once somebody comes. */
 	int (*ready)(struct vn_port *port);
 	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive.
@@ -113,8 +114,7 @@ struct vn_port {
 	struct sockaddr_storage remote;
 	socklen_t remote_size;            /* 0 where the socket is connected or bound to an interface */
 	int wait_fd;                      /* readable when frames may be waiting: rx.fd, unless open sets another */
-	int stop_fd;                      /* an eventfd, readable once the port is stopped */
-	int stopped;
+	struct vn_stop stop;
 	unsigned ifindex;
 	char ifname[16];
 	struct vn_rx rx;
@@ -127,10 +127,8 @@ struct vn_port {
 	_Alignas(16) uint8_t state[VN_STATE];
 };
 
-/* A loop's counters, and how to stop it. */
 struct vn_loop {
-	int stop_fd;  /* an eventfd, readable once the loop is stopped */
-	int stopped;
+	struct vn_stop stop;
 	uint64_t counters[VN_LOOP_COUNTERS];
 };
 
@@ -212,10 +210,16 @@ int vn_transmit_all(struct vn_port *port, const uint8_t *base, const struct vn_f
 bool vn_is_hung_up(const struct vn_port *port);
 int64_t vn_now(void);
 
-static inline bool vn_is_stopped(const int *stopped)
+bool vn_stop_make(struct vn_stop *stop);
+void vn_stop_set(struct vn_stop *stop);
+
+static inline bool vn_is_stopped(const struct vn_stop *stop)
 {
-	return __atomic_load_n(stopped, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&stop->stopped, __ATOMIC_ACQUIRE);
 }
+
+/* numbered.c */
+void vn_numbered_renumber(uint8_t *frame, uint64_t number, uint32_t length);
 
 /* record.c */
 void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packet, uint32_t length);

@@ -47,6 +47,7 @@ class LinkName(click.ParamType[str]):
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
 @once("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
 @once("--pcap", "pcap", type=Folder(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
+@click.option("--live", is_flag=True, help="Probe what is in use, too: frames go into running guests.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
 @once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
 @once("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
@@ -61,6 +62,7 @@ def command(
     mirror: bool,
     impair: str | None,
     pcap: str | None,
+    live: bool,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -75,14 +77,16 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.probes import NAMES
 
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     refuse_one_place_for_two(files, subject)
-    unknown = [probe for probe in probes if probe not in NAMES]
+    names = (*NAMES, BRIDGE_PROBE)
+    unknown = [probe for probe in probes if probe not in names]
     if unknown:
-        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(NAMES)}")
+        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
     name, subjects, topology = _subjects(subject, links, peer, mirror)
     if impair is not None:
         impairment = _impairment(impair)
@@ -90,7 +94,7 @@ def command(
     captures = make_folder(pcap) if pcap is not None else None
     with progress("loopback") as report_progress:
         report = loopback.prove(
-            name, subjects, topology=topology, probes=probes, captures=captures, progress=report_progress
+            name, subjects, topology=topology, probes=probes, captures=captures, live=live, progress=report_progress
         )
     if "-" not in files.values():
         from vecnet.loopback.report import as_lines

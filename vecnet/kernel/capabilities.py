@@ -26,7 +26,7 @@ class Capability(IntEnum):
 
 def has(capability: Capability) -> bool:
     """Whether this process has it, in its own user namespace."""
-    return bool(libc.capget() >> capability & 1)
+    return bool(libc.capabilities() >> capability & 1)
 
 
 def who() -> str:
