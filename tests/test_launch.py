@@ -219,7 +219,8 @@ def test_a_limit_on_descriptors_is_named(pair: Path) -> None:
     run = f'ulimit -n 64; exec "$0" -m vecnet run {pair} -- true'
     done = subprocess.run(["sh", "-c", run, sys.executable], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 126
-    assert "a| its descriptors: Bad file descriptor; raise the limit with: ulimit -n 1024" in done.stdout
+    assert "a| true is not started: dup2() failed: Bad file descriptor; a descriptor's number " in done.stdout
+    assert "limit, 64; raise it with: ulimit -n" in done.stdout
     run = 'ulimit -n 16; exec "$0" -m vecnet run {} -- true'
     many = pair.with_name("many.yaml")
     links = "".join(f"  - {{transport: fd, endpoints: ['a{n}:vec0', 'b{n}:vec0']}}\n" for n in range(9))

@@ -14,7 +14,6 @@ Source: HOWTO, "fd transport"; socketpair(2), unix(7); kernel documentation, net
 
 from __future__ import annotations
 
-import errno
 import os
 import selectors
 import signal
@@ -27,7 +26,9 @@ from typing import NoReturn
 
 from vecnet.errors import HostError, InputError, Problem
 from vecnet.kernel.namespaces import Namespaces
+from vecnet.kernel.unforeseen import advice, in_words
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
+from vecnet.text import shown
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import HostInterface
@@ -35,7 +36,6 @@ from vecnet.transports.link import HostInterface
 _LONGEST = 65536  # bytes of a line that is printed whole
 PLACEHOLDER = "{guest}"  # in a guest's command: its name
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_TOO_FEW = (errno.EBADF, errno.EMFILE)  # dup2(2): a number above the limit is no descriptor
 _NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
 
 Descriptors = dict[str, dict[int, int]]  # for each guest: the number in the guest, and the descriptor here
@@ -79,8 +79,7 @@ def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None
         try:
             one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         except OSError as error:
-            message = f"no pair of sockets for two guests: {error.strerror}"
-            raise HostError(message, "raise the limit on descriptors with: ulimit -n 4096") from None
+            raise HostError(f"no pair of sockets for two guests: {error.strerror}", advice(error)) from None
         return one.detach(), other.detach()
     from vecnet import host
 
@@ -105,12 +104,15 @@ def namespace(topology: Topology, guest: str) -> str | None:
     return next(iter(found), None)
 
 
-def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
-    """Each guest's command line: the words, with {guest} in them its name, and its vec strings."""
+def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[bytes]]:
+    """Each guest's command line: the words, with {guest} in them its name, and its vec strings.
+
+    The names in these are a kernel's, which are bytes and no locale's.
+    """
     return {
         guest: [
-            *(word.replace(PLACEHOLDER, guest) for word in words),
-            *(str(device) for device in topology.devices(guest)),
+            *(os.fsencode(word.replace(PLACEHOLDER, guest)) for word in words),
+            *(str(device).encode() for device in topology.devices(guest)),
         ]
         for guest in guests
     }
@@ -120,29 +122,31 @@ def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) ->
 class Start:
     """How a guest is started: its command, the descriptors by their numbers in it, and its network namespace."""
 
-    command: Sequence[str]
+    command: Sequence[bytes]
     inherited: Mapping[int, int]
     netns: str | None = None
 
 
 def become(start: Start) -> NoReturn:
     """Replace this process by a guest's. Ends it with 126 or 127, and a sentence, where that cannot be."""
-    what = "its descriptors"
+    program = shown(os.fsdecode(start.command[0])) or "''"
     try:
         with Namespaces() as namespaces, namespaces[start.netns].entered():
             _place(start.inherited)
             sys.stdout.flush()
-            what = start.command[0]
-            os.execvp(what, list(start.command))  # noqa: S606 - the user's own command
+            try:
+                os.execvp(start.command[0], list(start.command))  # noqa: S606 - the user's own command
+            except OSError as error:
+                status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED
+                _end(f"{program}: {error.strerror}", status)
     except OSError as error:
-        few = "; raise the limit with: ulimit -n 1024" if error.errno in _TOO_FEW and what != start.command[0] else ""
-        _end(f"{what}: {error.strerror}{few}", _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+        _end(f"{program} is not started: {in_words(error)}", _NOT_STARTED)
     except HostError as error:
-        _end(str(error), _NOT_STARTED)
+        _end(f"{program} is not started: {error}", _NOT_STARTED)
 
 
 def _end(why: str, status: int) -> NoReturn:
-    os.write(2, f"{why}\n".encode())
+    print(why, file=sys.stderr, flush=True)
     os._exit(status)
 
 
@@ -178,7 +182,7 @@ def run_together(started: Mapping[str, Start], label: Callable[[str], str] = str
                     running.append(_child(start, write))
                 except OSError as error:
                     pass_on(signal.SIGTERM)
-                    raise HostError(f"{guest} cannot start: {error.strerror}", "ulimit -n and -u limit it") from None
+                    raise HostError(f"{guest} cannot start: {error.strerror}", advice(error)) from None
                 os.close(write)
                 outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
         guests = [*running]
@@ -205,6 +209,8 @@ def _child(start: Start, output: int) -> int:
         os.dup2(output, 1)
         os.dup2(output, 2)
         become(start)
+    except OSError as error:
+        _end(f"a guest is not started: {in_words(error)}", _NOT_STARTED)
     finally:
         os._exit(_NOT_STARTED)
 

@@ -18,13 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
-from vecnet.kernel import libc, namespaces
+from vecnet.kernel import capabilities, libc, namespaces
+from vecnet.kernel.capabilities import Capability
 
+NEEDED = (Capability.SYS_ADMIN, Capability.NET_ADMIN)  # to make a network, and to change it
 _PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
 _ADVICE = (
     "allow user namespaces (`sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-    "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them), or run with CAP_SYS_ADMIN and "
-    "CAP_NET_ADMIN, as root has them"
+    "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them), or"
 )
 
 
@@ -42,8 +43,7 @@ def enter() -> None:
 
 def privileged() -> bool:
     """Whether this thread has the capabilities to make a network and to change it. What counts is not its user."""
-    needed = 1 << libc.CAP_NET_ADMIN | 1 << libc.CAP_SYS_ADMIN
-    return libc.capabilities() & needed == needed
+    return all(map(capabilities.has, NEEDED))
 
 
 def become_root() -> None:
@@ -106,7 +106,8 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = "no more of them are allowed" if error.errno == errno.ENOSPC else error.strerror
-        raise HostError(f"no sandbox: {what} ({reason})", _ADVICE) from None
+        missing = next((one for one in NEEDED if not capabilities.has(one)), Capability.SYS_ADMIN)
+        raise HostError(f"no sandbox: {what} ({reason})", f"{_ADVICE} {capabilities.advice(missing)}") from None
 
 
 class Place:

@@ -27,7 +27,7 @@ import click
 from vecnet import __version__
 from vecnet.cli import terminal
 from vecnet.cli.terminal import say, show
-from vecnet.errors import EXIT_FAILED, VecnetError
+from vecnet.errors import EXIT_FAILED, HostError, VecnetError
 from vecnet.text import shown
 
 # each command with the line that `vecnet --help` prints, so that help loads none of them
@@ -142,9 +142,20 @@ def _fault(error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would try once more
         if error.errno != errno.EPIPE:
             say(f"the answer cannot be written: {error.strerror}")
+    elif isinstance(error, OSError):
+        _say_what_failed(error)
     else:
         say(
             f"vecnet: a fault of its own: {type(error).__name__}: {error}",
             "Set VECNET_DEBUG=1 to see where, and please report it.",
         )
     return EXIT_FAILED
+
+
+def _say_what_failed(error: OSError) -> None:
+    try:
+        from vecnet.kernel.unforeseen import in_words
+
+        show(HostError([in_words(error)]))
+    except OSError:  # no descriptor is left to read that file by
+        show(HostError(str(error), "raise the limit of descriptors with: ulimit -n"))

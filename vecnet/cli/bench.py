@@ -10,7 +10,7 @@ import click
 
 from vecnet.cli.common import ReportFile, once, refuse_one_place_for_two, write_report
 from vecnet.cli.terminal import answer, say, width
-from vecnet.errors import InputError
+from vecnet.errors import HostError, InputError
 
 
 @click.command("bench")
@@ -62,6 +62,7 @@ def command(
     from vecnet.bench.chart import as_svg
     from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
+    from vecnet.loopback.verdict import Outcome
 
     refuse_one_place_for_two({"json": json_file, "svg": svg_file})
     unknown = [name for name in transports if name not in wires.samples()]
@@ -79,7 +80,10 @@ def command(
     with sandbox.folder() as folder, progress("bench") as show:
         tempfile.tempdir = folder  # whatever ends this process, no file is left
         topology = lab.bring_up(lambda: wires.topology(names, depth, folder))
-        report = bench.run(topology, wanted, effort, show)
+        try:
+            report = bench.run(topology, wanted, effort, show)
+        except Outcome as outcome:
+            raise HostError(f"a wire to be measured does not carry: {outcome}") from None
     if "-" not in (json_file, svg_file):
         answer(*as_lines(report, width(sys.stdout)))
     if json_file:

@@ -93,7 +93,9 @@ def write_report(file: str, text: str) -> None:
         with click.open_file(file, "w", encoding="utf-8") as out:
             out.write(text)
     except OSError as error:
-        raise HostError(f"the report cannot be written to {file}: {error.strerror}") from None
+        from vecnet.kernel.unforeseen import advice  # for mistakes alone
+
+        raise HostError(f"the report cannot be written to {file}: {error.strerror}", advice(error)) from None
 
 
 def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 
 from vecnet.errors import BusyError, HostError
 from vecnet.kernel.namespaces import Namespace
+from vecnet.kernel.unforeseen import advice
 
 TIMEOUT = 60.0  # seconds
 _PAUSE = 0.05  # seconds between tries where the holder cannot be waited for
@@ -58,7 +59,7 @@ def _take(place: Namespace, name: bytes, deadline: float, say: Say) -> socket.so
             except OSError as error:
                 lock.close()
                 if error.errno != errno.EADDRINUSE:
-                    raise HostError(f"the lock of {place} cannot be taken: {error.strerror}") from error
+                    raise HostError(f"the lock of {place} cannot be taken: {error.strerror}", advice(error)) from error
             waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         with waiting:
             _wait(waiting, place, name, deadline, say, told)

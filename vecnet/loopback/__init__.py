@@ -25,6 +25,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.kernel.unforeseen import in_words
 from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
 from vecnet.progress import Progress, quiet
 
@@ -163,4 +164,4 @@ def _outcome(probe: Callable[[], Found]) -> Found:
     except TimeoutError as error:
         raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
     except OSError as error:
-        raise Untested(f"it could not be tried: {error.strerror or error}") from None
+        raise Untested(f"it could not be tried: {in_words(error)}") from None

@@ -27,6 +27,7 @@ from vecnet.kernel import netlink, rtnl
 from vecnet.kernel.accounts import number_here
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
+from vecnet.kernel.unforeseen import advice
 from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 
 DEVICE = "/dev/net/tun"
@@ -138,7 +139,7 @@ def attach(ifname: str) -> int:
         if error.errno == errno.EBUSY:
             raise InUseError(f"{ifname} is open already: another guest uses it") from None
         why = "it belongs to another user" if error.errno == errno.EPERM else error.strerror
-        raise HostError(f"{ifname} cannot be opened: {why}") from None
+        raise HostError(f"{ifname} cannot be opened: {why}", advice(error)) from None
     return tap
 
 
