@@ -96,7 +96,7 @@ TRAPS = [
     Trap(
         f"{TAP},mac=ADDR{',x=1' * 18}",
         REFUSED,
-        "room for 20 tokens: it overwrites memory and cannot bring",
+        "room for 20 tokens: it overwrites memory and refuses the device",
         {"up": "no, or panic"},
         since={"7.2": Outcome(REFUSED, None, {"up": "Invalid argument"})},
         alone=True,
@@ -174,11 +174,11 @@ TRAPS = [
     Trap(f"{TAP},mtu=02000", NOTE, shows={"mtu": "2000"}),
     Trap(f"{RAW},depth=0x80", FALLBACK, "the guest falls back to its default", {"depth": "64"}),
     Trap(f"{RAW},depth=128", NOTE, shows={"depth": "128"}),
-    Trap(f"{RAW},depth=1025", DROPS, "more than 1024 never move at once", {"depth": "1025", "packets": "not asked"}),
+    Trap(f"{RAW},depth=1025", DROPS, "more than 1024 packets never move at once", {"depth": "1025", "packets": "not asked"}),
     Trap(
         f"{GRE},depth=0",
         DROPS,
-        "with 0 no packet moves",
+        "the guest takes it: no packet moves",
         {"spins": "yes", "again": "yes"},
         GRE_PEER,
         since={"6.12": Outcome(DROPS, None, {"spins": "yes", "again": "panic"})},
