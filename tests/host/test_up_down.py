@@ -376,7 +376,7 @@ def test_without_privilege_plan_works_and_up_says_what_to_do() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "7\n", done.stderr
     assert "HostError" in done.stderr
-    assert "run this as root, or in `vecnet sandbox`" in done.stderr
+    assert "run this as root, or give it CAP_NET_ADMIN; `vecnet sandbox` needs no such right" in done.stderr
     assert names() == set()
 
 

@@ -121,7 +121,7 @@ def _width_of_help() -> int | None:
 
 def _open_what_is_closed() -> None:
     """A standard stream that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its
-    number."""
+    number. That standard input was closed is still seen by whoever reads it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_WRONLY if number else os.O_RDONLY)
@@ -129,7 +129,8 @@ def _open_what_is_closed() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the process ends
+            if number:
+                setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - until the process ends
 
 
 # of the answer: nobody reads the pipe any more, or the disk is full

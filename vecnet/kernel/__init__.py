@@ -10,5 +10,7 @@
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
 | `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |
 | `unix_sockets.py`, `inet_sockets.py` | who has a Unix socket's path, or a UDP port |
+| `capabilities.py`, `accounts.py` | what this process may do; users and groups in a user namespace |
+| `unforeseen.py` | an OSError that nobody foresaw, in words |
 | `probe.py` | whether this kernel has a kind of interface or a protocol |
 """
