@@ -33,6 +33,8 @@ FLOORS = {
     "signals": 3,
     "vecstring": 4,
     "host": 4,
+    "legacy": 4,
+    "commandline": 4,
     "topology": 5,
     "datapath": 5,
     "loopback": 6,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from vecnet.errors import InputError, Problem
+from vecnet.guests.kernel import of_version, read_version
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.link import HostInterface
@@ -77,14 +79,36 @@ def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None
 
 
 def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
-    """Each guest's command line: the words, with {guest} in them its name, and its vec strings."""
+    """Each guest's command line: the words, with {guest} in them its name, its vec strings, and what these need."""
     return {
         guest: [
             *(word.replace(PLACEHOLDER, guest) for word in words),
             *(str(device) for device in topology.devices(guest)),
+            *(word for word in topology.words(guest) if word not in words),
         ]
         for guest in guests
     }
+
+
+def require_kernels(topology: Topology, commands: Mapping[str, Sequence[str]]) -> None:
+    """Raise InputError where the kernel that a guest's command starts does not take its strings as meant.
+
+    A command that is no kernel, such as a script that starts one, is not asked.
+    """
+    problems = []
+    for guest, command in commands.items():
+        binary = shutil.which(command[0])
+        version = read_version(binary) if binary else None
+        if version is None:
+            continue
+        kernel = of_version(version)
+        for device in topology.devices(guest):
+            options = device.transport
+            for problem in options.problems(list(options.cases(vars(options))), kernel.guests):
+                message = f"{command[0]} is {version}, and of {guest}'s {device.ifname}: {problem.message}"
+                problems.append(Problem(message, problem.instead))
+    if problems:
+        raise InputError(problems)
 
 
 def become(command: Sequence[str], inherited: Mapping[int, int]) -> NoReturn:

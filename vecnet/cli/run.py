@@ -35,11 +35,12 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     guests = tuple(dict.fromkeys(chosen)) or topology.guests
     for guest in guests:
         require_guest(topology, guest)
-    _require_up(topology, file, up)
     from vecnet import launch
 
-    inherited = launch.descriptors(topology, guests)
     lines = launch.commands(topology, guests, words)
+    launch.require_kernels(topology, lines)
+    _require_up(topology, file, up)
+    inherited = launch.descriptors(topology, guests)
     if len(guests) == 1:
         launch.become(lines[guests[0]], inherited[guests[0]])
     colours = {guest: _COLOURS[index % len(_COLOURS)] for index, guest in enumerate(guests)}
