@@ -16,7 +16,6 @@
 #include "internal.h"
 
 #include <linux/if_packet.h>
-#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <unistd.h>
 
@@ -91,16 +90,9 @@ static int fill(struct vn_port *port)
 
 static bool from_remote(const struct vn_port *port, const struct sockaddr_storage *name)
 {
-	if (name->ss_family != port->remote.ss_family)
-		return false;
-	if (name->ss_family == AF_INET) {
-		const struct sockaddr_in *here = (const void *)&port->remote, *there = (const void *)name;
-		return here->sin_addr.s_addr == there->sin_addr.s_addr &&
-		       (!here->sin_port || here->sin_port == there->sin_port);
-	}
-	const struct sockaddr_in6 *here = (const void *)&port->remote, *there = (const void *)name;
-	return !memcmp(&here->sin6_addr, &there->sin6_addr, 16) &&
-	       (!here->sin6_port || here->sin6_port == there->sin6_port);
+	const struct sockaddr_storage *remote = &port->remote;
+	return name->ss_family == remote->ss_family && (!*vn_inet_port(remote) || *vn_inet_port(remote) == *vn_inet_port(name)) &&
+	       !memcmp(vn_inet_address(remote), vn_inet_address(name), vn_inet_size(name));
 }
 
 /* Put back a VLAN tag that the kernel took out of the data: the addresses move to the left, packet(7) PACKET_AUXDATA. */

@@ -3,6 +3,7 @@
 #define VECNET_INTERNAL_H
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,22 +14,21 @@
 
 #include "vecnet.h"
 
-#define VN_ETHERNET 14        /* bytes of Ethernet header */
 #define VN_VLAN 4             /* bytes of an IEEE 802.1Q tag */
-#define VN_VNET 10            /* bytes of struct virtio_net_hdr, linux/virtio_net.h */
 #define VN_IPV4 20            /* bytes that an IPv4 raw socket hands out first: a guest knows of no IP options */
-#define VN_LARGE 65550        /* largest frame with gro: the largest IP packet and its Ethernet header */
 #define VN_HEADROOM 64        /* bytes free before each received packet, for a VLAN tag put back */
 #define VN_HEADER 32          /* most bytes of a header that we form */
 #define VN_STATE 256          /* bytes that a transport has for itself in a port */
 #define VN_CUT (256 * 1024)   /* bytes for the segments of large frames that are cut at once */
 #define VN_CUT_FRAMES 64      /* segments that are sent at once */
+#define VN_NUMBERED_SLOTS 64u /* numbers, after which the contents of numbered frames come again */
 #define VN_NEEDS_CHECKSUM 1   /* VIRTIO_NET_HDR_F_NEEDS_CSUM, linux/virtio_net.h */
 #define VN_DATA_VALID 2       /* VIRTIO_NET_HDR_F_DATA_VALID */
 #define VN_RECEIVE_BUFFER (4 << 20) /* bytes asked of the kernel for a socket's queue */
 
 struct vn_ring;
-struct vn_options { const struct vn_option *list; int count; };
+struct vn_stop { int fd, stopped; }; /* how another thread ends calls: fd, an eventfd, is readable from then on */
+struct vn_options { const struct vn_option *list; int count; const char *unreadable; };
 
 /* A transport: the layout of its header and how its descriptors are opened. Defined as vn_transport_NAME in
  * transports/NAME.c and found there by the build. A port has a copy: open takes away what its options do without. */
@@ -43,11 +43,13 @@ struct vn_transport {
 	 *   rx.skip                bytes of IP header that come before ours, where the kernel hands them out
 	 *   remote, remote_size    where packets go, unless the descriptor knows
 	 * and may set rx.hangs_up, rx.trains, tx.train_most, wait_fd, ifname and ifindex, and what is in state. */
-	int (*open)(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure);
+	int (*open)(struct vn_port *port, struct vn_options *options, struct vn_failure *failure);
 	/* All below is optional. Patch what changes from packet to packet. Packets count from 1. */
 	void (*form)(const struct vn_port *port, uint8_t *header, uint32_t number);
 	/* Judge a header, which is there whole: VN_RX_FRAMES, or the counter of the drop. Without, everything is taken. */
 	enum vn_counter (*verify)(const struct vn_port *port, const uint8_t *header);
+	/* Take a guest that waits, for a port of its own: its connection, or -errno. wait_fd is readable once one waits. */
+	int (*accept)(struct vn_port *port);
 	/* Before each batch: 0, or -EAGAIN while nobody is at the other end; then tx.fd is readable once somebody comes. */
 	int (*ready)(struct vn_port *port);
 	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive.
@@ -113,8 +115,7 @@ struct vn_port {
 	struct sockaddr_storage remote;
 	socklen_t remote_size;            /* 0 where the socket is connected or bound to an interface */
 	int wait_fd;                      /* readable when frames may be waiting: rx.fd, unless open sets another */
-	int stop_fd;                      /* an eventfd, readable once the port is stopped */
-	int stopped;
+	struct vn_stop stop;
 	unsigned ifindex;
 	char ifname[16];
 	struct vn_rx rx;
@@ -127,10 +128,8 @@ struct vn_port {
 	_Alignas(16) uint8_t state[VN_STATE];
 };
 
-/* A loop's counters, and how to stop it. */
 struct vn_loop {
-	int stop_fd;  /* an eventfd, readable once the loop is stopped */
-	int stopped;
+	struct vn_stop stop;
 	uint64_t counters[VN_LOOP_COUNTERS];
 };
 
@@ -165,13 +164,30 @@ static inline uint32_t vn_get16(const uint8_t *at)
 	return (uint32_t)at[0] << 8 | at[1];
 }
 
+/* The port of an Internet address, in network order, and the address itself, which has so many bytes. */
+static inline uint16_t *vn_inet_port(const struct sockaddr_storage *name)
+{
+	return (uint16_t *)(uintptr_t)&((const struct sockaddr_in *)name)->sin_port;
+}
+
+static inline const void *vn_inet_address(const struct sockaddr_storage *name)
+{
+	return name->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)name)->sin_addr
+					  : (const void *)&((const struct sockaddr_in6 *)name)->sin6_addr;
+}
+
+static inline size_t vn_inet_size(const struct sockaddr_storage *name)
+{
+	return name->ss_family == AF_INET ? 4 : 16;
+}
+
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "vn_inet_port");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "vn_put32 and the virtio-net header want little-endian");
 
 /* port.c */
 int vn_fail(struct vn_failure *failure, enum vn_step step, const char *detail, int error);
 const char *vn_text(const struct vn_options *options, const char *key);
-int vn_number(const struct vn_options *options, const char *key, uint64_t otherwise, uint64_t *value,
-	      struct vn_failure *failure);
+uint64_t vn_number(struct vn_options *options, const char *key, uint64_t otherwise);
 
 /* path.c */
 struct vn_path { char name[108]; }; /* of a socket, to be unlinked on close; empty where there is none */
@@ -179,7 +195,7 @@ int vn_path_bind(struct vn_path *path, int fd, const char *name, struct vn_failu
 void vn_path_unlink(struct vn_path *path);
 
 /* sock.c */
-int vn_open_inet(struct vn_port *port, const struct vn_options *options, int type, int protocol, uint16_t local,
+int vn_open_inet(struct vn_port *port, struct vn_options *options, int type, int protocol, uint16_t local,
 		 uint16_t remote, struct vn_failure *failure);
 int vn_open_packet(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure);
 int vn_bind_packet(struct vn_port *port, int fd, bool receive, struct vn_failure *failure);
@@ -212,10 +228,25 @@ int vn_transmit_all(struct vn_port *port, const uint8_t *base, const struct vn_f
 bool vn_is_hung_up(const struct vn_port *port);
 int64_t vn_now(void);
 
-static inline bool vn_is_stopped(const int *stopped)
+bool vn_stop_make(struct vn_stop *stop);
+void vn_stop_set(struct vn_stop *stop);
+
+static inline bool vn_is_stopped(const struct vn_stop *stop)
 {
-	return __atomic_load_n(stopped, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&stop->stopped, __ATOMIC_ACQUIRE);
 }
+
+/* numbered.c */
+void vn_numbered_renumber(uint8_t *frame, uint64_t number, uint32_t length);
+
+/* pcapng.c */
+struct vn_pcapng { int fd, error; size_t used; uint8_t buffer[1 << 18]; }; /* error: the errno that ended it, or 0 */
+void vn_pcapng_begin(struct vn_pcapng *file);
+void vn_pcapng_interface(struct vn_pcapng *file, int link, const char *name, const char *description);
+void vn_pcapng_packet(struct vn_pcapng *file, uint32_t interface, uint64_t time, uint32_t direction, const char *comment,
+		      const uint8_t *head, uint32_t head_size, const uint8_t *data, uint32_t size);
+void vn_pcapng_statistics(struct vn_pcapng *file, uint32_t interface, uint64_t time, const uint64_t values[3]);
+void vn_pcapng_flush(struct vn_pcapng *file);
 
 /* record.c */
 void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packet, uint32_t length);

@@ -1,61 +1,23 @@
 /* Loops that need no Python: generate, drain, reflect, forward.
  *
- * A generated frame carries what is needed to judge it alone, numbers big-endian:
- *
- *      0        6        12       14      18       22       30       34
- *      | target | source | 0x88b5 | magic | stream | number | length | content …
- *
- * 0x88b5 is the IEEE's Ethertype for local experiments. The content is a stretch of one fixed noise, which begins where
- * the number's lowest bits say: so it is compared by one memcmp, and the generator writes it but once, into SLOTS frames
- * of which it then patches number and length alone.
- *
+ * The generator prepares SLOTS numbered frames, of which it then patches number and length alone; see numbered.c.
  * The drain remembers which of the last SEEN numbers came, and so tells a double from a latecomer.
  */
 #include "internal.h"
 
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#define EXPERIMENT 0x88b5u
-#define MAGIC 0x564e6574u    /* "VNet" */
-#define AT_TYPE 12
-#define AT_MAGIC 14
-#define AT_STREAM 18
-#define AT_NUMBER 22
-#define AT_LENGTH 30
-#define AT_CONTENT 34
-#define PADDED 60            /* bytes of the smallest frame on a real Ethernet, IEEE 802.3: shorter ones may be padded */
-#define SLOTS 64u            /* frames that the generator prepares, and most that a loop moves at once */
-#define SHIFT 8u             /* bytes between the contents of two neighbours */
+#define SLOTS VN_NUMBERED_SLOTS /* frames that the generator prepares, and most that a loop moves at once */
 #define SEEN 65536u          /* numbers that a drain remembers */
 #define NAP 50000            /* nanoseconds between two looks at a window that is full */
 #define SECOND INT64_C(1000000000)
 
-static const char *const counter_names[VN_LOOP_COUNTERS] = {
-	[VN_LOOP_FRAMES] = "frames",
-	[VN_LOOP_BYTES] = "bytes",
-	[VN_LOOP_NEXT] = "next",
-	[VN_LOOP_LOST] = "lost",
-	[VN_LOOP_DOUBLED] = "doubled",
-	[VN_LOOP_REORDERED] = "reordered",
-	[VN_LOOP_CHANGED] = "changed",
-	[VN_LOOP_FOREIGN] = "foreign",
-};
-
-const char *vn_loop_counter_name(int counter)
-{
-	return counter >= 0 && counter < VN_LOOP_COUNTERS ? counter_names[counter] : NULL;
-}
-
 struct vn_loop *vn_loop_new(void)
 {
 	struct vn_loop *loop = calloc(1, sizeof(*loop));
-	if (!loop)
-		return NULL;
-	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (loop->stop_fd >= 0)
+	if (loop && vn_stop_make(&loop->stop))
 		return loop;
 	free(loop);
 	return NULL;
@@ -63,22 +25,19 @@ struct vn_loop *vn_loop_new(void)
 
 void vn_loop_free(struct vn_loop *loop)
 {
-	close(loop->stop_fd);
+	close(loop->stop.fd);
 	free(loop);
 }
 
 void vn_loop_stop(struct vn_loop *loop)
 {
-	const uint64_t one = 1;
-	__atomic_store_n(&loop->stopped, 1, __ATOMIC_RELEASE);
-	ssize_t written = write(loop->stop_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and then it is readable already */
+	vn_stop_set(&loop->stop);
 }
 
 void vn_loop_forked(struct vn_loop *loop)
 {
-	close(loop->stop_fd);
-	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	close(loop->stop.fd);
+	vn_stop_make(&loop->stop);
 }
 
 uint64_t vn_loop_counter(const struct vn_loop *loop, int counter)
@@ -117,7 +76,7 @@ static struct run start(struct vn_loop *loop, const struct vn_limit *limit)
 static int next_batch(const struct run *run)
 {
 	const uint64_t rest = run->count - run->loop->counters[VN_LOOP_FRAMES];
-	if (vn_is_stopped(&run->loop->stopped) || (run->end >= 0 && vn_now() >= run->end))
+	if (vn_is_stopped(&run->loop->stop) || (run->end >= 0 && vn_now() >= run->end))
 		return 0;
 	return (int)(rest < SLOTS ? rest : SLOTS);
 }
@@ -132,16 +91,16 @@ static int64_t left(const struct run *run)
 /* What a loop returns after a call that went wrong: being stopped, or out of time, is no error. */
 static int outcome(const struct run *run, const struct vn_port *port, const struct vn_port *other, int error)
 {
-	if (vn_is_stopped(&port->stopped) || (other && vn_is_stopped(&other->stopped)))
+	if (vn_is_stopped(&port->stop) || (other && vn_is_stopped(&other->stop)))
 		return -ECANCELED;
-	return error == -ECANCELED && vn_is_stopped(&run->loop->stopped) ? 0 : error;
+	return error == -ECANCELED && vn_is_stopped(&run->loop->stop) ? 0 : error;
 }
 
 /* Receive at most `most` frames, and wait where none is there. Returns how many, which may be none, or -errno. */
 static int take(const struct run *run, struct vn_port *port, struct vn_frame *frames, int most, bool whole,
 		const struct vn_port *other)
 {
-	if (vn_is_stopped(&port->stopped) || (other && vn_is_stopped(&other->stopped)))
+	if (vn_is_stopped(&port->stop) || (other && vn_is_stopped(&other->stop)))
 		return -ECANCELED;
 	int got = vn_receive(port, frames, most, whole);
 	if (got != -EAGAIN)
@@ -159,35 +118,6 @@ static int give(const struct run *run, struct vn_port *port, const uint8_t *base
 
 /* ---- generate ---- */
 
-static uint8_t noise[SLOTS * SHIFT + VN_LARGE];
-
-__attribute__((constructor)) static void make_noise(void)
-{
-	uint32_t state = MAGIC; /* xorshift32, Marsaglia 2003 */
-	for (size_t i = 0; i < sizeof(noise); i++) {
-		state ^= state << 13;
-		state ^= state >> 17;
-		state ^= state << 5;
-		noise[i] = (uint8_t)state;
-	}
-}
-
-static const uint8_t *content(uint64_t number)
-{
-	return noise + number % SLOTS * SHIFT;
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-	vn_put32(at, (uint32_t)(value >> 32));
-	vn_put32(at + 4, (uint32_t)value);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	return (uint64_t)vn_get32(at) << 32 | vn_get32(at + 4);
-}
-
 static uint32_t size_of(const struct vn_pattern *pattern, uint64_t number)
 {
 	const uint32_t range = pattern->largest - pattern->smallest + 1;
@@ -196,16 +126,10 @@ static uint32_t size_of(const struct vn_pattern *pattern, uint64_t number)
 
 static uint8_t *prepare(const struct vn_pattern *pattern)
 {
+	struct vn_label label = pattern->label;
 	uint8_t *slots = malloc((size_t)SLOTS * pattern->largest);
-	for (uint32_t i = 0; slots && i < SLOTS; i++) {
-		uint8_t *frame = slots + (size_t)i * pattern->largest;
-		memcpy(frame, pattern->target, 6);
-		memcpy(frame + 6, pattern->source, 6);
-		vn_put16(frame + AT_TYPE, EXPERIMENT);
-		vn_put32(frame + AT_MAGIC, MAGIC);
-		vn_put32(frame + AT_STREAM, pattern->stream);
-		memcpy(frame + AT_CONTENT, content(i), pattern->largest - AT_CONTENT);
-	}
+	for (label.number = 0; slots && label.number < SLOTS; label.number++)
+		vn_numbered_make(&label, slots + label.number * pattern->largest, pattern->largest);
 	return slots;
 }
 
@@ -234,7 +158,7 @@ int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limi
 	uint64_t number = 0;
 	int rc = 0, most;
 
-	if (pattern->smallest < AT_CONTENT || pattern->largest < pattern->smallest || pattern->largest > VN_LARGE ||
+	if (pattern->smallest < VN_NUMBERED_HEADER || pattern->largest < pattern->smallest || pattern->largest > VN_LARGE ||
 	    (followed && !pattern->window))
 		return -EINVAL;
 	uint8_t *slots = prepare(pattern);
@@ -252,8 +176,7 @@ int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limi
 			const uint64_t this = number + (uint64_t)i;
 			const uint32_t offset = (uint32_t)(this % SLOTS) * pattern->largest;
 			frames[i] = (struct vn_frame){offset, size_of(pattern, this)};
-			put64(slots + offset + AT_NUMBER, this);
-			vn_put32(slots + offset + AT_LENGTH, frames[i].length);
+			vn_numbered_renumber(slots + offset, this, frames[i].length);
 		}
 		rc = give(&run, port, slots, frames, count, false, NULL);
 		if (rc < 0)
@@ -269,20 +192,6 @@ int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limi
 }
 
 /* ---- drain ---- */
-
-/* The number of a generated frame, or the counter of what it is instead. */
-static enum vn_loop_counter recognize(const uint8_t *frame, uint32_t length, uint32_t stream, uint64_t *number)
-{
-	if (length < AT_CONTENT || vn_get16(frame + AT_TYPE) != EXPERIMENT || vn_get32(frame + AT_MAGIC) != MAGIC ||
-	    vn_get32(frame + AT_STREAM) != stream)
-		return VN_LOOP_FOREIGN;
-	const uint32_t own = vn_get32(frame + AT_LENGTH);
-	*number = get64(frame + AT_NUMBER);
-	if (own < AT_CONTENT || (own != length && !(own < PADDED && length == PADDED)) ||
-	    memcmp(frame + AT_CONTENT, content(*number), own - AT_CONTENT) != 0)
-		return VN_LOOP_CHANGED;
-	return VN_LOOP_FRAMES;
-}
 
 static bool *seen_at(bool *seen, uint64_t number)
 {
@@ -335,12 +244,13 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 		if (rc < 0)
 			break;
 		for (int i = 0; i < rc; i++) {
-			uint64_t number;
-			const uint8_t *frame = port->memory + frames[i].offset;
-			enum vn_loop_counter kind = recognize(frame, frames[i].length, stream, &number);
-			if (kind != VN_LOOP_FRAMES) {
-				add(loop, kind, 1);
-			} else if (place(loop, seen, number)) {
+			struct vn_label label;
+			const int kind = vn_numbered_judge(port->memory + frames[i].offset, frames[i].length, &label);
+			if (kind == VN_NUMBERED_FOREIGN || label.stream != stream) {
+				add(loop, VN_LOOP_FOREIGN, 1);
+			} else if (kind == VN_NUMBERED_CHANGED) {
+				add(loop, VN_LOOP_CHANGED, 1);
+			} else if (place(loop, seen, label.number)) {
 				bytes += frames[i].length;
 				taken++;
 			}

@@ -5,53 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <linux/sock_diag.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 extern const struct vn_transport *const vn_transports[];
-
-static const char *const counter_names[VN_COUNTERS] = {
-	[VN_RX_FRAMES] = "rx_frames",
-	[VN_RX_BYTES] = "rx_bytes",
-	[VN_RX_CALLS] = "rx_calls",
-	[VN_RX_DROP_SHORT] = "rx_drop_short",
-	[VN_RX_DROP_FLAGS] = "rx_drop_flags",
-	[VN_RX_DROP_KEY] = "rx_drop_key",
-	[VN_RX_DROP_COOKIE] = "rx_drop_cookie",
-	[VN_RX_DROP_SESSION] = "rx_drop_session",
-	[VN_RX_DROP_SOURCE] = "rx_drop_source",
-	[VN_RX_DROP_TRUNCATED] = "rx_drop_truncated",
-	[VN_RX_DROP_GSO] = "rx_drop_gso",
-	[VN_RX_DROP_CHECKSUM] = "rx_drop_checksum",
-	[VN_RX_DROP_QUEUE_FULL] = "rx_drop_queue_full",
-	[VN_RX_LARGE] = "rx_large",
-	[VN_RX_CHECKSUMS] = "rx_checksums",
-	[VN_RX_DATA_VALID] = "rx_data_valid",
-	[VN_RX_VLAN] = "rx_vlan",
-	[VN_RX_KEPT_TRUNCATED] = "rx_kept_truncated",
-	[VN_RX_BATCH_MAX] = "rx_batch_max",
-	[VN_RX_BATCH_AVERAGE] = "rx_batch_average",
-	[VN_TX_FRAMES] = "tx_frames",
-	[VN_TX_BYTES] = "tx_bytes",
-	[VN_TX_CALLS] = "tx_calls",
-	[VN_TX_DROP_TOO_LONG] = "tx_drop_too_long",
-	[VN_TX_DROP_UNREACHABLE] = "tx_drop_unreachable",
-	[VN_TX_DROP_REFUSED] = "tx_drop_refused",
-	[VN_TX_DROP_INVALID] = "tx_drop_invalid",
-	[VN_TX_DROP_QUEUE_FULL] = "tx_drop_queue_full",
-	[VN_TX_DROP_OTHER] = "tx_drop_other",
-	[VN_TX_QUEUE_FULL] = "tx_queue_full",
-	[VN_TX_QUEUE_READY] = "tx_queue_ready",
-	[VN_TX_BATCH_MAX] = "tx_batch_max",
-	[VN_TX_BATCH_AVERAGE] = "tx_batch_average",
-};
-
-const char *vn_counter_name(int counter)
-{
-	return counter >= 0 && counter < VN_COUNTERS ? counter_names[counter] : NULL;
-}
 
 int vn_transport_count(void)
 {
@@ -83,33 +41,27 @@ const char *vn_text(const struct vn_options *options, const char *key)
 	return NULL;
 }
 
-/* The number of an option, or `otherwise` where it is not given. */
-int vn_number(const struct vn_options *options, const char *key, uint64_t otherwise, uint64_t *value,
-	      struct vn_failure *failure)
+/* The number of an option, or `otherwise` where it is not given. One that cannot be read ends the opening in time. */
+uint64_t vn_number(struct vn_options *options, const char *key, uint64_t otherwise)
 {
 	const char *text = vn_text(options, key);
 	char *end;
-	*value = otherwise;
 	if (!text)
-		return 0;
+		return otherwise;
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	const uint64_t value = strtoull(text, &end, 0);
 	if (errno || end == text || *end || *text == '-')
-		return vn_fail(failure, VN_STEP_OPTION, key, EINVAL);
-	return 0;
+		options->unreadable = key;
+	return value;
 }
 
-static int common_options(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+_Static_assert(VN_DEPTH == UIO_MAXIOV, "as many as the kernel takes at once");
+
+static int common_options(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
-	uint64_t depth, mtu, gro, vec, headroom;
-	int rc = vn_number(options, "depth", 64, &depth, failure);
-	rc = rc ? rc : vn_number(options, "mtu", 1500, &mtu, failure);
-	rc = rc ? rc : vn_number(options, "gro", 0, &gro, failure);
-	rc = rc ? rc : vn_number(options, "vec", 1, &vec, failure);
-	rc = rc ? rc : vn_number(options, "headroom", 32, &headroom, failure);
-	if (rc)
-		return rc;
-	if (depth < 1 || depth > 1024)
+	const uint64_t depth = vn_number(options, "depth", 64), mtu = vn_number(options, "mtu", 1500);
+	const uint64_t headroom = vn_number(options, "headroom", 32);
+	if (depth < 1 || depth > VN_DEPTH)
 		return vn_fail(failure, VN_STEP_OPTION, "depth", ERANGE);
 	if (mtu < 1 || mtu > 65535)
 		return vn_fail(failure, VN_STEP_OPTION, "mtu", ERANGE);
@@ -117,8 +69,8 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 		return vn_fail(failure, VN_STEP_OPTION, "headroom", ERANGE);
 	port->depth = (uint32_t)depth;
 	port->mtu = (uint32_t)mtu;
-	port->gro = gro != 0;
-	port->vec = vec != 0;
+	port->gro = vn_number(options, "gro", 0);
+	port->vec = vn_number(options, "vec", 1);
 	port->batch = port->vec ? port->depth : 1;
 	port->most = port->gro ? VN_LARGE : port->mtu + VN_ETHERNET;
 	port->rx.lead = VN_HEADROOM + (size_t)headroom;
@@ -127,17 +79,18 @@ static int common_options(struct vn_port *port, const struct vn_options *options
 
 /* ---- open and close ---- */
 
-static int open_port(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_port(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	int rc = common_options(port, options, failure);
 	if (rc)
 		return rc;
-	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (port->stop_fd < 0)
+	if (!vn_stop_make(&port->stop))
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, "eventfd", errno);
 	if (port->transport.vnet)
 		port->header = VN_VNET;
 	rc = port->transport.open(port, options, failure);
+	if (options->unreadable)
+		return vn_fail(failure, VN_STEP_OPTION, options->unreadable, EINVAL);
 	if (rc)
 		return rc;
 	port->rx.header = port->rx.skip + port->header;
@@ -151,7 +104,7 @@ static int open_port(struct vn_port *port, const struct vn_options *options, str
 int vn_port_open(const char *transport, const struct vn_option *list, int count, uint32_t flags, struct vn_port **out,
 		 struct vn_failure *failure)
 {
-	const struct vn_options options = {list, count};
+	struct vn_options options = {list, count, NULL};
 	const struct vn_transport *found = NULL;
 	memset(failure, 0, sizeof(*failure));
 	*out = NULL;
@@ -166,7 +119,7 @@ int vn_port_open(const char *transport, const struct vn_option *list, int count,
 		return vn_fail(failure, VN_STEP_MEMORY, "the port", ENOMEM);
 	port->transport = *found;
 	port->flags = flags;
-	port->rx.fd = port->tx.fd = port->wait_fd = port->stop_fd = -1;
+	port->rx.fd = port->tx.fd = port->wait_fd = port->stop.fd = -1;
 	int rc = open_port(port, &options, failure);
 	if (rc) {
 		vn_port_free(port);
@@ -194,10 +147,7 @@ int vn_port_ready(struct vn_port *port, struct vn_failure *failure)
 
 void vn_port_stop(struct vn_port *port)
 {
-	const uint64_t one = 1;
-	__atomic_store_n(&port->stopped, 1, __ATOMIC_RELEASE);
-	ssize_t written = write(port->stop_fd, &one, sizeof(one));
-	(void)written; /* only a full counter fails, and then it is readable already */
+	vn_stop_set(&port->stop);
 }
 
 static void close_fd(int *fd)
@@ -220,7 +170,7 @@ void vn_port_close(struct vn_port *port)
 		close_fd(&port->wait_fd);
 	port->wait_fd = -1;
 	close_fd(&port->rx.fd);
-	close_fd(&port->stop_fd);
+	close_fd(&port->stop.fd);
 }
 
 void vn_port_free(struct vn_port *port)
@@ -234,8 +184,8 @@ void vn_port_free(struct vn_port *port)
 
 void vn_port_forked(struct vn_port *port)
 {
-	close_fd(&port->stop_fd);
-	port->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	close_fd(&port->stop.fd);
+	vn_stop_make(&port->stop);
 	if (port->transport.forked)
 		port->transport.forked(port);
 	vn_ring_close(port->tx.ring); /* its memory is the parent's, too */

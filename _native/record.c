@@ -1,4 +1,4 @@
-/* What crosses a port, written as pcapng: draft-ietf-opsawg-pcapng, sections 4.1 to 4.6.
+/* What crosses a port is recorded, by pcapng.c.
  *
  * Each port has two interfaces there. The inner one has the Ethernet frames that its user sends and receives. The outer
  * one has the packets on the wire: an IP packet of a tunnel, as far as a socket shows it and the rest put together from
@@ -10,37 +10,22 @@
  */
 #include "internal.h"
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK_SECTION 0x0a0d0d0au
-#define BLOCK_INTERFACE 1u
-#define BLOCK_STATISTICS 5u
-#define BLOCK_PACKET 6u
-#define BYTE_ORDER_MAGIC 0x1a2b3c4du
-#define OPTION_COMMENT 1
-#define IF_NAME 2
-#define IF_DESCRIPTION 3
-#define IF_TSRESOL 9
-#define EPB_FLAGS 2
-#define ISB_RECEIVED 4         /* isb_ifrecv */
-#define ISB_DROPPED 5          /* isb_ifdrop */
-#define ISB_OS_DROPPED 7       /* isb_osdrop */
 #define INBOUND 1u
 #define OUTBOUND 2u
 #define LINK_ETHERNET 1        /* tcpdump.org, LINKTYPE_ values */
 #define LINK_IP 101            /* LINKTYPE_RAW: the version is in the packet */
-#define NANOSECONDS 9          /* if_tsresol: a power of ten */
-#define BUFFER (1 << 18)       /* bytes gathered before a write */
 #define PORTS 64               /* most ports in one file */
 #define OUTER 48               /* most bytes of IP and UDP header */
 
 struct recorded {
-	struct vn_port *port;
+	struct vn_port *port;          /* NULL once it is at its end */
+	char name[80];                 /* the next port of that name goes on there */
 	struct sockaddr_storage here;
 	int protocol, udp;             /* of the tunnel; protocol 0 where there is none */
 	bool ip_header;                /* received packets begin with it */
@@ -53,117 +38,10 @@ struct recorded {
 
 struct vn_recorder {
 	pthread_mutex_t mutex;
-	int fd, error;
+	struct vn_pcapng file;
 	uint32_t ports;
 	struct recorded recorded[PORTS];
-	size_t used;
-	uint8_t buffer[BUFFER];
 };
-
-/* ---- the file ---- */
-
-static void flush(struct vn_recorder *recorder)
-{
-	for (size_t done = 0; done < recorder->used && !recorder->error;) {
-		ssize_t written = write(recorder->fd, recorder->buffer + done, recorder->used - done);
-		if (written < 0 && errno != EINTR)
-			recorder->error = errno;
-		done += written > 0 ? (size_t)written : 0;
-	}
-	recorder->used = 0;
-}
-
-static void put(struct vn_recorder *recorder, const void *data, size_t size)
-{
-	const uint8_t *from = data;
-	while (size && !recorder->error) {
-		size_t piece = BUFFER - recorder->used < size ? BUFFER - recorder->used : size;
-		memcpy(recorder->buffer + recorder->used, from, piece);
-		recorder->used += piece;
-		from += piece;
-		size -= piece;
-		if (recorder->used == BUFFER)
-			flush(recorder);
-	}
-}
-
-static void put_u32(struct vn_recorder *recorder, uint32_t value)
-{
-	put(recorder, &value, sizeof(value));
-}
-
-static void put_padding(struct vn_recorder *recorder, size_t size)
-{
-	static const uint8_t zero[4];
-	put(recorder, zero, -size & 3);
-}
-
-static uint32_t padded(size_t size)
-{
-	return (uint32_t)((size + 3) & ~(size_t)3);
-}
-
-static void put_option(struct vn_recorder *recorder, uint16_t code, const void *value, size_t size)
-{
-	const uint16_t head[2] = {code, (uint16_t)size};
-	put(recorder, head, sizeof(head));
-	put(recorder, value, size);
-	put_padding(recorder, size);
-}
-
-/* Bytes of an option, 0 where it is empty and so is left out. */
-static uint32_t option_size(size_t size)
-{
-	return size ? 4 + padded(size) : 0;
-}
-
-static void put_interface(struct vn_recorder *recorder, int link, const char *name, const char *description)
-{
-	const uint8_t resolution = NANOSECONDS;
-	const uint16_t head[2] = {(uint16_t)link, 0};
-	const uint32_t size = 24 + option_size(strlen(name)) + option_size(strlen(description)) + option_size(1);
-	put_u32(recorder, BLOCK_INTERFACE);
-	put_u32(recorder, size);
-	put(recorder, head, sizeof(head));
-	put_u32(recorder, 0); /* packets are whole */
-	if (*name)
-		put_option(recorder, IF_NAME, name, strlen(name));
-	if (*description)
-		put_option(recorder, IF_DESCRIPTION, description, strlen(description));
-	put_option(recorder, IF_TSRESOL, &resolution, 1);
-	put_u32(recorder, 0); /* the end of options */
-	put_u32(recorder, size);
-}
-
-/* A packet that lies in two pieces. */
-static void put_packet(struct vn_recorder *recorder, uint32_t interface, uint64_t time, uint32_t direction,
-		       const char *comment, const uint8_t *head, uint32_t head_size, const uint8_t *data, uint32_t size)
-{
-	const uint32_t length = head_size + size;
-	const uint32_t total = 32 + padded(length) + option_size(strlen(comment)) + option_size(4) + 4;
-	const uint32_t fixed[] = {BLOCK_PACKET, total, interface, (uint32_t)(time >> 32), (uint32_t)time, length, length};
-	put(recorder, fixed, sizeof(fixed));
-	put(recorder, head, head_size);
-	put(recorder, data, size);
-	put_padding(recorder, length);
-	if (*comment)
-		put_option(recorder, OPTION_COMMENT, comment, strlen(comment));
-	put_option(recorder, EPB_FLAGS, &direction, sizeof(direction));
-	put_u32(recorder, 0);
-	put_u32(recorder, total);
-}
-
-static void put_statistics(struct vn_recorder *recorder, uint32_t interface, uint64_t time, const uint64_t *values)
-{
-	const uint32_t total = 28 + 3 * option_size(8);
-	const uint32_t fixed[] = {BLOCK_STATISTICS, total, interface, (uint32_t)(time >> 32), (uint32_t)time};
-	put(recorder, fixed, sizeof(fixed));
-	put_option(recorder, ISB_RECEIVED, values, 8);
-	put_option(recorder, ISB_DROPPED, values + 1, 8);
-	put_option(recorder, ISB_OS_DROPPED, values + 2, 8);
-	put_u32(recorder, 0);
-	put_u32(recorder, total);
-}
 
 static uint64_t clock_now(void)
 {
@@ -177,14 +55,11 @@ static uint64_t clock_now(void)
 struct vn_recorder *vn_recorder_new(int fd)
 {
 	struct vn_recorder *recorder = calloc(1, sizeof(*recorder));
-	static const uint32_t section[] = {
-		BLOCK_SECTION, 28, BYTE_ORDER_MAGIC, 1 /* version 1.0 */, 0xffffffff, 0xffffffff /* length unknown */, 28,
-	};
 	if (!recorder)
 		return NULL;
-	recorder->fd = fd;
+	recorder->file.fd = fd;
 	pthread_mutex_init(&recorder->mutex, NULL);
-	put(recorder, section, sizeof(section));
+	vn_pcapng_begin(&recorder->file);
 	return recorder;
 }
 
@@ -194,8 +69,8 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	const int on = 1;
 	int type = 0, protocol = 0;
 	socklen_t size = sizeof(recorded->here), number = sizeof(int);
-	recorded->port = port;
-	recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
+	if (!recorded->packet)
+		recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
 	if (!recorded->packet)
 		return -ENOMEM;
 	if (port->remote_size && !getsockname(port->rx.fd, (struct sockaddr *)&recorded->here, &size)) {
@@ -216,35 +91,68 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	return 0;
 }
 
+/* Where a port is noted: where one of that name was before, or at the end; NULL where there is no room. */
+static struct recorded *place_for(struct vn_recorder *recorder, const char *name)
+{
+	for (uint32_t i = 0; i < recorder->ports; i++)
+		if (!recorder->recorded[i].port && !strcmp(recorder->recorded[i].name, name))
+			return &recorder->recorded[i];
+	return recorder->ports < PORTS ? &recorder->recorded[recorder->ports] : NULL;
+}
+
 int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const char *name, const char *description)
 {
 	char outer[64];
 	if (port->recorder == recorder)
 		return -EEXIST;
+	if (port->recorder)
+		vn_recorder_remove(port->recorder, port);
 	pthread_mutex_lock(&recorder->mutex);
-	int rc = recorder->fd < 0 ? -EBADF : recorder->ports == PORTS ? -ENOSPC : 0;
+	int rc = recorder->file.fd < 0 ? -EBADF : 0;
 	if (strlen(name) > UINT16_MAX || strlen(description) > UINT16_MAX) /* an option's most */
 		rc = -ENAMETOOLONG;
+	struct recorded *recorded = rc ? NULL : place_for(recorder, name);
+	rc = rc ? rc : recorded ? prepare(port, recorded) : -ENOSPC;
 	if (!rc) {
-		struct recorded *recorded = &recorder->recorded[recorder->ports];
-		rc = prepare(port, recorded);
-		snprintf(outer, sizeof(outer), "%.48s outer", name);
-		if (!rc) {
-			put_interface(recorder, LINK_ETHERNET, name, description);
-			put_interface(recorder, recorded->protocol ? LINK_IP : LINK_ETHERNET, outer, description);
-			port->recorded = 2 * recorder->ports++;
-			port->recorder = recorder;
+		const uint32_t number = (uint32_t)(recorded - recorder->recorded);
+		if (number == recorder->ports) {
+			snprintf(outer, sizeof(outer), "%.48s outer", name);
+			vn_pcapng_interface(&recorder->file, LINK_ETHERNET, name, description);
+			vn_pcapng_interface(&recorder->file, recorded->protocol ? LINK_IP : LINK_ETHERNET, outer, description);
+			snprintf(recorded->name, sizeof(recorded->name), "%s", name);
+			recorder->ports++;
 		}
+		recorded->port = port;
+		port->recorded = 2 * number;
+		port->recorder = recorder;
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 	return rc;
 }
 
+static void summarize(struct vn_recorder *recorder, uint32_t interface, const struct vn_port *port)
+{
+	uint64_t values[3] = {vn_port_counter(port, VN_RX_FRAMES), 0, vn_port_counter(port, VN_RX_DROP_QUEUE_FULL)};
+	for (int counter = VN_RX_DROP_SHORT; counter < VN_RX_DROP_QUEUE_FULL; counter++)
+		values[1] += vn_port_counter(port, counter);
+	vn_pcapng_statistics(&recorder->file, interface, clock_now(), values);
+}
+
+void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	if (recorder->file.fd >= 0)
+		summarize(recorder, port->recorded, port);
+	recorder->recorded[port->recorded / 2].port = NULL;
+	port->recorder = NULL;
+	pthread_mutex_unlock(&recorder->mutex);
+}
+
 int vn_recorder_flush(struct vn_recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->mutex);
-	flush(recorder);
-	int rc = -recorder->error;
+	vn_pcapng_flush(&recorder->file);
+	int rc = -recorder->file.error;
 	pthread_mutex_unlock(&recorder->mutex);
 	return rc;
 }
@@ -252,19 +160,15 @@ int vn_recorder_flush(struct vn_recorder *recorder)
 int vn_recorder_close(struct vn_recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->mutex);
-	for (uint32_t i = 0; i < recorder->ports && recorder->fd >= 0; i++) {
-		const struct vn_port *port = recorder->recorded[i].port;
-		uint64_t values[3] = {vn_port_counter(port, VN_RX_FRAMES), 0, vn_port_counter(port, VN_RX_DROP_QUEUE_FULL)};
-		for (int counter = VN_RX_DROP_SHORT; counter < VN_RX_DROP_QUEUE_FULL; counter++)
-			values[1] += vn_port_counter(port, counter);
-		put_statistics(recorder, 2 * i, clock_now(), values);
-	}
-	flush(recorder);
-	if (recorder->fd >= 0 && close(recorder->fd) && !recorder->error)
-		recorder->error = errno;
-	recorder->fd = -1;
-	int rc = -recorder->error;
-	recorder->error = EBADF; /* nothing is written any more */
+	for (uint32_t i = 0; i < recorder->ports && recorder->file.fd >= 0; i++)
+		if (recorder->recorded[i].port)
+			summarize(recorder, 2 * i, recorder->recorded[i].port);
+	vn_pcapng_flush(&recorder->file);
+	if (recorder->file.fd >= 0 && close(recorder->file.fd) && !recorder->file.error)
+		recorder->file.error = errno;
+	recorder->file.fd = -1;
+	int rc = -recorder->file.error;
+	recorder->file.error = EBADF; /* nothing is written any more */
 	pthread_mutex_unlock(&recorder->mutex);
 	return rc == -EBADF ? 0 : rc;
 }
@@ -272,19 +176,19 @@ int vn_recorder_close(struct vn_recorder *recorder)
 void vn_recorder_forked(struct vn_recorder *recorder)
 {
 	pthread_mutex_init(&recorder->mutex, NULL); /* a thread that the fork does not have may have held it */
-	recorder->used = 0;
-	recorder->error = EBADF;
-	if (recorder->fd >= 0)
-		close(recorder->fd);
-	recorder->fd = -1;
+	recorder->file.used = 0;
+	recorder->file.error = EBADF;
+	if (recorder->file.fd >= 0)
+		close(recorder->file.fd);
+	recorder->file.fd = -1;
 }
 
 /* The ports may be gone already. */
 void vn_recorder_free(struct vn_recorder *recorder)
 {
-	flush(recorder);
-	if (recorder->fd >= 0)
-		close(recorder->fd);
+	vn_pcapng_flush(&recorder->file);
+	if (recorder->file.fd >= 0)
+		close(recorder->file.fd);
 	for (uint32_t i = 0; i < PORTS; i++)
 		free(recorder->recorded[i].packet);
 	pthread_mutex_destroy(&recorder->mutex);
@@ -293,18 +197,6 @@ void vn_recorder_free(struct vn_recorder *recorder)
 
 /* ---- outer headers ---- */
 
-static uint16_t port_of(const struct sockaddr_storage *name)
-{
-	return name->ss_family == AF_INET ? ((const struct sockaddr_in *)name)->sin_port
-					  : ((const struct sockaddr_in6 *)name)->sin6_port;
-}
-
-static const uint8_t *address_of(const struct sockaddr_storage *name)
-{
-	return name->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)name)->sin_addr
-					  : (const void *)&((const struct sockaddr_in6 *)name)->sin6_addr;
-}
-
 /* The IP header, and UDP's, that a tunnel's packet has on the wire. Returns its size. */
 static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const struct sockaddr_storage *from,
 			  const struct sockaddr_storage *to, const uint8_t *head, uint32_t head_size, const uint8_t *data,
@@ -312,11 +204,11 @@ static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const s
 {
 	const bool v4 = from->ss_family == AF_INET;
 	const uint32_t ip = v4 ? 20 : 40, udp = recorded->udp ? 8 : 0, payload = udp + head_size + size;
-	const uint32_t address = v4 ? 4 : 16;
+	const size_t address = vn_inet_size(from);
 	uint8_t *addresses = out + ip - 2 * address;
 	memset(out, 0, OUTER);
-	memcpy(addresses, address_of(from), address);
-	memcpy(addresses + address, address_of(to), address);
+	memcpy(addresses, vn_inet_address(from), address);
+	memcpy(addresses + address, vn_inet_address(to), address);
 	if (v4) {
 		out[0] = 0x45;
 		vn_put16(out + 2, ip + payload);
@@ -331,7 +223,7 @@ static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const s
 		out[7] = 64;
 	}
 	if (udp) {
-		const uint16_t ports[2] = {port_of(from), port_of(to)};
+		const uint16_t ports[2] = {*vn_inet_port(from), *vn_inet_port(to)};
 		memcpy(out + ip, ports, 4);
 		vn_put16(out + ip + 4, payload);
 		if (!v4) { /* RFC 8200 section 8.1: no packet without a checksum. Our headers are of even length. */
@@ -414,7 +306,7 @@ void vn_record_verdict(struct vn_port *port, enum vn_counter verdict)
 		snprintf(comment, sizeof(comment), "dropped: %s%s%s", vn_counter_name((int)verdict),
 			 *recorded->comment ? "; " : "", recorded->comment);
 	pthread_mutex_lock(&recorder->mutex);
-	put_packet(recorder, port->recorded + 1, recorded->time, INBOUND, comment, NULL, 0, recorded->packet,
+	vn_pcapng_packet(&recorder->file, port->recorded + 1, recorded->time, INBOUND, comment, NULL, 0, recorded->packet,
 		   recorded->length);
 	pthread_mutex_unlock(&recorder->mutex);
 }
@@ -429,7 +321,7 @@ void vn_record_frame(struct vn_port *port, const uint8_t *frame, uint32_t length
 		length -= VN_VNET;
 	}
 	pthread_mutex_lock(&recorder->mutex);
-	put_packet(recorder, port->recorded, recorded_of(port)->time, INBOUND, comment, NULL, 0, frame, length);
+	vn_pcapng_packet(&recorder->file, port->recorded, recorded_of(port)->time, INBOUND, comment, NULL, 0, frame, length);
 	pthread_mutex_unlock(&recorder->mutex);
 }
 
@@ -462,8 +354,8 @@ void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_f
 				outer = put_outer(recorded, header, &recorded->here, &port->remote, own, head, frame, length);
 			memcpy(header + outer, own, head);
 		}
-		put_packet(recorder, port->recorded, time, OUTBOUND, comment, NULL, 0, frame, length);
-		put_packet(recorder, port->recorded + 1, time, OUTBOUND, comment, header, outer + head, frame, length);
+		vn_pcapng_packet(&recorder->file, port->recorded, time, OUTBOUND, comment, NULL, 0, frame, length);
+		vn_pcapng_packet(&recorder->file, port->recorded + 1, time, OUTBOUND, comment, header, outer + head, frame, length);
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 }

@@ -42,10 +42,7 @@ static int resolve(const char *name, int family, uint16_t port, struct sockaddr_
 	memcpy(out, found->ai_addr, found->ai_addrlen);
 	*size = found->ai_addrlen;
 	freeaddrinfo(found);
-	if (family == AF_INET)
-		((struct sockaddr_in *)out)->sin_port = htons(port);
-	else
-		((struct sockaddr_in6 *)out)->sin6_port = htons(port);
+	*vn_inet_port(out) = htons(port);
 	return 0;
 }
 
@@ -56,10 +53,7 @@ static int probe_route(const struct vn_port *port, const char *name, struct vn_f
 	int fd = socket(probe.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return vn_fail(failure, VN_STEP_SOCKET, "UDP", errno);
-	if (probe.ss_family == AF_INET)
-		((struct sockaddr_in *)&probe)->sin_port = htons(9); /* discard, RFC 863: any will do */
-	else
-		((struct sockaddr_in6 *)&probe)->sin6_port = htons(9);
+	*vn_inet_port(&probe) = htons(9); /* discard, RFC 863: any will do */
 	int rc = connect(fd, (struct sockaddr *)&probe, port->remote_size) ? vn_fail(failure, VN_STEP_ROUTE, name, errno) : 0;
 	close(fd);
 	return rc;
@@ -77,20 +71,16 @@ static void accept_trains(struct vn_port *port)
 }
 
 /* One unconnected socket bound to `src`; every packet goes to `dst`. */
-int vn_open_inet(struct vn_port *port, const struct vn_options *options, int type, int protocol, uint16_t local,
+int vn_open_inet(struct vn_port *port, struct vn_options *options, int type, int protocol, uint16_t local,
 		 uint16_t remote, struct vn_failure *failure)
 {
 	const char *src = vn_text(options, "src"), *dst = vn_text(options, "dst");
 	struct sockaddr_storage here;
 	socklen_t size;
-	uint64_t v6;
-	int rc = vn_number(options, "v6", 0, &v6, failure);
-	if (rc)
-		return rc;
 	if (!src || !dst)
 		return vn_fail(failure, VN_STEP_OPTION, src ? "dst" : "src", EINVAL);
-	const int family = v6 ? AF_INET6 : AF_INET;
-	rc = resolve(src, family, local, &here, &size, failure);
+	const int family = vn_number(options, "v6", 0) ? AF_INET6 : AF_INET;
+	int rc = resolve(src, family, local, &here, &size, failure);
 	rc = rc ? rc : resolve(dst, family, remote, &port->remote, &port->remote_size, failure);
 	if (rc)
 		return rc;

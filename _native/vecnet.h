@@ -4,6 +4,13 @@
  * may be called from any thread, and counters read. What can fail returns a negative errno. Times are nanoseconds; a negative timeout waits for ever.
  */
 
+/* Bytes. */
+#define VN_ETHERNET 14  /* of an Ethernet header */
+#define VN_VNET 10      /* of struct virtio_net_hdr, linux/virtio_net.h */
+#define VN_LARGE 65550  /* of the largest frame, with gro: the largest IP packet and its Ethernet header */
+/* Packets that one call moves at the most: UIO_MAXIOV, sys/uio.h. */
+#define VN_DEPTH 1024
+
 /* One option of a vec string, as text; a number is decimal or 0x…, a flag 0 or 1. */
 struct vn_option { const char *key; const char *value; };
 
@@ -38,41 +45,18 @@ enum vn_flag {
 	VN_RAW_OFFLOAD = 16     /* frames have a virtio-net header, both ways; large ones stay whole on a wire that takes them */
 };
 
-/* Counters; vn_counter_name gives each one's name. */
+/* Counters; vn_counter_name and vn_counter_meaning tell them. rx_drop_queue_full is the kernel's count. */
 enum vn_counter {
-	VN_RX_FRAMES,            /* handed out */
-	VN_RX_BYTES,
-	VN_RX_CALLS,             /* system calls that brought packets */
-	VN_RX_DROP_SHORT,        /* no longer than the header */
-	VN_RX_DROP_FLAGS,        /* gre: flags or protocol are not ours */
-	VN_RX_DROP_KEY,
-	VN_RX_DROP_COOKIE,
-	VN_RX_DROP_SESSION,
-	VN_RX_DROP_SOURCE,       /* strict source: from another address */
-	VN_RX_DROP_TRUNCATED,    /* longer than the MTU and the Ethernet header, or than the receive buffer */
-	VN_RX_DROP_GSO,          /* a virtio-net header that does not fit its frame: segmentation */
-	VN_RX_DROP_CHECKSUM,     /* … : checksum */
-	VN_RX_DROP_QUEUE_FULL,   /* the kernel's count: the socket's buffer was full */
-	VN_RX_LARGE,             /* large frames cut into segments */
-	VN_RX_CHECKSUMS,         /* partial checksums filled in */
-	VN_RX_DATA_VALID,        /* frames whose checksum the kernel had verified */
-	VN_RX_VLAN,              /* VLAN tags put back */
-	VN_RX_KEPT_TRUNCATED,    /* handed out though cut short */
-	VN_RX_BATCH_MAX,         /* most packets by one call */
-	VN_RX_BATCH_AVERAGE,     /* running average */
-	VN_TX_FRAMES,            /* taken by the kernel */
-	VN_TX_BYTES,
-	VN_TX_CALLS,
-	VN_TX_DROP_TOO_LONG,     /* larger than the interface or the protocol takes */
-	VN_TX_DROP_UNREACHABLE,  /* no route, or the network is down */
-	VN_TX_DROP_REFUSED,      /* a firewall or a missing permission */
-	VN_TX_DROP_INVALID,      /* empty, or a virtio-net header that the kernel refuses */
-	VN_TX_DROP_QUEUE_FULL,   /* segments of a large frame that was cut, after its first ones were taken */
+	VN_RX_FRAMES, VN_RX_BYTES, VN_RX_CALLS,
+	VN_RX_DROP_SHORT, VN_RX_DROP_FLAGS, VN_RX_DROP_KEY, VN_RX_DROP_COOKIE, VN_RX_DROP_SESSION, VN_RX_DROP_SOURCE,
+	VN_RX_DROP_TRUNCATED, VN_RX_DROP_GSO, VN_RX_DROP_CHECKSUM, VN_RX_DROP_QUEUE_FULL,
+	VN_RX_LARGE, VN_RX_CHECKSUMS, VN_RX_DATA_VALID, VN_RX_VLAN, VN_RX_KEPT_TRUNCATED,
+	VN_RX_BATCH_MAX, VN_RX_BATCH_AVERAGE,
+	VN_TX_FRAMES, VN_TX_BYTES, VN_TX_CALLS,
+	VN_TX_DROP_TOO_LONG, VN_TX_DROP_UNREACHABLE, VN_TX_DROP_REFUSED, VN_TX_DROP_INVALID, VN_TX_DROP_QUEUE_FULL,
 	VN_TX_DROP_OTHER,
-	VN_TX_QUEUE_FULL,        /* times that the kernel took nothing more for now */
-	VN_TX_QUEUE_READY,       /* times that it took more again after that */
-	VN_TX_BATCH_MAX,
-	VN_TX_BATCH_AVERAGE,
+	VN_TX_QUEUE_FULL, VN_TX_QUEUE_READY,
+	VN_TX_BATCH_MAX, VN_TX_BATCH_AVERAGE,
 	VN_COUNTERS
 };
 
@@ -81,8 +65,10 @@ struct vn_port;
 int vn_transport_count(void);
 const char *vn_transport_name(int index);
 const char *vn_counter_name(int counter);
+const char *vn_counter_meaning(int counter);
 
-/* Open a port as a guest opens its device. On failure *failure says at which step and on what. */
+/* Open a port as a guest opens its device. On failure *failure says at which step and on what. The options are those that
+ * Python has judged; what would break C is judged here again on purpose, since harnesses come without Python. */
 int vn_port_open(const char *transport, const struct vn_option *options, int count, uint32_t flags,
 		 struct vn_port **port, struct vn_failure *failure);
 /* Whether the port's interface, where it has one, is up: 0 or -ENETDOWN. */
@@ -119,6 +105,8 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 int vn_recorder_flush(struct vn_recorder *recorder);
 int vn_recorder_close(struct vn_recorder *recorder);
 void vn_recorder_free(struct vn_recorder *recorder);
+/* A port is at its end: what is recorded of it ends here. */
+void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port);
 /* In a fork: close this copy, unwritten. */
 void vn_recorder_forked(struct vn_recorder *recorder);
 
@@ -127,23 +115,25 @@ void vn_recorder_forked(struct vn_recorder *recorder);
 struct vn_loop;
 struct vn_limit { uint64_t count; int64_t duration; };
 
-/* Counters of a loop; vn_loop_counter_name gives each one's name. All but the first two are the drain's. */
+/* Counters of a loop. All but the first two are the drain's; a generator has VN_LOOP_NEXT as well. */
 enum vn_loop_counter {
-	VN_LOOP_FRAMES,
-	VN_LOOP_BYTES,
-	VN_LOOP_NEXT,       /* the number after the highest that was seen; of a generator: the next one to be sent */
-	VN_LOOP_LOST,       /* numbers that were passed over and have not come since */
-	VN_LOOP_DOUBLED,    /* came again */
-	VN_LOOP_REORDERED,  /* came after a higher number */
-	VN_LOOP_CHANGED,    /* recognized, but their length or content is not what the generator sent */
-	VN_LOOP_FOREIGN,    /* not the generator's, or of another stream */
-	VN_LOOP_COUNTERS
+	VN_LOOP_FRAMES, VN_LOOP_BYTES, VN_LOOP_NEXT, VN_LOOP_LOST, VN_LOOP_DOUBLED, VN_LOOP_REORDERED, VN_LOOP_CHANGED,
+	VN_LOOP_FOREIGN, VN_LOOP_COUNTERS
 };
+
+/* Numbered frames, each of which can be judged by itself; see numbered.c. A stream tells generators apart. */
+#define VN_NUMBERED_TYPE 0x88b5
+#define VN_NUMBERED_HEADER 34
+struct vn_label { uint8_t target[6], source[6]; uint32_t stream; uint64_t number; };
+enum vn_numbered { VN_NUMBERED_WHOLE, VN_NUMBERED_CHANGED, VN_NUMBERED_FOREIGN };
+/* Write a frame of `length` bytes, from VN_NUMBERED_HEADER to VN_LARGE. */
+void vn_numbered_make(const struct vn_label *label, uint8_t *frame, uint32_t length);
+/* Which of enum vn_numbered a frame is. Its label is read unless it is foreign. */
+int vn_numbered_judge(const uint8_t *frame, uint32_t length, struct vn_label *label);
 
 /* What a generator sends. Of each frame the size follows from its number, between smallest and largest. */
 struct vn_pattern {
-	uint8_t target[6], source[6];  /* Ethernet addresses */
-	uint32_t stream;               /* tells generators apart */
+	struct vn_label label;         /* whose number begins at 0 */
 	uint32_t smallest, largest;    /* bytes of whole frames, without checksum */
 	uint64_t rate;                 /* frames a second, 0: as many as are taken */
 	uint64_t window;               /* frames sent and not yet seen by the drain that is followed */
@@ -165,3 +155,88 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 int vn_reflect(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit);
 /* Send to one port what comes from another. Large frames stay whole where both ports have a virtio-net header. */
 int vn_forward(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit);
+
+/* ---- a switch ----
+ *
+ * It learns which Ethernet address is at which port, and moves frames between ports. vn_switch_run does so, in one thread;
+ * everything else may be called from any thread while it runs. Ports are known by a number that vn_switch_add gives, which is
+ * never given again. */
+#define VN_SWITCH_PORTS 4096     /* ports of one switch, at the most */
+#define VN_SWITCH_NAME 80        /* bytes of a port's name, with the zero at its end */
+
+/* What is asked of a port. */
+struct vn_switch_settings {
+	uint32_t isolated;       /* 1: nothing passes between it and another that is isolated */
+	uint32_t addresses;      /* learnt at it, at the most */
+	uint32_t storm;          /* frames a second that may be flooded from it, 0 without limit */
+	uint32_t guests;         /* where it listens: how many may be connected at a time */
+};
+
+/* Counters of a port, besides its own; vn_switch_counter_name and _meaning tell what each one is. */
+enum vn_switch_counter {
+	VN_SWITCH_FLOODED,
+	VN_SWITCH_LEARNT,
+	VN_SWITCH_MOVED,
+	VN_SWITCH_CROWDED,
+	VN_SWITCH_CUT,
+	VN_SWITCH_QUEUED,
+	VN_SWITCH_CONNECTED,
+	VN_SWITCH_REFUSED,
+	VN_SWITCH_DROP_SHORT,
+	VN_SWITCH_DROP_SENDER,
+	VN_SWITCH_DROP_RESERVED,
+	VN_SWITCH_DROP_HOME,
+	VN_SWITCH_DROP_ISOLATED,
+	VN_SWITCH_DROP_STORM,
+	VN_SWITCH_DROP_MONITOR,
+	VN_SWITCH_DROP_HEADER,
+	VN_SWITCH_DROP_LONG,
+	VN_SWITCH_DROP_FULL,
+	VN_SWITCH_DROP_DOWN,
+	VN_SWITCH_COUNTERS
+};
+const char *vn_switch_counter_name(int counter);
+const char *vn_switch_counter_meaning(int counter);
+
+/* A port as it is now. `listener` is 0, or the number of the port at which its guests are accepted. */
+struct vn_switch_port {
+	uint32_t number, listener;
+	uint32_t addresses;      /* learnt at it */
+	int error;               /* why its wire is gone, or 0 */
+	uint8_t connected, listens, monitor;
+	char name[VN_SWITCH_NAME];
+};
+struct vn_switch_address { uint8_t address[6]; uint32_t number; uint32_t idle; /* milliseconds */ };
+
+struct vn_switch;
+/* Addresses are forgotten after `age` milliseconds; the table has at most `addresses`. NULL where memory or descriptors
+ * are missing, after errno. */
+struct vn_switch *vn_switch_new(uint32_t age, uint32_t addresses);
+void vn_switch_free(struct vn_switch *sw);
+/* In a fork: the copy can only be freed; the ports that were added to it are to be told as well. */
+void vn_switch_forked(struct vn_switch *sw);
+
+/* Move frames for `duration` nanoseconds (negative: without end), or until vn_switch_stop, which also ends the next run if
+ * none is in progress. Returns 0, -EBUSY where it runs already, -EINTR after a signal: call again. */
+int vn_switch_run(struct vn_switch *sw, int64_t duration);
+void vn_switch_stop(struct vn_switch *sw);
+
+/* Make a port a port of the switch, which must outlive it there; nobody else may receive or send with it. One in the
+ * switch's role accepts guests, each of which becomes a port of its own. Returns its number, or -errno: -EEXIST the name is
+ * taken, -EMFILE no room. */
+int64_t vn_switch_add(struct vn_switch *sw, struct vn_port *port, const char *name,
+		      const struct vn_switch_settings *settings);
+/* Take a port away, its guests with it. -ENOENT where there is none. */
+int vn_switch_remove(struct vn_switch *sw, uint32_t number);
+/* Send a copy of what comes in or goes out at these ports to the monitor, which then takes part in nothing else. With no
+ * number given: of all that comes in at any port; monitor 0: none. */
+int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *numbers, int count);
+/* Record a port, 0 for all of them, and their guests to come. */
+int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *recorder);
+void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder);
+
+/* Describe the ports, at most `room`. Returns how many there are. */
+int vn_switch_list(struct vn_switch *sw, struct vn_switch_port *out, int room);
+int vn_switch_table(struct vn_switch *sw, struct vn_switch_address *out, int room);
+/* A port's counters: VN_SWITCH_COUNTERS of the switch's, VN_COUNTERS of the port's, those of past guests included. */
+int vn_switch_counters(struct vn_switch *sw, uint32_t number, uint64_t *own, uint64_t *ports);

@@ -6,7 +6,9 @@
 #include "internal.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
 #define PAUSE 50000 /* nanoseconds between tries where the kernel is out of buffers, which poll does not tell */
@@ -20,15 +22,30 @@ int64_t vn_now(void)
 	return now.tv_sec * SECOND + now.tv_nsec;
 }
 
+/* Returns whether a descriptor was left for it. */
+bool vn_stop_make(struct vn_stop *stop)
+{
+	stop->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return stop->fd >= 0;
+}
+
+void vn_stop_set(struct vn_stop *stop)
+{
+	const uint64_t one = 1;
+	__atomic_store_n(&stop->stopped, 1, __ATOMIC_RELEASE);
+	ssize_t written = write(stop->fd, &one, sizeof(one));
+	(void)written; /* only a full counter fails, and then it is readable already */
+}
+
 /* Wait until the port may go on, one of those given is stopped, or the time is over: 0 after the time, or earlier.
  * Otherwise 1, -ECANCELED, or -EINTR after a signal, which Python wants to hear of. */
 int vn_wait(struct vn_port *port, short events, int64_t timeout, const struct vn_loop *loop, const struct vn_port *other)
 {
 	struct pollfd fds[4] = {
 		{.fd = events & POLLOUT ? port->tx.fd : port->wait_fd, .events = events},
-		{.fd = port->stop_fd, .events = POLLIN},
-		{.fd = loop ? loop->stop_fd : -1, .events = POLLIN},
-		{.fd = other ? other->stop_fd : -1, .events = POLLIN},
+		{.fd = port->stop.fd, .events = POLLIN},
+		{.fd = loop ? loop->stop.fd : -1, .events = POLLIN},
+		{.fd = other ? other->stop.fd : -1, .events = POLLIN},
 	};
 	if (!events)
 		fds[0].fd = -1;
@@ -58,7 +75,7 @@ int vn_recv(struct vn_port *port, struct vn_frame *frames, int most, int64_t tim
 	if (most < 1)
 		return -EINVAL;
 	for (int round = 1;; round++) {
-		if (vn_is_stopped(&port->stopped))
+		if (vn_is_stopped(&port->stop))
 			return -ECANCELED;
 		int got = vn_receive(port, frames, most, port->flags & VN_RAW_OFFLOAD);
 		if (got > 0 || (got < 0 && got != -EAGAIN))
@@ -85,7 +102,7 @@ int vn_transmit_all(struct vn_port *port, const uint8_t *base, const struct vn_f
 {
 	int done = 0;
 	while (done < count) {
-		if (vn_is_stopped(&port->stopped) || (loop && vn_is_stopped(&loop->stopped)))
+		if (vn_is_stopped(&port->stop) || (loop && vn_is_stopped(&loop->stop)))
 			return -ECANCELED;
 		int sent = vn_transmit(port, base, frames + done, count - done, whole);
 		if (sent < 0 && sent != -ENOBUFS)

@@ -14,6 +14,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:  # while it loads: later ones are told with more words
+        print(f"vecnet cannot be loaded: {error}; is `ulimit -n` too small?", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@
 #include "fuzz.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,17 +28,16 @@ static int pair(struct vn_port *port)
 	return 0;
 }
 
-int vn_open_inet(struct vn_port *port, const struct vn_options *options, int type, int protocol, uint16_t local,
+int vn_open_inet(struct vn_port *port, struct vn_options *options, int type, int protocol, uint16_t local,
 		 uint16_t remote, struct vn_failure *failure)
 {
-	uint64_t v6;
-	int rc = vn_number(options, "v6", 0, &v6, failure);
-	(void)protocol, (void)local, (void)remote;
+	const bool v6 = vn_number(options, "v6", 0);
+	(void)protocol, (void)local, (void)remote, (void)failure;
 	port->remote.ss_family = v6 ? AF_INET6 : AF_INET;
 	port->remote_size = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-	if (!rc && type == SOCK_RAW && !v6)
+	if (type == SOCK_RAW && !v6)
 		port->rx.skip = VN_IPV4;
-	return rc ? rc : pair(port);
+	return pair(port);
 }
 
 int vn_open_packet(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)

@@ -11,16 +11,13 @@
 
 struct fd { bool changed; int flags; };
 
-static int open_fd(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_fd(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	struct fd *own = (void *)port->state;
-	uint64_t fd;
-	int rc = vn_number(options, "fd", UINT64_MAX, &fd, failure);
-	if (rc)
-		return rc;
+	const uint64_t fd = vn_number(options, "fd", UINT64_MAX);
 	if (fd > INT32_MAX)
 		return vn_fail(failure, VN_STEP_OPTION, "fd", EINVAL);
-	rc = vn_adopt(port, (int)fd, failure);
+	int rc = vn_adopt(port, (int)fd, failure);
 	if (rc || port->rx.socket)
 		return rc;
 	own->flags = fcntl(port->rx.fd, F_GETFL);

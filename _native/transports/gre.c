@@ -12,8 +12,6 @@
  */
 #include "../internal.h"
 
-#include <netinet/in.h>
-
 #define KEY 0x20000000u
 #define SEQUENCE 0x10000000u
 #define TRANSPARENT_ETHERNET 0x6558u
@@ -37,33 +35,27 @@ static enum vn_counter verify(const struct vn_port *port, const uint8_t *header)
 	return VN_RX_FRAMES;
 }
 
-static int open_gre(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_gre(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	struct gre *gre = (void *)port->state;
-	uint64_t rx_key, tx_key, sequence, pinned;
 	uint32_t size = KEY_AT;
-	int rc = vn_number(options, "rx_key", 0, &rx_key, failure);
-	rc = rc ? rc : vn_number(options, "tx_key", 0, &tx_key, failure);
-	rc = rc ? rc : vn_number(options, "sequence", 0, &sequence, failure);
-	rc = rc ? rc : vn_number(options, "pin_sequence", 0, &pinned, failure);
-	if (rc)
-		return rc;
 	if (!vn_text(options, "rx_key") != !vn_text(options, "tx_key"))
 		return vn_fail(failure, VN_STEP_OPTION, "rx_key, which needs tx_key", EINVAL);
 
 	gre->word = TRANSPARENT_ETHERNET;
 	if (vn_text(options, "rx_key")) {
 		gre->word |= KEY;
-		gre->key = (uint32_t)rx_key;
-		vn_put32(port->tx.template + size, (uint32_t)tx_key);
+		gre->key = (uint32_t)vn_number(options, "rx_key", 0);
+		vn_put32(port->tx.template + size, (uint32_t)vn_number(options, "tx_key", 0));
 		size += 4;
 	}
+	const bool sequence = vn_number(options, "sequence", 0);
 	if (sequence) {
 		gre->word |= SEQUENCE;
 		gre->sequence_at = size;
 		size += 4;
 	}
-	if (!sequence || pinned)
+	if (!sequence || vn_number(options, "pin_sequence", 0))
 		port->transport.form = NULL;
 	vn_put32(port->tx.template, gre->word);
 	port->header = size;

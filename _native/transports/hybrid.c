@@ -10,7 +10,7 @@
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 
-static int open_hybrid(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_hybrid(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	struct sock_filter outgoing[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),

@@ -11,8 +11,6 @@
  */
 #include "../internal.h"
 
-#include <netinet/in.h>
-
 #define PROTOCOL_L2TP 115 /* IANA, protocol numbers */
 #define DATA_VERSION_3 0x00030000u
 
@@ -44,22 +42,11 @@ static void put_cookie(uint8_t *at, uint32_t size, uint64_t cookie)
 		vn_put32(at, (uint32_t)cookie);
 }
 
-static int open_l2tpv3(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_l2tpv3(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	struct l2tpv3 *l2tp = (void *)port->state;
-	uint64_t udp, rx_session, tx_session, rx_cookie, tx_cookie, wide, counter, pinned, srcport, dstport;
-	int rc = vn_number(options, "udp", 0, &udp, failure);
-	rc = rc ? rc : vn_number(options, "rx_session", 0, &rx_session, failure);
-	rc = rc ? rc : vn_number(options, "tx_session", 0, &tx_session, failure);
-	rc = rc ? rc : vn_number(options, "rx_cookie", 0, &rx_cookie, failure);
-	rc = rc ? rc : vn_number(options, "tx_cookie", 0, &tx_cookie, failure);
-	rc = rc ? rc : vn_number(options, "cookie64", 0, &wide, failure);
-	rc = rc ? rc : vn_number(options, "counter", 0, &counter, failure);
-	rc = rc ? rc : vn_number(options, "pin_counter", 0, &pinned, failure);
-	rc = rc ? rc : vn_number(options, "srcport", 0, &srcport, failure);
-	rc = rc ? rc : vn_number(options, "dstport", 0, &dstport, failure);
-	if (rc)
-		return rc;
+	const bool udp = vn_number(options, "udp", 0), counter = vn_number(options, "counter", 0);
+	const uint64_t srcport = vn_number(options, "srcport", 0), dstport = vn_number(options, "dstport", 0);
 	if (!vn_text(options, "rx_session") || !vn_text(options, "tx_session"))
 		return vn_fail(failure, VN_STEP_OPTION, "rx_session and tx_session", EINVAL);
 	if (udp && (!srcport || srcport > 65535 || !dstport || dstport > 65535))
@@ -72,19 +59,19 @@ static int open_l2tpv3(struct vn_port *port, const struct vn_options *options, s
 		vn_put32(port->tx.template, DATA_VERSION_3);
 		at = 4;
 	}
-	l2tp->session = (uint32_t)rx_session;
+	l2tp->session = (uint32_t)vn_number(options, "rx_session", 0);
 	l2tp->session_at = at;
-	vn_put32(port->tx.template + at, (uint32_t)tx_session);
+	vn_put32(port->tx.template + at, (uint32_t)vn_number(options, "tx_session", 0));
 	at += 4;
 	l2tp->cookie_at = at;
-	l2tp->cookie_size = !vn_text(options, "rx_cookie") ? 0 : wide ? 8 : 4;
-	put_cookie(l2tp->cookie, l2tp->cookie_size, rx_cookie);
-	put_cookie(port->tx.template + at, l2tp->cookie_size, tx_cookie);
+	l2tp->cookie_size = !vn_text(options, "rx_cookie") ? 0 : vn_number(options, "cookie64", 0) ? 8 : 4;
+	put_cookie(l2tp->cookie, l2tp->cookie_size, vn_number(options, "rx_cookie", 0));
+	put_cookie(port->tx.template + at, l2tp->cookie_size, vn_number(options, "tx_cookie", 0));
 	at += l2tp->cookie_size;
 	l2tp->counter_at = at;
 	if (counter)
 		at += 4;
-	if (!counter || pinned)
+	if (!counter || vn_number(options, "pin_counter", 0))
 		port->transport.form = NULL;
 	port->header = at;
 	return udp ? vn_open_inet(port, options, SOCK_DGRAM, IPPROTO_UDP, (uint16_t)srcport, (uint16_t)dstport, failure)

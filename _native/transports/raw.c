@@ -28,7 +28,7 @@ static int attach_file(int fd, const char *path, struct vn_failure *failure)
 	return 0;
 }
 
-static int open_raw(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_raw(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	const char *ifname = vn_text(options, "ifname"), *filter = vn_text(options, "bpffile");
 	int rc = vn_open_packet(port, ifname, &port->rx.fd, failure);

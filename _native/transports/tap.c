@@ -10,7 +10,7 @@
  */
 #include "../internal.h"
 
-static int open_tap(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_tap(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	int rc = vn_open_tap(port, vn_text(options, "ifname"), &port->rx.fd, failure);
 	port->tx.fd = port->rx.fd;

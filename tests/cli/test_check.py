@@ -177,5 +177,5 @@ def test_words_that_are_nothing(word: str) -> None:
 def test_a_tap_elsewhere_is_noted_with_where_its_guest_must_start(tmp_path: Path) -> None:
     file = tmp_path / "far.yaml"
     file.write_text("links: [{transport: tap, endpoints: {web:vec0: {}, host:tap0: {netns: blue}}}]\n")
-    note = "note: host:tap0 is in the network namespace blue: start web there, with ip netns exec blue"
+    note = "note: host:tap0 is in the network namespace blue: vecnet run starts web there; by hand: ip netns exec blue"
     assert answer("check", file).splitlines()[1:] == [note]

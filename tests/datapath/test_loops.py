@@ -109,7 +109,7 @@ def test_a_drain_tells_lost_doubled_reordered_changed_and_foreign_frames() -> No
         with generate(one, count=10, size=100) as source:
             source.wait()
         sent = receive(other, 10)
-        assert [(one[14:18], one[22:30]) for one in sent] == [(b"VNet", n.to_bytes(8, "big")) for n in range(10)]
+        assert [(one[14:16], one[20:28]) for one in sent] == [(b"VN", n.to_bytes(8, "big")) for n in range(10)]
         changed, short = bytearray(sent[9]), sent[9][:-1]
         changed[60] ^= 1
         order = [0, 1, 3, 3, 2, 7, 7, 5]
@@ -256,7 +256,7 @@ def test_a_tap_is_driven_by_loops_too() -> None:
         wait_for_queue("tap0")
         generate(port, count=100).wait()
         sent = [host.recv(2000) for _ in range(100)]
-        assert [int.from_bytes(one[22:30], "big") for one in sent] == list(range(100))
+        assert [int.from_bytes(one[20:28], "big") for one in sent] == list(range(100))
         with drain(port, count=100, seconds=10) as seen:
             for one in sent:
                 host.send(one)

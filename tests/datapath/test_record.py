@@ -153,7 +153,7 @@ def test_loops_are_recorded_from_both_directions_at_once(file: Path) -> None:
             loop.wait()
     seen: dict[tuple[str, str], list[int]] = {}
     for packet in read_capture(file):
-        seen.setdefault((packet.interface_name, packet.direction), []).append(int.from_bytes(packet.data[22:30], "big"))
+        seen.setdefault((packet.interface_name, packet.direction), []).append(int.from_bytes(packet.data[20:28], "big"))
     both = sorted(2 * list(range(5000)))  # the two ports' devices have the same name
     assert {key: sorted(numbers) for key, numbers in seen.items()} == {
         (name, direction): both for name in ("vec0", "vec0 outer") for direction in ("in", "out")

@@ -132,7 +132,7 @@ def test_a_stack_that_dies_is_left_and_the_next_link_gets_another(
     ("error", "verdict", "sentence"),
     [
         (HostError("the host is on fire", "water it"), Verdict.FAIL, "the host is on fire; water it"),
-        (OSError(errno.EMFILE, "Too many open files"), Verdict.UNTESTED, "it could not be tried: Too many open files"),
+        (OSError(errno.EMFILE, "Too many open files"), Verdict.UNTESTED, "Too many open files; this process may have"),
         (TimeoutError("the loop still runs"), Verdict.UNTESTED, "took too long: the loop still runs"),
         (TimeoutError(), Verdict.UNTESTED, "it took too long"),
     ],

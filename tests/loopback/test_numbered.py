@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from vecnet.loopback.numbered import HEADER, SMALLEST, Run, pattern
+from vecnet.datapath.native import Label, numbered
+from vecnet.loopback.numbered import SMALLEST, Run
 
 TO, SOURCE = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 Frames = list[bytes]
@@ -23,12 +24,6 @@ def test_frames_have_the_length_asked_for_and_contents_of_their_own() -> None:
     assert [len(frame) for frame in frames] == [SMALLEST, 1514, 65535]
     assert run.take(frames) == 3
     assert run.faults() == []
-
-
-def test_patterns_follow_from_the_number() -> None:
-    assert len({pattern(number, 64) for number in range(5)}) == 5
-    assert pattern(7, 64) == pattern(7, 64)
-    assert all(len(pattern(number, length)) == length for number in range(10) for length in (0, 1, 33, 65509))
 
 
 def bit_flipped(frame: bytes) -> bytes:
@@ -62,7 +57,6 @@ def test_what_is_not_of_the_run_is_not_looked_at() -> None:
     other, strangers = run_of()
     assert run.take([b"", b"short", *strangers, bytes(60), *frames]) == 10
     assert run.faults() == []
-    never_sent = HEADER.pack(TO, SOURCE, 0x88B5, b"vnlp", run.run, 99) + pattern(99, 40)
-    run.take([never_sent])
+    run.take([numbered(Label(TO, SOURCE, run.run, 99), 74)])
     assert "number 99" in run.faults()[0]
     assert other.lost == list(range(10))

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 import vecnet
-from vecnet.loopback.numbered import SMALLEST, Run
+from vecnet.loopback.numbered import MARK, MARK_AT, SMALLEST, Run
 from vecnet.loopback.sniff import differences, read
 
 FRAME = Run(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2").build(SMALLEST)
@@ -95,6 +95,6 @@ def test_ipv6_with_and_without_an_encapsulation_limit() -> None:
 
 def test_no_packet_however_short_is_read_past_its_end() -> None:
     for whole in (ipv4(47, hexed("00006558")), ipv4(17, udp(hexed("00030000 00000009"))), ipv6(60, hexed("2f00"))):
-        assert read(whole[: len(whole) - SMALLEST + 17]) is None  # the mark is cut off
+        assert read(whole[: len(whole) - SMALLEST + MARK_AT + len(MARK) - 1]) is None  # the mark is cut off
         for size in range(len(whole)):
             read(whole[:size])

@@ -14,7 +14,7 @@ from tests.traps.table import DROPS, NOTE, NUMBERED, PANIC, REFUSED, Trap, fille
 from tests.uml.guest import Kernel
 from vecnet.cli.check import command
 
-pytestmark = pytest.mark.uml
+pytestmark = [pytest.mark.uml, pytest.mark.unsanitized]
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import tempfile
 
 import click
 
-from vecnet.cli.common import ReportFile, write_report
+from vecnet.cli.common import ReportFile, once, refuse_one_place_for_two, write_report
 from vecnet.cli.terminal import answer, say, width
-from vecnet.errors import InputError
+from vecnet.errors import HostError, InputError
 
 
 @click.command("bench")
@@ -23,8 +23,8 @@ from vecnet.errors import InputError
     help="Bytes of a frame.  [default: 64, 512, 1400]",
 )
 @click.option("--gso/--no-gso", default=True, show_default=True, help="Large frames (64 kB) too.")
-@click.option("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
-@click.option("--depth", type=click.IntRange(1, 1024), default=128, show_default=True, help="Packets per system call.")
+@once("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
+@once("--depth", type=click.IntRange(1, 1024), default=[128], show_default=True, help="Packets per system call.")
 @click.option("--guest/--no-guest", default=True, show_default=True, help="A real guest too, if there is one.")
 @click.option(
     "--streams/--no-streams", default=True, show_default=True, help="TCP through forward, and the kernel's bridge."
@@ -35,8 +35,8 @@ from vecnet.errors import InputError
 @click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
-@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
-@click.option("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
+@once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
+@once("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
 def command(
     transports: tuple[str, ...],
     lengths: tuple[int, ...],
@@ -62,7 +62,9 @@ def command(
     from vecnet.bench.chart import as_svg
     from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
+    from vecnet.loopback.verdict import Outcome
 
+    refuse_one_place_for_two({"json": json_file, "svg": svg_file})
     unknown = [name for name in transports if name not in wires.samples()]
     if unknown:
         there = ", ".join(wires.samples())
@@ -78,7 +80,10 @@ def command(
     with sandbox.folder() as folder, progress("bench") as show:
         tempfile.tempdir = folder  # whatever ends this process, no file is left
         topology = lab.bring_up(lambda: wires.topology(names, depth, folder))
-        report = bench.run(topology, wanted, effort, show)
+        try:
+            report = bench.run(topology, wanted, effort, show)
+        except Outcome as outcome:
+            raise HostError(f"a wire to be measured does not carry: {outcome}") from None
     if "-" not in (json_file, svg_file):
         answer(*as_lines(report, width(sys.stdout)))
     if json_file:

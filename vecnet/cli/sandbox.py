@@ -1,17 +1,13 @@
-"""vecnet sandbox: a private user and network namespace with the topology up in it."""
+"""vecnet sandbox: a command in a private network with the topology up in it."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-from functools import partial
 
 import click
 
 from vecnet.cli.common import file_argument
 from vecnet.cli.terminal import say
-from vecnet.signals import end_with_parent, handled
 
 
 @click.command("sandbox", context_settings={"ignore_unknown_options": True})
@@ -29,30 +25,8 @@ def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
 
     text = read_text(file)  # once, since standard input cannot be read again
     loads(text, path=file)  # a broken file is known before anything is made
-    from vecnet import lab, sandbox
+    from vecnet import contained, lab, sandbox
 
     sandbox.enter()
     lab.bring_up(lambda: loads(text, path=file))
-    ctx.exit(run([*words] or [os.environ.get("SHELL", "/bin/sh")]))
-
-
-def run(words: list[str]) -> int:
-    """Run a command in the foreground; signals reach it, its exit status comes back as a shell gives it."""
-    started: list[subprocess.Popen[bytes]] = []
-    early: list[int] = []  # signals that come before the command has started
-
-    def forward(number: int) -> None:
-        (started[0].send_signal if started else early.append)(number)
-
-    # the terminal sends an interrupt to the command too; unlike SIG_IGN, a handler is not inherited
-    with handled([signal.SIGINT], lambda _: None), handled([signal.SIGTERM, signal.SIGHUP], forward):
-        try:
-            process = subprocess.Popen(words, preexec_fn=partial(end_with_parent, os.getpid()))
-        except OSError as error:
-            say(f"{words[0]}: {error.strerror}")
-            return 127 if isinstance(error, FileNotFoundError) else 126
-        started.append(process)
-        for number in early:
-            process.send_signal(number)
-        status = process.wait()
-    return status if status >= 0 else 128 - status
+    ctx.exit(contained.run(words or (os.environ.get("SHELL", "/bin/sh"),), say))

@@ -1,7 +1,7 @@
 """Captures: read pcap and pcapng files, whoever wrote them.
 
 No library is used: Python's own ones (dpkt, python-pcapng) have had no release since 2022, the latter reads pcapng
-alone, and libpcap would have to be installed. Writing is done in C, by _native/record.c.
+alone, and libpcap would have to be installed. Writing is done in C, by _native/pcapng.c.
 
 Source: draft-ietf-opsawg-pcap (the older format), draft-ietf-opsawg-pcapng.
 """

@@ -16,11 +16,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from vecnet.datapath.native import LoopHandle
+from vecnet.datapath.native import LARGEST_FRAME, NUMBERED_HEADER, LoopHandle
 from vecnet.datapath.port import FOREVER, Port
 from vecnet.errors import PortError
 
-SMALLEST, LARGEST = 34, 65550  # bytes of a generated frame: its headers, and the largest IP packet in an Ethernet frame
+SMALLEST, LARGEST = NUMBERED_HEADER, LARGEST_FRAME  # bytes of a generated frame
 _TURN = 0.05  # seconds between two looks of a loop that waits for another to leave its port
 _TARGET, _SOURCE = "02:00:00:00:00:02", "02:00:00:00:00:01"  # locally administered addresses, IEEE 802
 
@@ -120,9 +120,7 @@ def generate(
     if not 1 <= window < 2**64:
         raise PortError(f"window={window!r}: fewer than 1 let no frame out, and a number has 64 bits")
     pattern = {
-        "target": _mac(target),
-        "source": _mac(source),
-        "stream": _stream(stream),
+        "label": [_mac(target), _mac(source), _stream(stream), 0],
         "smallest": smallest,
         "largest": largest,
         "rate": round(rate or 0),

@@ -9,9 +9,10 @@ import errno
 import os
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Never, Protocol
 
-from vecnet.errors import AddressMissing, InterfaceMissing, ListenerMissing, PermissionMissing, PortClosed, PortError
+from vecnet.errors import PortClosed, PortError
 
 try:
     from vecnet._native import ffi, lib
@@ -20,16 +21,31 @@ except ImportError as error:  # pragma: no cover - a tree that was never built
         f"vecnet's compiled module cannot be loaded ({error}); build it with: pip install -e . (it needs a C compiler)"
     ) from error
 
+from vecnet.datapath import failures
+
 SWITCH: int = lib.VN_SWITCH
 STRICT_SOURCE: int = lib.VN_STRICT_SOURCE
 KEEP_TRUNCATED: int = lib.VN_KEEP_TRUNCATED
 VLAN_AS_GUEST: int = lib.VN_VLAN_AS_GUEST
 RAW_OFFLOAD: int = lib.VN_RAW_OFFLOAD
 
-COUNTERS: tuple[str, ...] = tuple(ffi.string(lib.vn_counter_name(index)).decode() for index in range(lib.VN_COUNTERS))
-TRANSPORTS: tuple[str, ...] = tuple(
-    ffi.string(lib.vn_transport_name(index)).decode() for index in range(lib.vn_transport_count())
-)
+LARGEST_FRAME: int = lib.VN_LARGE  # bytes: the largest IP packet in an Ethernet frame
+NUMBERED_HEADER: int = lib.VN_NUMBERED_HEADER  # bytes before a numbered frame's content
+
+
+def text(chars: Any) -> str:
+    text: str = ffi.string(chars).decode(errors="replace")
+    return text
+
+
+COUNTERS: tuple[str, ...] = tuple(text(lib.vn_counter_name(index)) for index in range(lib.VN_COUNTERS))
+LOOP_COUNTERS: tuple[str, ...] = tuple(text(lib.vn_loop_counter_name(index)) for index in range(lib.VN_LOOP_COUNTERS))
+TRANSPORTS: tuple[str, ...] = tuple(text(lib.vn_transport_name(index)) for index in range(lib.vn_transport_count()))
+
+
+def counter_meanings() -> dict[str, str]:
+    """What each of a port's counters counts, in words: "packets with another key"."""
+    return {name: text(lib.vn_counter_meaning(index)) for index, name in enumerate(COUNTERS)}
 
 
 _HELD: weakref.WeakSet[Forkable] = weakref.WeakSet()
@@ -69,12 +85,12 @@ class Handle:
         failure = ffi.new("struct vn_failure *")
         result = lib.vn_port_open(transport.encode(), listed, len(texts), flags, out, failure)
         if result < 0:
-            _raise_failure(transport, -result, failure)
+            raise _opening(transport, -result, failure)
         self.port: Any = ffi.gc(out[0], lib.vn_port_free)
         self.recorder: RecorderHandle | None = None  # kept, for C points to it
         if (result := lib.vn_port_ready(self.port, failure)) < 0:
             self.close()
-            _raise_failure(transport, -result, failure)
+            raise _opening(transport, -result, failure)
         self.depth: int = lib.vn_port_depth(self.port)
         size = lib.vn_port_memory_size(self.port)
         kept = self.port
@@ -90,7 +106,7 @@ class Handle:
         if got < 0:
             if got == -errno.EINTR:
                 return None
-            _raise_moving(-got)
+            raise failures.moving(-got)
         pairs, memory = ffi.unpack(self._pairs, 2 * got), self.memory
         return [memory[at : at + length] for at, length in zip(pairs[::2], pairs[1::2], strict=True)]
 
@@ -103,7 +119,7 @@ class Handle:
         if sent < 0:
             if sent == -errno.EINTR:
                 return None
-            _raise_moving(-sent)
+            raise failures.moving(-sent)
         return sent
 
     def fileno(self) -> int:
@@ -125,6 +141,16 @@ class Handle:
         lib.vn_port_forked(self.port)
 
 
+class Surrendered(Handle):
+    """What a port has left of its handle once a switch has taken it over: whatever is asked of it, it is closed."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Never:
+        raise PortClosed("the port belongs to a switch now")
+
+
 class RecorderHandle:
     """A pcapng file that C writes to, from any thread. It keeps its ports, and each port keeps it."""
 
@@ -140,7 +166,13 @@ class RecorderHandle:
 
     def add(self, port: Handle, name: str, description: str) -> None:
         """No call on the port may be in progress."""
-        result = lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode())
+        self.check_added(lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode()))
+        port.recorder = self
+        self._ports.append(port)
+
+    @staticmethod
+    def check_added(result: int) -> None:
+        """Raises PortError."""
         if result == -errno.EEXIST:
             raise PortError("the port is recorded there already")
         if result == -errno.EBADF:
@@ -149,8 +181,6 @@ class RecorderHandle:
             raise PortError("one file records 64 ports at the most; begin another one for the rest")
         if result < 0:
             raise PortError(f"the port cannot be recorded: {os.strerror(-result)}")
-        port.recorder = self
-        self._ports.append(port)
 
     def flush(self) -> None:
         """Raises OSError."""
@@ -167,11 +197,6 @@ class RecorderHandle:
     def _check(result: int) -> None:
         if result < 0:
             raise OSError(-result, os.strerror(-result))
-
-
-LOOP_COUNTERS: tuple[str, ...] = tuple(
-    ffi.string(lib.vn_loop_counter_name(index)).decode() for index in range(lib.VN_LOOP_COUNTERS)
-)
 
 
 class LoopHandle:
@@ -221,109 +246,43 @@ class LoopHandle:
 
 def _check(result: int) -> None:
     if result < 0:
-        _raise_moving(-result)
+        raise failures.moving(-result)
 
 
-def _raise_moving(number: int) -> Never:
-    """Frames could not be moved."""
-    if number == errno.ECANCELED:
-        raise PortClosed("the port is closed")
-    if number in (errno.ENETDOWN, errno.ENXIO, errno.EIO, errno.EBADFD):
-        raise InterfaceMissing(
-            f"the interface went down or away while the port was open ({os.strerror(number)}); "
-            "bring it back with: ip link set … up; one that was deleted is made again, and the port opened again"
-        )
-    if number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNREFUSED, errno.ENOTCONN):
-        raise ListenerMissing(f"the other end closed the connection ({os.strerror(number)})")
-    if number == errno.EDESTADDRREQ:
-        raise PortError("the descriptor's socket has no other end; connect it before the port is opened")
-    raise PortError(f"frames could not be moved: {os.strerror(number)}")
+def _opening(transport: str, number: int, failure: Any) -> PortError:
+    error = failures.opening(transport, failure.step, text(failure.detail), number, TRANSPORTS)
+    error.__cause__ = OSError(number, os.strerror(number))
+    return error
 
 
-def _raise_failure(transport: str, number: int, failure: Any) -> Never:
-    """A port could not be opened: which step failed, on what, and what would mend it."""
-    kind, message = _explain(failure.step, ffi.string(failure.detail).decode(errors="replace"), number)
-    raise kind(f"{transport}: {message}") from OSError(number, os.strerror(number))
+# ---- numbered frames: the same format for loops in C and for who judges in Python, see _native/numbered.c ----
 
 
-def _explain(step: int, detail: str, number: int) -> tuple[type[PortError], str]:
-    why = os.strerror(number)
-    denied = number in (errno.EPERM, errno.EACCES)
-    # The kernel's answer when a step fails in a way of its own; anything else falls to the last lines.
-    if step == lib.VN_STEP_TRANSPORT:
-        if detail in TRANSPORTS:
-            return PortError, "this transport has no switch's role; only bess has"
-        return PortError, f"there is no transport {detail!r}; there are {', '.join(TRANSPORTS)}"
-    if step == lib.VN_STEP_OPTION:
-        return PortError, f"the option {detail} is missing or cannot be read ({why})"
-    if step == lib.VN_STEP_RESOLVE:
-        return AddressMissing, f"{detail!r} has no address of this family; give an address, or name it in /etc/hosts"
-    if step == lib.VN_STEP_SOCKET and denied:
-        return PermissionMissing, (
-            f"a {detail} socket needs CAP_NET_RAW; run as root, in `vecnet sandbox`, or give it with: "
-            "setcap cap_net_raw+ep PYTHON"
-        )
-    if step == lib.VN_STEP_BIND:
-        if number == errno.EADDRNOTAVAIL:
-            return AddressMissing, (
-                f"the local address {detail} is on no interface here; add it with: ip addr add {detail} dev …"
-            )
-        if number == errno.EADDRINUSE:
-            return PortError, f"{detail} is in use, by a socket or a file; remove that, or give another port or path"
-        if number == errno.EINVAL:
-            return AddressMissing, f"the local address {detail} belongs to one link; name its interface: {detail}%eth0"
-        if number == errno.ENOENT:
-            return PortError, f"{detail} cannot be made: its folder is not there; make it with: mkdir -p"
-        if denied:
-            return PermissionMissing, (
-                f"{detail} may not be bound ({why}); ports below 1024 need CAP_NET_BIND_SERVICE, a path a folder that "
-                "may be written"
-            )
-    if step == lib.VN_STEP_ROUTE and denied:
-        return AddressMissing, f"{detail} is a broadcast address; give the other end's own"
-    if step == lib.VN_STEP_ROUTE:
-        return AddressMissing, f"no route leads to {detail} ({why}); add one with: ip route add {detail} via …"
-    if step == lib.VN_STEP_CONNECT:
-        if denied:
-            return PermissionMissing, f"the socket {detail} may not be used; make it writable for this user"
-        if number in (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN):
-            return ListenerMissing, (
-                f"nobody listens at {detail} ({why}); start the switch first, or open this port with role='switch'"
-            )
-        if number == errno.EPROTOTYPE:
-            return ListenerMissing, f"{detail} is a socket of another type; the switch's must be a SOCK_SEQPACKET one"
-    if step == lib.VN_STEP_INTERFACE and number in (errno.ENODEV, errno.ENXIO):
-        return InterfaceMissing, f"there is no interface {detail} in this network namespace; make it with: vecnet up"
-    if step == lib.VN_STEP_DOWN:
-        return InterfaceMissing, f"the interface {detail} is down; bring it up with: ip link set {detail} up"
-    if step == lib.VN_STEP_TUN_OPEN:
-        if denied:
-            return PermissionMissing, f"{detail} may not be opened ({why}); make it readable and writable for this user"
-        return InterfaceMissing, f"{detail} cannot be opened ({why}); load the module with: modprobe tun"
-    if step == lib.VN_STEP_TUN_ATTACH:
-        if denied:
-            return PermissionMissing, (
-                f"the tap {detail} belongs to another user, and CAP_NET_ADMIN is missing; "
-                f"make it with: ip tuntap add {detail} mode tap user NAME"
-            )
-        if number == errno.EBUSY:
-            return PortError, f"the tap {detail} is in use by another process, most likely a running guest; stop it"
-        if number == errno.EINVAL:
-            return PortError, (
-                f"{detail} is no tap of one queue; make one with: ip tuntap add {detail} mode tap vnet_hdr"
-            )
-    if step == lib.VN_STEP_DESCRIPTOR and number == errno.EBADF:
-        return (
-            PortError,
-            f"descriptor {detail} is not open for reading and writing; pass it on at this process's start",
-        )
-    if step == lib.VN_STEP_FILTER:
-        return (
-            PortError,
-            f"the filter {detail} cannot be used ({why}); it holds struct sock_filter, 8 bytes each",
-        )
-    if denied:
-        return PermissionMissing, f"{detail}: {why}"
-    if number in (errno.EMFILE, errno.ENFILE):
-        return PortError, f"no descriptor is left for it ({why}); raise the limit with: ulimit -n"
-    return PortError, f"{detail}: {why}"
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a numbered frame says of itself. Addresses have 6 bytes, the stream 32 bits, the number 64."""
+
+    target: bytes
+    source: bytes
+    stream: int
+    number: int
+
+
+def numbered(label: Label, length: int) -> bytes:
+    """The numbered frame of this label, of `length` bytes: NUMBERED_HEADER to LARGEST_FRAME."""
+    if not NUMBERED_HEADER <= length <= LARGEST_FRAME:
+        raise PortError(f"a numbered frame has {NUMBERED_HEADER} to {LARGEST_FRAME} bytes, not {length}")
+    frame = bytearray(length)
+    label_in_c = ffi.new("struct vn_label *", [label.target, label.source, label.stream, label.number])
+    lib.vn_numbered_make(label_in_c, ffi.from_buffer("uint8_t[]", frame), length)
+    return bytes(frame)
+
+
+def judged(frame: bytes) -> tuple[Label, bool] | None:
+    """A numbered frame's label, and whether the frame is whole; None where it is none."""
+    found = ffi.new("struct vn_label *")
+    verdict = lib.vn_numbered_judge(ffi.from_buffer("uint8_t[]", frame), len(frame), found)
+    if verdict == lib.VN_NUMBERED_FOREIGN:
+        return None
+    label = Label(bytes(found.target), bytes(found.source), found.stream, found.number)
+    return label, verdict == lib.VN_NUMBERED_WHOLE

@@ -154,10 +154,15 @@ def attach_tap(interface: HostInterface) -> int:
 def prepare_sandbox(topology: Network) -> None:
     """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind.
 
-    Those of the topology's own interfaces are not put there as well. Raises HostError.
+    Those of the topology's own interfaces are not put there as well. Where names of network namespaces are the private
+    network's own, those that the topology asks for are made. Raises HostError.
     """
     from vecnet.host.outer_addresses import put_on_loopback
+    from vecnet.kernel import namespaces
 
+    for name in sorted(_named(topology)):
+        if not (namespaces.NAMED / name).exists() and namespaces.names_are_own():
+            namespaces.add(name)
     own = {text.partition("/")[0] for interface in topology.interfaces for text in interface.addresses}
     put_on_loopback({end.address for end in topology.outer_ends} - own)
 

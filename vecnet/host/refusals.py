@@ -6,10 +6,11 @@ import errno
 from collections.abc import Sequence
 
 from vecnet.errors import HostError
+from vecnet.kernel import capabilities, unforeseen
+from vecnet.kernel.capabilities import Capability
 from vecnet.kernel.netlink import Refusal
 
 _ADVICE = {
-    errno.EPERM: "run this as root, or in `vecnet sandbox`",
     errno.EEXIST: "something of that name or id exists already; see `ip -d link` and `ip l2tp show tunnel`",
     errno.EBUSY: "it is in use; stop what uses it",
     errno.ENODEV: "it went away meanwhile; try again",
@@ -24,13 +25,15 @@ _ADVICE = {
     errno.EPROTONOSUPPORT: "a module is missing; load it with: modprobe -a l2tp_eth l2tp_ip l2tp_ip6",
     errno.EOPNOTSUPP: "this kernel cannot do it",
     errno.ELOOP: "that would make a loop of bridges",
-    errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }
 
 
 def refused(who: str, what: str, refusal: Refusal) -> HostError:
     """The error for an interface for which the kernel refused to do `what`."""
-    return HostError(f"{who}: the kernel refused to {what}: {refusal}", _ADVICE.get(refusal.errno, ""))
+    advice = _ADVICE.get(refusal.errno) or unforeseen.advice(OSError(refusal.errno, str(refusal)))
+    if refusal.errno == errno.EPERM:
+        advice = f"{capabilities.advice(Capability.NET_ADMIN)}; `vecnet sandbox` needs no such right"
+    return HostError(f"{who}: the kernel refused to {what}: {refusal}", advice)
 
 
 def together(errors: Sequence[HostError]) -> HostError:

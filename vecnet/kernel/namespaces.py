@@ -5,6 +5,7 @@ Source: setns(2); network_namespaces(7); ip-netns(8); SO_NETNS_COOKIE of socket(
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ from pathlib import Path
 from types import TracebackType
 
 from vecnet.errors import HostError
-from vecnet.kernel import libc
+from vecnet.kernel import capabilities, libc
+from vecnet.kernel.capabilities import Capability
 from vecnet.kernel.netlink import NETLINK_GENERIC, Socket
+from vecnet.kernel.unforeseen import advice, in_words
 
 NAMED = Path("/run/netns")
+_OWN = "vecnet"  # how the mount there is called if the names are those of a sandbox alone
 _HERE = "/proc/thread-self/ns/net"
 SO_NETNS_COOKIE = 71
 
@@ -45,6 +49,33 @@ def entered(there: str | int, home: int | None = None) -> Iterator[None]:
                 os._exit(70)  # whatever is done next would be done to the wrong network
 
 
+def hide_names() -> None:
+    """Make /run/netns empty in this process's own mount namespace: names that come are its own. Raises OSError."""
+    libc.mount(_OWN, str(NAMED), "tmpfs", 0)
+
+
+def names_are_own() -> bool:
+    """Whether a name in /run/netns is seen by nobody outside."""
+    mounts = (line.split() for line in Path("/proc/thread-self/mounts").read_text().splitlines())
+    return any(source == _OWN and target == str(NAMED) for source, target, *_ in mounts)
+
+
+def add(name: str) -> None:
+    """Make a network namespace with a name, as `ip netns add` does. Raises HostError where it may not."""
+    home = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        (NAMED / name).touch(exist_ok=False)
+        libc.unshare(libc.CLONE_NEWNET)
+        try:
+            libc.mount(_HERE, str(NAMED / name), None, libc.MS_BIND)
+        finally:
+            libc.setns(home, libc.CLONE_NEWNET)
+    except OSError as error:
+        raise HostError(f"network namespace {name} cannot be made: {error.strerror}") from None
+    finally:
+        os.close(home)
+
+
 class Namespace:
     """A network namespace and the netlink sockets in it. `name` is None at home."""
 
@@ -53,11 +84,13 @@ class Namespace:
         self.name = name
         try:
             self.fd = os.open(_HERE if name is None else NAMED / name, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError as error:
+            if name is None:
+                raise HostError([in_words(error)]) from None
+            if error.errno != errno.ENOENT:
+                raise HostError(f"network namespace {name} cannot be opened: {error.strerror}", advice(error)) from None
             message = f"there is no network namespace {name}"
             raise HostError(message, f"make it with: ip netns add {name}") from None
-        except OSError as error:
-            raise HostError(f"network namespace {name} cannot be opened: {error.strerror}") from None
         self._home = self.fd if home is None else home
         self._route: Socket | None = None
         self._generic: Socket | None = None
@@ -80,7 +113,7 @@ class Namespace:
                     stack.enter_context(entered(self.fd, self._home))
                 except OSError as error:
                     message = f"network namespace {self.name} cannot be entered: {error.strerror}"
-                    raise HostError(message, "run this as root") from None
+                    raise HostError(message, capabilities.advice(Capability.SYS_ADMIN)) from None
             yield
 
     @property

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from vecnet.errors import HostError
+from vecnet.kernel.unforeseen import advice
 
 NETLINK_GENERIC = 16
 NESTED = 0x8000  # in an attribute's type: it holds attributes
@@ -110,7 +111,7 @@ class Socket:
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
         except OSError as error:
-            raise HostError(f"no netlink socket: {error.strerror}") from error
+            raise HostError(f"no netlink socket: {error.strerror}", advice(error)) from error
         for option, value in ((NETLINK_CAP_ACK, 1), (NETLINK_EXT_ACK, 1), (NETLINK_GET_STRICT_CHK, 1)):
             self._socket.setsockopt(SOL_NETLINK, option, value)
         try:

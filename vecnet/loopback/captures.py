@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, PortError
+from vecnet.kernel.unforeseen import advice
 from vecnet.loopback.verdict import Result, Verdict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def make_folder(path: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HostError(f"captures cannot be kept in {path}: {error.strerror}") from None
+        raise HostError(f"captures cannot be kept in {path}: {error.strerror}", advice(error)) from None
     return folder
 
 

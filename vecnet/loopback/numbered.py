@@ -1,42 +1,22 @@
 """The frames that probes send: numbered, each with its own content, so that what arrives tells what happened to it.
 
-::
-
-    0        6        12     14       18       22       26
-    | to     | from   | 88b5 | "vnlp" | run    | number | content that follows from the number …
-
-88b5 is the EtherType for local experiments (IEEE 802, "Local Experimental Ethertype 1"): no host's stack takes it.
+The format is that of the loops in C, see _native/numbered.c.
 """
 
 from __future__ import annotations
 
 import itertools
-import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-ETHERTYPE = 0x88B5
-HEADER = struct.Struct("!6s6sH4sII")
+from vecnet.datapath.native import NUMBERED_HEADER, Label, judged, numbered
+
 SMALLEST = 60  # bytes of the smallest Ethernet frame, without its checksum
-_MAGIC = b"vnlp"
-
-_RAMP = bytes(range(256)) * 258  # longer than any frame
-_IP_HEADER = bytes.fromhex("45000054000040004001 0000 0a000001 0a000002 08000000")
+MARK_AT = 12  # bytes before the mark, by which any run's frame is found within a packet
+MARK = numbered(Label(bytes(6), bytes(6), 0, 0), NUMBERED_HEADER)[MARK_AT : MARK_AT + 4]
+_BEFORE_NUMBER = NUMBERED_HEADER - 14  # bytes that are the same in all frames of a run
 _runs = itertools.count(1)
-
-
-def pattern(number: int, length: int) -> bytes:
-    """The content of a frame: by turns a ramp, zeros, ones, alternating bits, and what looks like an IP header."""
-    start = (number * 7) % 256
-    whole = (
-        _RAMP[start:],
-        b"\0" * length,
-        b"\xff" * length,
-        b"\xaa\x55" * (length // 2 + 1),
-        _IP_HEADER + _RAMP[start:],
-    )[number % 5]
-    return whole[:length]
 
 
 @dataclass
@@ -57,24 +37,24 @@ class Run:
         """The next frame, of `length` bytes."""
         number = len(self.sent)
         self.sent[number] = length
-        header = HEADER.pack(self.to, self.source, ETHERTYPE, _MAGIC, self.run, number)
-        return header + pattern(number, length - HEADER.size)
+        return self._frame(number, length)
+
+    def _frame(self, number: int, length: int) -> bytes:
+        return numbered(Label(self.to, self.source, self.run, number), length)
 
     def take(self, frames: Iterable[bytes]) -> int:
         """Judge what came; what is not of this run is not looked at. Returns how many were."""
         ours = 0
         for frame in frames:
-            if len(frame) < HEADER.size:
-                continue
-            to, source, ethertype, magic, run, number = HEADER.unpack_from(frame)
-            if (ethertype, magic, run) != (ETHERTYPE, _MAGIC, self.run):
+            found = judged(frame)
+            if found is None or found[0].stream != self.run:
                 continue
             ours += 1
-            self._judge(number, to, source, frame)
+            self._judge(found[0], frame)
         return ours
 
-    def _judge(self, number: int, to: bytes, source: bytes, frame: bytes) -> None:
-        length = self.sent.get(number)
+    def _judge(self, label: Label, frame: bytes) -> None:
+        number, length = label.number, self.sent.get(label.number)
         self.seen[number] += 1
         if length is None:
             self.changed.append(f"a frame with the number {number} came, which was not sent")
@@ -82,26 +62,25 @@ class Run:
             self.cut.append(length - len(frame))
         elif len(frame) > length:
             self.changed.append(f"frame {number} of {length} bytes came with {len(frame)}")
-        elif (to, source) != (self.to, self.source):
+        elif (label.target, label.source) != (self.to, self.source):
             self.changed.append(f"frame {number} came with other addresses")
-        elif frame[HEADER.size :] != (content := pattern(number, length - HEADER.size)):
-            here, there = frame[HEADER.size :], content
-            at = next(index for index in range(len(there)) if here[index] != there[index])
-            self.changed.append(f"frame {number} of {length} bytes is another from byte {at + HEADER.size} on")
+        elif frame != (sent := self._frame(number, length)):
+            at = next(index for index in range(length) if frame[index] != sent[index])
+            self.changed.append(f"frame {number} of {length} bytes is another from byte {at} on")
         if number < self.last:
             self.reordered += 1
         self.last = max(self.last, number)
 
-    def is_whole(self, frame: bytes) -> bool:
-        """Whether it is one of this run's frames, unchanged."""
-        to, source, ethertype, magic, run, number = HEADER.unpack_from(frame)
-        if (to, source, ethertype, magic, run) != (self.to, self.source, ETHERTYPE, _MAGIC, self.run):
-            return False
-        return frame[HEADER.size :] == pattern(number, len(frame) - HEADER.size)
+    def number_of(self, frame: bytes) -> int | None:
+        """The number of one of this run's frames, if it is one, unchanged."""
+        found = judged(frame)
+        label = found[0] if found and found[1] else None
+        ours = label is not None and (label.target, label.source, label.stream) == (self.to, self.source, self.run)
+        return label.number if label is not None and ours else None
 
     def resembles(self, frame: bytes) -> bool:
         """Whether it is one of this run's frames but for a few bits: most of its header is as it was."""
-        wanted = HEADER.pack(self.to, self.source, ETHERTYPE, _MAGIC, self.run, 0)[:-4]
+        wanted = self._frame(0, NUMBERED_HEADER)[:_BEFORE_NUMBER]
         return sum(here != there for here, there in zip(frame, wanted, strict=False)) <= 1
 
     @property

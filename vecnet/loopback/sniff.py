@@ -15,13 +15,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vecnet.loopback.numbered import ETHERTYPE
+from vecnet.loopback.numbered import MARK, MARK_AT
 from vecnet.transports import Transport
 from vecnet.transports.answers import Protocol
 
 _ETH_P_ALL = 0x0003
-_MARK = struct.pack("!H", ETHERTYPE) + b"vnlp"
-_MARK_AT = 12  # bytes from the frame's start
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,10 @@ def read(packet: bytes) -> Outer | None:
     if protocol == Protocol.UDP and len(payload) >= 8:
         ports = struct.unpack_from("!HH", payload)
         payload = payload[8:]
-    at = payload.find(_MARK)
-    if at < _MARK_AT:
+    at = payload.find(MARK)
+    if at < MARK_AT:
         return None
-    return Outer(source, target, protocol, *ports, payload[: at - _MARK_AT])
+    return Outer(source, target, protocol, *ports, payload[: at - MARK_AT])
 
 
 def differences(outer: Outer, expected: Transport) -> list[str]:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
+from vecnet.transports.answers import FarEnd
 from vecnet.transports.base import Transport
 from vecnet.transports.link import Key, Link, Sides
 from vecnet.values import Word
@@ -25,6 +26,7 @@ class Vde(Transport):
 
     name: ClassVar[str] = "vde"
     sides = Sides.OUTSIDE_AND_GUEST
+    far_end = FarEnd.PROGRAM
     program = "vde"
     guest_keys = {"descr": Key(Word(), "what the switch shows the guest as")}
     outside_keys = {

@@ -16,7 +16,7 @@ import os
 import pwd
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vecnet.errors import HostError, InUseError
 from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
@@ -24,8 +24,10 @@ from vecnet.host.plan import UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
 from vecnet.kernel import netlink, rtnl
+from vecnet.kernel.accounts import number_here
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
+from vecnet.kernel.unforeseen import advice
 from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 
 DEVICE = "/dev/net/tun"
@@ -108,9 +110,9 @@ class Tap(InterfaceKind):
         call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), values.owner, values.group)
         yield Op(Stage.MAKE, node, scene.place(end.netns), "make it", call, Way.CALL)
 
-    def settable(self, values: Attributes) -> Settings:
+    def with_own(self, values: Attributes, settings: Settings) -> Settings:
         assert isinstance(values, TapValues)
-        return Settings(gso_max_segs=values.gso_max_segs)
+        return replace(settings, gso_max_segs=values.gso_max_segs)
 
     def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
         return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
@@ -137,7 +139,7 @@ def attach(ifname: str) -> int:
         if error.errno == errno.EBUSY:
             raise InUseError(f"{ifname} is open already: another guest uses it") from None
         why = "it belongs to another user" if error.errno == errno.EPERM else error.strerror
-        raise HostError(f"{ifname} cannot be opened: {why}") from None
+        raise HostError(f"{ifname} cannot be opened: {why}", advice(error)) from None
     return tap
 
 
@@ -157,11 +159,10 @@ def _account(ifname: str, what: str, given: str | None) -> int | None:
     if given is None:
         return None
     try:
-        if what == "user":
-            return pwd.getpwnam(given).pw_uid
-        return grp.getgrnam(given).gr_gid
+        number = pwd.getpwnam(given).pw_uid if what == "user" else grp.getgrnam(given).gr_gid
     except KeyError:
-        if given.isdigit():
-            return int(given)
-        message = f"{ifname}: this host has no {what} {given!r}"
-        raise HostError(message, "give the name or number of one it has") from None
+        if not given.isdigit():
+            message = f"{ifname}: this host has no {what} {given!r}"
+            raise HostError(message, "give the name or number of one it has") from None
+        number = int(given)
+    return number_here(number, "uid" if what == "user" else "gid")
