@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import vecnet
+from tests.traps.test_dead_ends import SLOW_IFUP
+from tests.traps.test_generations import FACTS
 from tests.uml import fetch
 from vecnet.errors import InputError, Refused
 from vecnet.guests import GENERATIONS, Case, Guest, Situation
@@ -267,3 +269,22 @@ def test_a_broken_generation_is_told(tmp_path: Path, text: str, says: str) -> No
 def test_any_row_is_found() -> None:
     assert FIRST.effect("fd", Case(Situation.UNREADABLE, "nonsense")).message == "the guest falls back to its default"
     assert ANY in FIRST.does[Situation.UNREADABLE]
+
+
+@pytest.mark.parametrize("guest", GENERATIONS, ids=str)
+def test_the_tables_say_what_guests_showed(guest: Guest) -> None:
+    """FACTS and SLOW_IFUP are held against real guests by tests/traps, so are the tables against these."""
+    facts = FACTS[str(guest)]
+    assert guest.legacy == facts.legacy
+    assert guest.counts_all == facts.command_line
+
+    def does(situation: Situation, transport: str, option: str = "") -> bool:
+        """Whether the guest does something worth a word."""
+        return guest.effect(transport, Case(situation, option)).severity > Severity.OK
+
+    assert does(Situation.FAILED_OPEN, "bess") == (facts.bess_again != "yes")
+    assert facts.raw_again == "yes"
+    assert not guest.effect("raw", Case(Situation.UNREADABLE, "ifname")).unopened
+    assert does(Situation.DEEP, "raw", "depth") == facts.weight
+    for transport, shown in SLOW_IFUP.items():
+        assert does(Situation.IFUP, transport, "ifup") == (shown[str(guest)] == "lost")
