@@ -34,6 +34,8 @@ FLOORS = {
     "contained": 4,
     "vecstring": 4,
     "host": 4,
+    "legacy": 4,
+    "commandline": 4,
     "topology": 5,
     "datapath": 5,
     "loopback": 6,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from vecnet.errors import HostError, InputError, Problem
+from vecnet.guests.kernel import of_version, read_version
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.kernel.unforeseen import advice, in_words
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
@@ -94,7 +96,7 @@ def namespace(topology: Topology, guest: str) -> str | None:
     found: dict[str | None, ResolvedLink] = {}
     for link in topology.links:
         for end, options in zip(link.spec.ends, link.options, strict=True):
-            anywhere = options.inherits() is not None or options.far_end is FarEnd.SWITCH
+            anywhere = options.inherits() is not None or options.far_end in (FarEnd.SWITCH, FarEnd.PROGRAM)
             if end.node == guest and not anywhere:
                 found.setdefault(options.opened_in(link.spec), link)
     if len(found) > 1:
@@ -105,7 +107,7 @@ def namespace(topology: Topology, guest: str) -> str | None:
 
 
 def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[bytes]]:
-    """Each guest's command line: the words, with {guest} in them its name, and its vec strings.
+    """Each guest's command line: the words, with {guest} in them its name, its vec strings, and what these need.
 
     The names in these are a kernel's, which are bytes and no locale's.
     """
@@ -113,9 +115,31 @@ def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) ->
         guest: [
             *(os.fsencode(word.replace(PLACEHOLDER, guest)) for word in words),
             *(str(device).encode() for device in topology.devices(guest)),
+            *(word.encode() for word in topology.words(guest) if word not in words),
         ]
         for guest in guests
     }
+
+
+def require_kernels(topology: Topology, commands: Mapping[str, Sequence[bytes]]) -> None:
+    """Raise InputError where the kernel that a guest's command starts does not take its strings as meant.
+
+    A command that is no kernel, such as a script that starts one, is not asked.
+    """
+    problems = []
+    for guest, command in commands.items():
+        binary = shutil.which(os.fsdecode(command[0]))
+        version = read_version(binary) if binary else None
+        if version is None:
+            continue
+        kernel = of_version(version)
+        for device in topology.devices(guest):
+            options = device.transport
+            for problem in options.problems(list(options.cases(vars(options))), kernel.guests):
+                message = f"{binary} is {version}, and of {guest}'s {device.ifname}: {problem.message}"
+                problems.append(Problem(message, problem.instead))
+    if problems:
+        raise InputError(problems)
 
 
 @dataclass(frozen=True)

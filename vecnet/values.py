@@ -357,6 +357,23 @@ class Account(Kind[str]):
         return {"type": ["string", "integer"], **number, "pattern": r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$"}
 
 
+KERNEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.+_~-][A-Za-z0-9.+_~-]*)?")
+
+
+class KernelName(Kind[str]):
+    """A kernel's version, or the path of its binary."""
+
+    expects = "a kernel's version, such as 7.2, or the path of its binary"
+
+    def parse(self, text: str) -> str:
+        if not text or not text.isprintable() or (text[0].isdigit() and not KERNEL_VERSION.fullmatch(text)):
+            raise self._refuse(text)
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": ["string", "number"], "minLength": 1}
+
+
 class FreeText(Kind[str]):
     """Any text that is not empty: names and paths that never enter a vec string."""
 

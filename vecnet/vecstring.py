@@ -61,6 +61,11 @@ class VecDevice:
         """Bytes by which an outer IP packet is larger than the packet inside the frame; 0 where there is none."""
         return self.transport.overhead
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the guest's command line needs beside the string, such as init_on_alloc=1."""
+        return self.transport.words(GENERATIONS)
+
     def mirror(self) -> VecDevice:
         """The other end of the same wire; mirroring twice gives the same device."""
         return VecDevice(self.unit, self.transport.mirror())

@@ -52,7 +52,7 @@ def test_lines() -> None:
 
 
 def test_json() -> None:
-    everything = {guest: strings(LAB, guest) for guest in ("app", "db", "web")}
+    everything = {guest: {"strings": strings(LAB, guest), "words": []} for guest in ("app", "db", "web")}
     assert json.loads(answer("args", LAB, "--json")) == everything
     assert json.loads(answer("args", LAB, "--format", "json")) == everything
     assert json.loads(answer("args", LAB, "--json", "-g", "db")) == {"db": everything["db"]}

@@ -68,6 +68,8 @@ def test_strings_as_json() -> None:
         ],
         "effects": [],
         "mended": FINE,
+        "kernels": ["6.1", "6.12", "7.2"],
+        "words": [],
     }
     both = parsed(FINE, PANICS, status=2)
     assert [report["ok"] for report in both] == [True, False]
@@ -80,7 +82,15 @@ def test_a_file() -> None:
     assert answer("check", TAP) == f"{TAP}: topology tap is valid: 1 link, guests: web\n"
     assert answer("check", LAB) == f"{LAB}: topology lab is valid: 5 links, guests: app, db, web\n"
     assert answer("check", "-", input=TAP.read_text()) == "-: topology tap is valid: 1 link, guests: web\n"
-    assert parsed(TAP, status=0) == {"file": str(TAP), "ok": True, "name": "tap", "guests": ["web"], **NOTHING}
+    assert parsed(TAP, status=0) == {
+        "file": str(TAP),
+        "ok": True,
+        "name": "tap",
+        "guests": ["web"],
+        "kernels": {"web": ["6.1", "6.12", "7.2"]},
+        "words": {"web": []},
+        **NOTHING,
+    }
 
 
 def test_more_strings_than_a_command_line_holds(tmp_path: Path) -> None:
@@ -100,7 +110,26 @@ def test_more_strings_than_a_command_line_holds(tmp_path: Path) -> None:
 
 def test_all_examples_at_once() -> None:
     files = sorted(TOPOLOGIES.glob("*.yaml"))
-    assert len(answer("check", *files).splitlines()) == len(files)
+    lines = answer("check", *files).splitlines()
+    assert [line.partition(":")[0] for line in lines if not line.startswith("note: ")] == list(map(str, files))
+    assert all("needs init_on_alloc=1 beside its strings" in line for line in lines if line.startswith("note: "))
+
+
+def test_where_kernels_part() -> None:
+    string = "vec0:transport=fd,fd=100,mac=2:0:0:0:0:1"
+    says = "'2:0:0:0:0:1' is not a unicast MAC address such as 02:00:00:00:00:01; "
+    takes, random = "the guest takes it for 02:00:00:00:00:01", "the guest uses a random address"
+    assert (
+        f"  fallback  mac=2:0:0:0:0:1  {says}6.1 and 6.12: {takes}; 7.2: {random}\n" in vecnet("check", string).stdout
+    )
+    assert f"  fallback  mac=2:0:0:0:0:1  {says}{random}\n" in vecnet("check", "--kernel", "7.2.7", string).stdout
+    mac = parsed(string, status=2)["tokens"][2]
+    assert [(part["kernels"], part["message"]) for part in mac["kernels"]] == [
+        (["6.1", "6.12"], says + takes),
+        (["7.2"], says + random),
+    ]
+    assert "7.9 is newer than all that was measured, and taken for 7.2" in answer("check", "-k", "7.9", FINE)
+    assert "'six' is neither a kernel's version nor a program" in refused("check", "--kernel", "six", FINE)
 
 
 def test_a_file_that_is_wrong(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ from vecnet.transports import TRANSPORTS
 EXAMPLES = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
 # what a schema cannot say, since it is about values of several places, or about YAML itself
 BEYOND = {
+    "a guest of no link",
+    "a kernel that is none",
+    "a binary that is no kernel",
+    "a transport that the kernel lacks",
+    "one at a time in a tunnel",
+    "one at a time by default",
     "a key twice",
     "a key that is a list",
     "a foreign tag",

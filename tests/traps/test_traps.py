@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from tests.need import need_command
 from tests.traps.lab import Found, measure
 from tests.traps.table import DROPS, NOTE, NUMBERED, PANIC, REFUSED, Trap, filled, string
+from tests.uml.fetch import GENERATIONS
 from tests.uml.guest import Kernel
 from vecnet.cli.check import command
 
@@ -23,17 +25,37 @@ def found(kernel: Kernel) -> Found:
     return measure(kernel)
 
 
-@pytest.mark.parametrize(
-    ("number", "trap"), [pytest.param(*one, id=str(one[1])) for one in NUMBERED if one[1].says is not None]
-)
-def test_check_says_it(number: int, trap: Trap) -> None:
-    done = CliRunner().invoke(command, [string(number, trap), "--json"])
-    answer = json.loads(done.stdout)
-    said = [entry for entry in (*answer["tokens"], *answer["effects"]) if entry["severity"] == str(trap.severity)]
-    assert answer["severity"] == str(trap.severity), answer
-    says = filled(trap.says or "", number)
+SAID = [pytest.param(*one, id=str(one[1])) for one in NUMBERED if one[1].says is not None]
+
+
+def check(number: int, trap: Trap, *words: str) -> dict[str, Any]:
+    done = CliRunner().invoke(command, [*words, string(number, trap), "--json"])
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert done.exit_code == (0 if answer["ok"] else 2)
+    return answer
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(("number", "trap"), SAID)
+def test_check_says_it(number: int, trap: Trap, generation: str) -> None:
+    """The severity and the sentence that are expected here are those that the guest below has to show."""
+    outcome = trap.outcome(generation)
+    if outcome.says is None:
+        return
+    answer = check(number, trap, "--kernel", generation)
+    said = [entry for entry in (*answer["tokens"], *answer["effects"]) if entry["severity"] == str(outcome.severity)]
+    assert answer["severity"] == str(outcome.severity), answer
+    says = filled(outcome.says, number)
     assert not says or any(says in f"{e['message']}; {e['instead']}" for e in said), said
-    assert done.exit_code == (0 if trap.severity <= NOTE else 2)
+    assert answer["ok"] == (outcome.severity <= NOTE)
+
+
+@pytest.mark.parametrize(("number", "trap"), SAID)
+def test_without_a_kernel_check_says_the_worst(number: int, trap: Trap) -> None:
+    answer = check(number, trap)
+    outcomes = [trap.outcome(generation) for generation in answer["kernels"]]
+    if all(outcome.says is not None for outcome in outcomes):
+        assert answer["severity"] == str(max(outcome.severity for outcome in outcomes))
 
 
 @pytest.mark.parametrize(("number", "trap"), [pytest.param(*one, id=str(one[1])) for one in NUMBERED])

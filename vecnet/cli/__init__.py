@@ -33,6 +33,7 @@ from vecnet.text import shown
 # each command with the line that `vecnet --help` prints, so that help loads none of them
 COMMANDS = {
     "check": "Validate a topology, or explain what a guest does with a vec string.",
+    "convert": "Print the topology that does the same as a legacy eth0=… string.",
     "args": "Print the vec strings, without touching the host.",
     "plan": "Show what `up` would change.",
     "up": "Make the host's end of every link, then print the vec strings.",

@@ -1,8 +1,7 @@
-"""vecnet check: validate a topology, or explain what a guest would do with a vec string."""
+"""vecnet check: validate a topology, or explain what a guest would do with a string, or with a whole command line."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,14 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import count, emit_json, json_option, load_topology
+from vecnet import legacy
+from vecnet.cli.common import count, emit_json, json_line, json_option, load_topology
 from vecnet.cli.terminal import answer, show, width
 from vecnet.columns import Part, Styled, table
+from vecnet.commandline import CommandLine, is_command_line, is_string, read
 from vecnet.errors import EXIT_INPUT, InputError
 from vecnet.guests import GENERATIONS
+from vecnet.guests.agreed import listed
+from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import Effect, Severity
 from vecnet.text import shown
-from vecnet.vecstring import Explanation, explain
+from vecnet.vecstring import Explanation, explained
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology
@@ -30,28 +33,57 @@ _COLOURS = {Severity.OK: "green", Severity.NOTE: "cyan", Severity.IGNORED: "yell
 
 @click.command("check")
 @click.argument("subjects", nargs=-1, required=True, metavar="FILE|STRING…")
+@click.option(
+    "--kernel",
+    "-k",
+    metavar="VERSION|BINARY",
+    help="The kernel that the guest boots: 7.2, or ./linux, which is asked. Without it: what every one does.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, subjects: tuple[str, ...], as_json: bool) -> None:
-    """Validate a topology FILE, or explain a vec STRING token by token as a guest reads it.
+def command(ctx: click.Context, subjects: tuple[str, ...], kernel: str | None, as_json: bool) -> None:
+    """Validate a topology FILE, or explain a STRING token by token as a guest reads it.
+
+    STRING is one of the vector driver, vec0:…, of a legacy driver, eth0=…, or a guest's whole command line.
 
     Exits with 2 where the guest would not come up as meant.
     """
-    reports = []
-    for subject in subjects:
-        if re.match(r"vec\w*:", subject) or "transport=" in subject:
-            report = _check_string(subject, quiet=as_json)
-        else:
-            report = _check_file(subject, quiet=as_json)
-        reports.append(report)
+    known = EVERY if kernel is None else asked(kernel)
+    reports = [_check(subject, known, quiet=as_json) for subject in subjects]
     if as_json:
         emit_json(reports if len(reports) > 1 else reports[0])
     ctx.exit(0 if all(report["ok"] for report in reports) else EXIT_INPUT)
 
 
-def _check_file(file: str, quiet: bool) -> dict[str, object]:
+def _check(subject: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
+    if is_command_line(subject):
+        line = read(subject, kernel)
+        if not quiet:
+            _print_line(line)
+        return {
+            "command_line": subject,
+            "ok": line.as_meant,
+            "words": [_report(word) for word in line.words],
+            "effects": [_effect(effect) for effect in line.effects],
+            "others": line.others,
+        }
+    if not is_string(subject) and not legacy.is_legacy(subject):
+        return _check_file(subject, kernel, quiet)
+    explanation = legacy.explained(subject, kernel) if legacy.is_legacy(subject) else explained(subject, kernel)
+    if not quiet:
+        _print_explanation(explanation)
+    return _report(explanation)
+
+
+def _link(word: str) -> dict[str, object] | None:
+    """The link of a topology that does the same as a legacy string."""
+    found = legacy.link(word, "guest") if legacy.is_legacy(word) else None
+    return {"transport": found[0].transport, "endpoints": found[1]} if found else None
+
+
+def _check_file(file: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
     try:
-        topology = load_topology(file)
+        topology = load_topology(file, kernel)
     except InputError as error:
         if not quiet:
             show(error)
@@ -61,18 +93,36 @@ def _check_file(file: str, quiet: bool) -> dict[str, object]:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
         answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes)
-    names = list(topology.guests)
-    return {"file": file, "ok": True, "name": topology.name, "guests": names, "notes": notes, "problems": []}
+    return {
+        "file": file,
+        "ok": True,
+        "name": topology.name,
+        "guests": list(topology.guests),
+        "kernels": {guest: [str(one) for one in topology.kernel(guest).guests] for guest in topology.guests},
+        "words": {guest: topology.words(guest) for guest in topology.guests},
+        "notes": notes,
+        "problems": [],
+    }
 
 
 def _notes(topology: Topology) -> Iterator[str]:
-    """What is valid and does not boot in one go, or not here."""
+    """What is valid and does not boot in one go, or not here, or not without more."""
     for link in topology.links:
         if netns := link.options[0].opened_in(link.spec):
             end, other = link.spec.ends
             there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
     for guest in topology.guests:
+        kernel = topology.kernel(guest)
+        if kernel.note:
+            yield f"note: the kernel of {guest}: {kernel.note}"
+        for name in dict.fromkeys(device.transport.name for device in topology.devices(guest)):
+            lacking = [str(one) for one in kernel.guests if name in one.lacks]
+            if lacking:
+                yield f"note: {guest} has a {name} link, and the kernel {listed(lacking)} has no transport {name}"
+        for word in topology.words(guest):
+            why = "memory that its driver does not clear would decide whether a link works"
+            yield f"note: {guest} needs {word} beside its strings, as args, up and run give it: {why}"
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))
         if size >= _ROOM:
             yield (
@@ -81,22 +131,35 @@ def _notes(topology: Topology) -> Iterator[str]:
             )
 
 
-def _check_string(text: str, quiet: bool) -> dict[str, object]:
-    explanation = explain(text)
-    if not quiet:
-        _print_explanation(explanation)
-    return {
-        "string": text,
+def _report(explanation: Explanation) -> dict[str, object]:
+    link = _link(explanation.text)
+    return ({"link": link} if link else {}) | {
+        "string": explanation.text,
         "ok": explanation.as_meant,
         "severity": str(explanation.severity),
         "tokens": [{"token": t.text, "column": t.column, **_effect(t.effect)} for t in explanation.tokens],
         "effects": [_effect(effect) for effect in explanation.effects],
         "mended": explanation.mended,
+        "kernels": explanation.kernels,
+        "words": explanation.words,
     }
 
 
-def _effect(effect: Effect) -> dict[str, str]:
-    return {"severity": str(effect.severity), "message": effect.message, "instead": effect.instead}
+def _effect(effect: Effect) -> dict[str, object]:
+    """An effect as JSON; where kernels part, with what each of them does."""
+    said: dict[str, object] = {"severity": str(effect.severity), "message": effect.message, "instead": effect.instead}
+    if effect.parts:
+        said["kernels"] = [{"kernels": kernels, **_effect(part)} for kernels, part in effect.parts]
+    return said
+
+
+def _print_line(line: CommandLine) -> None:
+    for word in line.words:
+        _print_explanation(word)
+    if line.effects:
+        answer(*table([_row("", effect) for effect in line.effects], width(sys.stdout), margin=2))
+    if line.others:
+        answer(f"{count(len(line.others), 'word')} of no device: {shown(' '.join(line.others))}")
 
 
 def _print_explanation(explanation: Explanation) -> None:
@@ -105,9 +168,17 @@ def _print_explanation(explanation: Explanation) -> None:
     rows += [("", effect) for effect in explanation.effects]
     answer(*table([_row(text, effect) for text, effect in rows], width(sys.stdout), margin=2))
     if explanation.mended and explanation.severity > Severity.OK and explanation.mended != explanation.text:
-        answer(f"  {'mended' if not explanation.as_meant else 'canonical'}: {explanation.mended}")
+        answer(f"  {_label(explanation)}: {explanation.mended}")
     elif not explanation.as_meant:
-        answer("  what was meant cannot be told, so no mended string is given")
+        answer("  what was meant cannot be told, or this kernel cannot do it, so no mended string is given")
+    if link := _link(explanation.text):
+        answer(f"  as a link of a topology: {json_line(link)}")
+
+
+def _label(explanation: Explanation) -> str:
+    if legacy.is_legacy(explanation.text):
+        return "as a vector device"
+    return "canonical" if explanation.as_meant else "mended"
 
 
 def _row(text: str, effect: Effect) -> tuple[Part, ...]:

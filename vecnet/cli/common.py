@@ -19,6 +19,7 @@ from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
 if TYPE_CHECKING:
+    from vecnet.guests.kernel import Kernel
     from vecnet.topology import Topology
 
 FORMATS = ("lines", "json", "shell")
@@ -130,8 +131,9 @@ _format_option = once(
     type=click.Choice(FORMATS),
     default=["lines"],
     show_default=True,
-    help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
-    "shell: words to eval, with several guests assignments to $vec_GUEST.",
+    help="lines: one a line, with several guests each behind its guest's name and a tab. json: for each guest its "
+    "strings, and what its command line needs beside them. shell: words to eval, with several guests assignments to "
+    "$vec_GUEST, and of what is no string to $words_GUEST as well.",
 )
 _json_format_option = click.option("--json", "form_json", is_flag=True, help="The same as --format json.")
 json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
@@ -152,10 +154,11 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
     return _format_option(_json_format_option(with_form))
 
 
-def load_topology(file: str) -> Topology:
+def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
+    """The topology in a file; `kernel` is that of the guests that state none. Raises InputError."""
     from vecnet.topology import load
 
-    return load(file)
+    return load(file, kernel=kernel)
 
 
 def is_file(subject: str) -> bool:
@@ -211,33 +214,41 @@ def require_guest(topology: Topology, guest: str) -> None:
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
-    """The vec strings as lines of text: of the chosen guests, or of all. Raises InputError for one that it lacks."""
+    """The vec strings, and the words that they need beside them, as lines of text: of the chosen guests, or of all.
+
+    Raises InputError for one that the topology lacks.
+    """
     for guest in chosen:
         require_guest(topology, guest)
     guests = list(dict.fromkeys(chosen) or topology.guests)
-    by_guest = {name: [str(device) for device in topology.devices(name)] for name in guests}
+    own = {name: [str(device) for device in topology.devices(name)] for name in guests}
+    beside = {name: list(topology.words(name)) for name in guests}
+    every = {name: own[name] + beside[name] for name in guests}
     if form == "json":
-        lines = [json_text(by_guest)]
-    elif len(by_guest) == 1:
-        (words,) = by_guest.values()
+        lines = [json_text({name: {"strings": own[name], "words": beside[name]} for name in guests})]
+    elif len(every) == 1:
+        (words,) = every.values()
         lines = [shlex.join(words)] if form == "shell" else words
     elif form == "shell":
-        # a string holds no white space, so that the shell cuts $vec_GUEST at the right places
-        lines = [f"{name}={shlex.quote(' '.join(by_guest[one]))}" for name, one in _variables(guests).items()]
+        # none holds white space, so that the shell cuts $vec_GUEST at the right places
+        variables = _variables(guests).items()
+        lines = [f"vec_{variable}={shlex.quote(' '.join(every[name]))}" for variable, name in variables]
+        lines += [
+            f"words_{variable}={shlex.quote(' '.join(beside[name]))}" for variable, name in variables if beside[name]
+        ]
     else:
-        lines = [f"{name}\t{word}" for name, words in by_guest.items() for word in words]
+        lines = [f"{name}\t{word}" for name, words in every.items() for word in words]
     return "".join(f"{line}\n" for line in lines)
 
 
 def _variables(guests: list[str]) -> dict[str, str]:
-    """The guests by their shell variables, which the prefix keeps apart from PATH and the like."""
+    """The guests by the ends of their shell variables, which a prefix keeps apart from PATH and the like."""
     names: dict[str, str] = {}
     for guest in guests:
-        name = "vec_" + re.sub(r"\W", "_", guest)
+        name = re.sub(r"\W", "_", guest)
         if name in names:
-            raise InputError(
-                f"the guests {names[name]} and {guest} would share the shell's variable {name}", "use --guest"
-            )
+            both = f"the guests {names[name]} and {guest}"
+            raise InputError(f"{both} would share the shell's variable vec_{name}", "use --guest")
         names[name] = guest
     return names
 
@@ -246,6 +257,13 @@ def json_text(value: object) -> str:
     import json
 
     return json.dumps(value, indent=2)
+
+
+def json_line(value: object) -> str:
+    """A value as JSON in one line, which is YAML as well."""
+    import json
+
+    return json.dumps(value)
 
 
 def emit_json(value: object) -> None:

@@ -39,10 +39,11 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
         require_guest(topology, guest)
     from vecnet import launch
 
+    lines = launch.commands(topology, guests, words)
+    launch.require_kernels(topology, lines)
     places = {guest: launch.namespace(topology, guest) for guest in guests}
     _require_up(topology, file, up)
     inherited = launch.descriptors(topology, guests)
-    lines = launch.commands(topology, guests, words)
     starts = {guest: launch.Start(lines[guest], inherited[guest], places[guest]) for guest in guests}
     if len(guests) == 1:
         launch.become(starts[guests[0]])

@@ -105,8 +105,13 @@ class Guest:
         legacy: frozenset[str] | None = None,
         counts_all: bool | None = None,
     ) -> Guest:
-        """A later generation, which differs from this one in these rows, and in what else is stated."""
-        rows = {situation: {**self.does.get(situation, {}), **does.get(situation, {})} for situation in Situation}
+        """A later generation, which differs from this one in these rows and steps, and in what else is stated."""
+        rows = {situation: {**self.does.get(situation, {})} for situation in Situation}
+        for situation, by_option in does.items():
+            for key, row in by_option.items():
+                older = rows[situation].get(key)
+                both = isinstance(row, Steps) and isinstance(older, Steps)
+                rows[situation][key] = Steps({**older, **row}) if both else row  # type: ignore[dict-item]
         return dataclasses.replace(
             self,
             version=version,

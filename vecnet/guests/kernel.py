@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 
 from vecnet.errors import InputError, Refused
 from vecnet.guests import GENERATIONS, Guest
+from vecnet.values import KERNEL_VERSION
 
-_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.+_~-][\w.+~-]*)?")
 _BANNER = re.compile(rb"Linux version ([0-9]{1,4}\.[0-9]{1,4}[\w.+~-]{0,60}) ")  # init/version.c
 _SECONDS = 10  # that a binary has to say its version
 
@@ -39,12 +36,12 @@ EVERY = Kernel(GENERATIONS)
 
 def is_version(text: str) -> bool:
     """Whether a text is a version, such as 7.2 or 6.1.176; otherwise it is a binary's path."""
-    return _VERSION.fullmatch(text) is not None
+    return KERNEL_VERSION.fullmatch(text) is not None
 
 
 def of_version(text: str) -> Kernel:
     """The generation of a version: the last one up to it. Raises Refused for what is no version."""
-    found = _VERSION.fullmatch(text)
+    found = KERNEL_VERSION.fullmatch(text)
     if found is None:
         raise Refused(f"{text!r} is not a kernel's version", f"write one such as {GENERATIONS[-1]}")
     version = (int(found[1]), int(found[2]))
@@ -62,6 +59,9 @@ def asked(text: str) -> Kernel:
     """What --kernel means: a version, or a binary, whose --version is asked. Raises InputError."""
     if is_version(text):
         return of_version(text)
+    import shutil  # for binaries alone: most commands name none
+    import subprocess
+
     found = shutil.which(text) if text else None
     if found is None:
         raise InputError(f"{text!r} is neither a kernel's version nor a program", "write --kernel 7.2, or the path")
@@ -79,6 +79,8 @@ def asked(text: str) -> Kernel:
 
 def read_version(path: str) -> str | None:
     """The version that the binary of a kernel has in it; None where it has none. Nothing is run."""
+    import mmap
+
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not be waited for
     except (OSError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vecnet.guests import uml_6_1
-from vecnet.guests.guest import ANY, drops, fine, note
+from vecnet.guests.guest import ANY, Steps, drops, fine, note
 from vecnet.guests.situation import Situation
 
 _DEAD = drops("the device comes up, vde_plug finds no network, and every packet is lost")
@@ -11,6 +11,12 @@ GUEST = uml_6_1.GUEST.but(
     (6, 12),
     {
         Situation.FAILED_OPEN: {ANY: fine("it can be opened again")},
+        Situation.OUTSIDE: {
+            "depth": Steps(
+                {0: drops("the guest takes it: no packet moves, it spins, and panics once the device is taken down")}
+            ),
+            "headroom": Steps({100000: drops("the guest takes it and loses every packet")}),
+        },
         Situation.MISSING: {"vde.vnl": _DEAD},
         Situation.UNREADABLE: {"vde.vnl": _DEAD},
         Situation.HELPER: {"vde": note("without it the device comes up all the same, and no packet passes")},

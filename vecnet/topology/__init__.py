@@ -7,6 +7,7 @@
 | read.py | nodes to what the file states |
 | resolve.py | what was left out: choices and MTUs |
 | clashes.py | what can be there only once |
+| kernels.py | the kernels that guests boot, and whether they take their strings |
 | underlay.py | the MTU of a route |
 | model.py | the result |
 | schema.py | the JSON Schema, for editors |
@@ -26,24 +27,28 @@ __all__ = ["ResolvedLink", "Topology", "load", "loads"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vecnet.guests.kernel import Kernel
     from vecnet.topology.resolve import Underlay
 
 
-def load(path: str | os.PathLike[str], *, underlay: Underlay | None = None) -> Topology:
+def load(path: str | os.PathLike[str], *, underlay: Underlay | None = None, kernel: Kernel | None = None) -> Topology:
     """The topology in a file; "-" is standard input.
 
     `underlay` gives the MTU, in bytes, of the way from one outer address to another, or None where there is none; left
-    out, the kernel is asked. Raises InputError with every mistake and its place.
+    out, the host's kernel is asked. `kernel` is that of the guests that state none; left out, any. Raises InputError
+    with every mistake and its place.
     """
     from vecnet.topology.document import read_text
 
     file = os.fspath(path)
-    return loads(read_text(file), path=file, underlay=underlay)
+    return loads(read_text(file), path=file, underlay=underlay, kernel=kernel)
 
 
-def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None) -> Topology:
+def loads(
+    text: str, *, path: str = "topology", underlay: Underlay | None = None, kernel: Kernel | None = None
+) -> Topology:
     """The topology in a text; `path` is the file's name in errors, and names the topology where it has no `name`."""
-    from vecnet.topology import clashes, resolve
+    from vecnet.topology import clashes, kernels, resolve
     from vecnet.topology.document import Document
     from vecnet.topology.read import read
 
@@ -54,6 +59,8 @@ def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None
         mtus = resolve.settle_mtus(doc, draft, wires, functools.cache(underlay or _route_mtu))
         bridges = list(resolve.bridge_interfaces(draft, mtus))
         clashes.check(doc, draft, wires, bridges)
+        booted = kernels.of_guests(doc, draft, kernel)
+        kernels.check(doc, wires, booted)
         doc.finish()
         links = (
             ResolvedLink(
@@ -66,7 +73,7 @@ def loads(text: str, *, path: str = "topology", underlay: Underlay | None = None
             )
             for wire in wires
         )
-        return Topology(draft.name, path, tuple(links), tuple(bridges))
+        return Topology(draft.name, path, tuple(links), tuple(bridges), booted)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iter
         yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
     for wire in wires:
         for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
-            if not end.is_host:
+            if end.node is not None:
                 yield (options.mac,), f"the MAC address {options.mac} of {end}", stated.at("mac")
         for interface in wire.interfaces:
             text = f"the MAC address {interface.mac} of {interface.ifname}"

@@ -9,11 +9,10 @@ from vecnet.errors import Refused
 from vecnet.impairment import ImpairmentText
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import Key
-from vecnet.values import IfName, Integer, IpInterface, Mac, Name, NewIfName
+from vecnet.transports.link import HOST, OUTSIDE, End, Key
+from vecnet.values import IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
-HOST = "host"  # the reserved name of the machine itself
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
@@ -23,11 +22,13 @@ _NETNS = Key(Name(), "the named network namespace that the interface is in; it m
 TOPOLOGY = {
     "name": "the topology's name, in the marks of what it makes; the file's own name if left out",
     "defaults": "options of every link that does not state them itself",
+    "guests": "the guests, by name: those that links name, booting any kernel, if left out",
     "links": "the wires, each with exactly two ends",
     "bridges": "bridges of the host, by name",
 }
 NAME = Key(Name(), TOPOLOGY["name"])
 COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"}
+GUEST = {"kernel": Key(KernelName(), "the kernel that the guest boots: its version, or the path of its binary")}
 BRIDGE = {
     "ip": _IP,
     "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the MTU of the bridge and of all its members"),
@@ -56,31 +57,34 @@ def link_keys(transport: type[Transport]) -> dict[str, Key]:
     return _keys_of_link(transport.name)
 
 
-def end_keys(transport: type[Transport], is_host: bool) -> dict[str, Key]:
-    """The keys of an endpoint, those that must be there first."""
-    return _keys_of_end(transport.name, is_host)
+def end_keys(transport: type[Transport], where: str = "") -> dict[str, Key]:
+    """The keys of an endpoint, those that must be there first: of a guest's, or of one at HOST or OUTSIDE."""
+    return _keys_of_end(transport.name, where)
 
 
 @cache
-def _keys_of_end(name: str, is_host: bool) -> dict[str, Key]:
+def _keys_of_end(name: str, where: str) -> dict[str, Key]:
     transport = TRANSPORTS[name]
-    if is_host:
+    if where == HOST:
         keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
+    elif where == OUTSIDE:
+        keys = {**transport.outside_keys}
     else:
         keys = {**transport.guest_keys, "ip": _IP, "mac": _MAC}
     return dict(sorted(keys.items(), key=lambda item: not item[1].required))
 
 
-def parse_endpoint(text: str) -> tuple[str | None, str]:
-    """`web:vec0` or `host:tap0` as the guest's name, None for the host, and the interface. Raises Refused."""
+def parse_endpoint(text: str) -> End:
+    """The end that `web:vec0`, `host:tap0` or `outside:vde` names. Raises Refused."""
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
     if node == HOST:
-        NewIfName().parse(ifname)
-        return None, ifname
+        return End(None, NewIfName().parse(ifname))
+    if node == OUTSIDE:
+        return End(None, Name().parse(ifname), where=OUTSIDE)
     Name().parse(node)
     if not re.fullmatch(GUEST_IFNAME, ifname):
         message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
         raise Refused(message, f"write {node}:vec0, or {HOST}:{ifname.strip()} for the host's end")
-    return node, ifname
+    return End(node, ifname)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from vecnet.errors import InputError, Position
+from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
 from vecnet.transports.link import HostInterface, Link, OuterEnd
@@ -35,9 +37,9 @@ class ResolvedLink:
 
     @cached_property
     def devices(self) -> tuple[VecDevice | None, VecDevice | None]:
-        """Each end's device; None at the host."""
+        """Each end's device; None where no guest is."""
         first, second = (
-            None if end.is_host else VecDevice(end.unit, options)
+            None if end.node is None else VecDevice(end.unit, options)
             for end, options in zip(self.spec.ends, self.options, strict=True)
         )
         return first, second
@@ -61,12 +63,13 @@ class ResolvedLink:
 
 @dataclass(frozen=True)
 class Topology:
-    """Links and bridges under one name. `path` is the file, as it was given."""
+    """Links and bridges under one name. `path` is the file, as it was given; `kernels` those that guests state."""
 
     name: str
     path: str
     links: tuple[ResolvedLink, ...]
     bridges: tuple[HostInterface, ...]
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
@@ -87,6 +90,16 @@ class Topology:
         if guest not in self._devices:
             raise InputError(f"{self.name} has no guest {guest!r}", f"its guests are {', '.join(self.guests)}")
         return self._devices[guest]
+
+    def kernel(self, guest: str) -> Kernel:
+        """The kernel that a guest boots: any, where it states none."""
+        return self.kernels.get(guest, EVERY)
+
+    def words(self, guest: str) -> tuple[str, ...]:
+        """What a guest's command line needs beside its strings, such as init_on_alloc=1. Raises InputError."""
+        guests = self.kernel(guest).guests
+        found = (word for device in self.devices(guest) for word in device.transport.words(guests))
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def interfaces(self) -> tuple[HostInterface, ...]:

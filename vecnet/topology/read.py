@@ -5,8 +5,8 @@ Drafts are plain classes, not dataclasses: making those would take a sixth of th
 
 from __future__ import annotations
 
+import dataclasses
 import os.path
-from collections.abc import Mapping
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
@@ -15,7 +15,7 @@ from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import End, Key, Link, Sides
+from vecnet.transports.link import HOST, OUTSIDE, End, Link, Sides
 
 
 class Stated:
@@ -40,8 +40,17 @@ class LinkDraft(Stated):
 class Draft:
     """A topology as it was written, without the links that cannot be understood."""
 
-    def __init__(self, name: str, defaults: Stated, bridges: dict[str, Stated], links: list[LinkDraft]) -> None:
-        self.name, self.defaults, self.bridges, self.links = name, defaults, bridges, links
+    def __init__(
+        self,
+        name: str,
+        defaults: Stated,
+        guests: dict[str, Stated],
+        bridges: dict[str, Stated],
+        links: list[LinkDraft],
+        is_whole: bool,
+    ) -> None:
+        self.name, self.defaults, self.guests, self.bridges, self.links = name, defaults, guests, bridges, links
+        self.is_whole = is_whole  # all links can be understood
 
 
 def read(doc: Document) -> Draft:
@@ -57,17 +66,19 @@ def read(doc: Document) -> Draft:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
         defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
+    guests = _guests(doc, entries)
     bridges = _bridges(doc, entries)
-    links = []
+    links, is_whole = [], False
     if "links" in entries:
         node = entries["links"][1]
         items = doc.items(node, "links", "links")
         if isinstance(node, SequenceNode) and not items:
             doc.wrong(node, "there are no links", "add one: transport: and endpoints:")
         links = [link for item in items if (link := _link(doc, item, name)) is not None]
+        is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
-    return Draft(name, defaults, bridges, _endpoints_once(doc, links))
+    return Draft(name, defaults, guests, bridges, _endpoints_once(doc, links), is_whole)
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -87,13 +98,32 @@ def _name(doc: Document, entries: Entries) -> str:
         return ""
 
 
+def _guests(doc: Document, entries: Entries) -> dict[str, Stated]:
+    guests: dict[str, Stated] = {}
+    if "guests" not in entries:
+        return guests
+    for name, (key, value) in doc.entries(entries["guests"][1], "guests").items():
+        try:
+            end = grammar.parse_endpoint(f"{name}:vec0")
+        except Refused as error:
+            doc.wrong(key, f"{name!r} cannot name a guest: {error.message}", error.instead)
+            continue
+        if end.node is None:
+            doc.wrong(key, f"{name} is a reserved word, and names no guest", "choose another name")
+            continue
+        found = doc.entries(value, f"guest {name}")
+        given = doc.values(f"guest {name}", key, found, grammar.GUEST)
+        guests[name] = Stated(key, given, _nodes(found))
+    return guests
+
+
 def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
     if "bridges" not in entries:
         return {}
     bridges = {}
     for name, (key, value) in doc.entries(entries["bridges"][1], "bridges").items():
         try:
-            grammar.parse_endpoint(f"{grammar.HOST}:{name}")
+            grammar.parse_endpoint(f"{HOST}:{name}")
         except Refused as error:
             doc.wrong(key, f"a bridge is named like an interface: {error.message}", error.instead)
         found = doc.entries(value, f"bridge {name}")
@@ -120,8 +150,8 @@ def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
         return None
     if len(doc.problems) > before:
         return None  # its values cannot be judged together
-    # the host last, and the rest by name, so that the order in the file means nothing
-    (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].is_host, str(end[0])))
+    # the host or what is outside last, and the rest by name, so that the order in the file means nothing
+    (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].node is None, str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
     return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
 
@@ -168,38 +198,44 @@ def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport
     ends = []
     for name, name_node, value in named:
         try:
-            guest, ifname = grammar.parse_endpoint(name)
+            end = grammar.parse_endpoint(name)
         except Refused as error:
             doc.wrong(name_node, error.message, error.instead)
             continue
         stated = Stated(name_node)
         if transport is not None:
-            keys = grammar.end_keys(transport, guest is None)
             found = {} if value is None else doc.entries(value, name)
-            own = _known(doc, found, transport, guest, keys, name)
-            whose = f"{name}, {'the host' if guest is None else 'a guest'}'s end of a {transport.name} link,"
+            keys = grammar.end_keys(transport, _where(end))
+            own = _known(doc, found, transport, end)
+            whose = f"{name}, {_WHOSE[_where(end)]} of a {transport.name} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((End(guest, ifname, stated.given), stated))
+        ends.append((dataclasses.replace(end, given=stated.given), stated))
     return ends
 
 
-def _known(
-    doc: Document, found: Entries, transport: type[Transport], guest: str | None, keys: Mapping[str, Key], name: str
-) -> Entries:
+_WHOSE = {"": "a guest's end", HOST: "the host's end", OUTSIDE: "the end outside"}
+
+
+def _where(end: End) -> str:
+    return end.where if end.node is None else ""
+
+
+def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    other = grammar.end_keys(transport, guest is not None)
+    name, keys = str(end), grammar.end_keys(transport, _where(end))
+    others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != _where(end)}
     kept = {}
     for key, entry in found.items():
         if key in keys:
             kept[key] = entry
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
-        elif guest is None and key in grammar.INTERFACE:
+        elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
-        elif key in other:
-            whose = "the host's end" if guest is not None else "a guest's end"
+        elif where := next((where for where, other in others.items() if key in other), None):
+            whose = _WHOSE[where]
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
         else:
             kept[key] = entry
@@ -208,7 +244,18 @@ def _known(
 
 def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stated]]) -> bool:
     hosts = [stated for end, stated in ends if end.is_host]
-    if len(hosts) == 2:
+    outside = transport.sides is Sides.OUTSIDE_AND_GUEST
+    for end, stated in ends:
+        if end.node is None and (str(end) != f"{OUTSIDE}:{transport.program}" if outside else not end.is_host):
+            other = (
+                f"write {OUTSIDE}:{transport.program}" if outside else f"write {HOST}:ifname, or a guest's, guest:vecN"
+            )
+            doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", other)
+            return False
+    if outside and len({end.node is None for end, _ in ends}) == 1:
+        message = f"a {transport.name} link has one end at a guest, and the other at {OUTSIDE}:{transport.program}"
+        doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
+    elif len(hosts) == 2:
         doc.wrong(hosts[1].node, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
     elif not hosts and transport.sides is Sides.HOST_AND_GUEST:
         message = f"a {transport.name} link has one end at the host, and cannot join two guests"
@@ -225,6 +272,8 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     for link in links:
         before = len(doc.problems)
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
+            if _where(end) == OUTSIDE:
+                continue  # a program there serves any number of links
             where = (str(end), end.given.get("netns"))
             if where in seen:
                 line = seen[where].start_mark.line + 1

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from yaml.nodes import Node
 
+from vecnet.errors import VecStringError
 from vecnet.options import Value
 from vecnet.topology.document import Document
 from vecnet.topology.read import Draft, LinkDraft, Stated
@@ -49,8 +50,13 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
         for mistake in mistakes:
             stated: Stated = link if mistake.end is None else link.ends[mistake.end]
             doc.wrong(stated.at(mistake.key), mistake.message, mistake.instead)
-        if not mistakes:
+        if mistakes:
+            continue
+        try:
             found.append(Wire(link, link.spec, _options(draft, link, link.spec)))
+        except VecStringError as error:
+            for problem in error.problems:
+                doc.wrong(_place(draft, link, "vec"), problem.message, problem.instead)
     _contradictions(doc, found)
     _settle_claims(doc, draft, found)
     return found
@@ -67,6 +73,11 @@ def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Tran
         return link.transport(**options)  # type: ignore[arg-type]
 
     return one(0), one(1)
+
+
+def _place(draft: Draft, link: LinkDraft, key: str) -> Node:
+    """Where a common option is stated: at the link, or for all of them."""
+    return link.at(key) if key in link.given or key not in draft.defaults.given else draft.defaults.at(key)
 
 
 def _contradictions(doc: Document, found: list[Wire]) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import Key, Sides
+from vecnet.transports.link import HOST, OUTSIDE, Key, Sides
 from vecnet.values import NewIfName, Schema
 
 PATH = Path(__file__).with_name("topology.schema.json")
 
 _HOST_END = f"^host:{NewIfName.PATTERN}$"
-_GUEST_END = rf"^(?!host:)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
+_GUEST_END = rf"^(?!(host|outside):)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
 
 
 def schema() -> Schema:
@@ -26,6 +26,11 @@ def schema() -> Schema:
     top: dict[str, Schema] = {
         "name": grammar.NAME.kind.schema(),
         "defaults": _mapping(grammar.COMMON),
+        "guests": {
+            "type": ["object", "null"],
+            "patternProperties": {"^(?!(host|outside)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$": _mapping(grammar.GUEST)},
+            "additionalProperties": False,
+        },
         "links": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/link"}},
         "bridges": {
             "type": ["object", "null"],
@@ -73,17 +78,19 @@ def _transport(transport: type[Transport]) -> Schema:
 
 def _endpoints(transport: type[Transport]) -> list[Schema]:
     """The long form, and the short one where no end has a key that it needs."""
-    host, guest = grammar.end_keys(transport, True), grammar.end_keys(transport, False)
+    where = OUTSIDE if transport.sides is Sides.OUTSIDE_AND_GUEST else HOST
+    far = f"^{OUTSIDE}:{transport.program}$" if where == OUTSIDE else _HOST_END
+    host, guest = grammar.end_keys(transport, where), grammar.end_keys(transport)
     long: Schema = {
         "type": "object",
         "minProperties": 2,
         "maxProperties": 2,
-        "patternProperties": {_HOST_END: _mapping(host), _GUEST_END: _mapping(guest)},
+        "patternProperties": {far: _mapping(host), _GUEST_END: _mapping(guest)},
         "additionalProperties": False,
     }
     forms = [long]
     if not any(key.required for key in (*host.values(), *guest.values())):
-        both = {"anyOf": [{"pattern": _HOST_END}, {"pattern": _GUEST_END}]}
+        both = {"anyOf": [{"pattern": far}, {"pattern": _GUEST_END}]}
         short: Schema = {
             "type": "array",
             "minItems": 2,
@@ -91,7 +98,7 @@ def _endpoints(transport: type[Transport]) -> list[Schema]:
             "items": {"type": "string", **both},
             "contains": {"pattern": _GUEST_END},
         }
-        if transport.sides is Sides.HOST_AND_GUEST:
+        if transport.sides is not Sides.ANY:
             short["maxContains"] = 1
         forms.append(short)
     return forms

@@ -14,6 +14,7 @@ class FarEnd(Enum):
 
     HOST_INTERFACE = "the interface of the host that the string names"
     SWITCH = "the switch that listens at the path that the string names"
+    PROGRAM = "a program outside, which has no namespace of the wire's"
     OTHER_STRING = "whoever has the mirrored string"
     UNKNOWN = "nothing that the string names"
 

@@ -43,6 +43,8 @@ class Transport:
     link_keys: ClassVar[Mapping[str, Key]] = {}  # in a topology, at the link
     guest_keys: ClassVar[Mapping[str, Key]] = {}  # … at a guest's endpoint
     host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
+    outside_keys: ClassVar[Mapping[str, Key]] = {}  # … at the end outside
+    program: ClassVar[str] = ""  # … and the name of the program there
     interface_keys: ClassVar[tuple[str, ...]] = ("ip", "mac", "bridge")  # … and there, of those common to interfaces
     instead_of_guests: ClassVar[str] = ""  # what to write where two guests cannot be joined
     vnet: ClassVar[bool] = False  # whether large frames pass whole, each behind a virtio-net header: gro's default
@@ -103,6 +105,12 @@ class Transport:
             return [Problem(f"{guest} has no transport {cls.name}", "boot a later kernel") for guest in lacking]
         effects = [agreed({guest: guest.effect(cls.name, case) for guest in guests}) for case in cases]
         return [Problem(effect.message, effect.instead) for effect in effects if effect.severity >= Severity.IGNORED]
+
+    def words(self, guests: Sequence[Guest]) -> tuple[str, ...]:
+        """The words of a kernel's command line that make it certain that all of these guests do as meant."""
+        having = [guest for guest in guests if self.name not in guest.lacks]
+        effects = (guest.effect(self.name, case) for case in self.cases(vars(self)) for guest in having)
+        return tuple(dict.fromkeys(effect.word for effect in effects if effect.word))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:

@@ -14,12 +14,16 @@ from typing import Any
 
 from vecnet.values import IFNAMSIZ, Kind
 
+HOST = "host"  # the reserved name of the machine itself
+OUTSIDE = "outside"  # … and of the world beyond, by somebody's program
+
 
 class Sides(Enum):
     """Which ends a transport's link may have."""
 
     HOST_AND_GUEST = "one end at the host and one at a guest"
     ANY = "two guests, or a guest and the host"
+    OUTSIDE_AND_GUEST = "one end outside, at somebody's program, and one at a guest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a link: `web:vec0` or `host:tap-web`, with the values that the file gives for it."""
+    """One end of a link, `web:vec0`, `host:tap-web` or `outside:vde`, with the values that the file gives for it."""
 
-    node: str | None  # the guest's name; None at the host
-    ifname: str
+    node: str | None  # the guest's name; None at the host and outside
+    ifname: str  # outside the name of the program
     given: Mapping[str, Any] = field(default_factory=dict)
+    where: str = HOST  # where no guest is: HOST or OUTSIDE
 
     @property
     def is_host(self) -> bool:
-        return self.node is None
+        return self.node is None and self.where == HOST
 
     @property
     def unit(self) -> int:
@@ -50,7 +55,7 @@ class End:
         return int(self.ifname[3:])
 
     def __str__(self) -> str:
-        return f"{self.node or 'host'}:{self.ifname}"
+        return f"{self.node or self.where}:{self.ifname}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from typing import ClassVar
 
 from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
+from vecnet.transports.answers import FarEnd
 from vecnet.transports.base import Transport
+from vecnet.transports.link import Key, Link, Sides
 from vecnet.values import Word
 
 
@@ -23,6 +25,16 @@ class Vde(Transport):
     """A VDE network, by a program that the guest starts. Privilege: what the network asks for."""
 
     name: ClassVar[str] = "vde"
+    sides = Sides.OUTSIDE_AND_GUEST
+    far_end = FarEnd.PROGRAM
+    program = "vde"
+    guest_keys = {"descr": Key(Word(), "what the switch shows the guest as")}
+    outside_keys = {
+        "url": Key(Word(), "the network's locator: vde:///run/vde.ctl, slirp://, vxvde://239.1.2.3", required=True),
+        "port": Key(Word(), "the switch's port"),
+    }
+    interface_keys = ()
+    instead_of_guests = "use two links to the same network, each with its own end at outside:vde"
 
     vnl: str = option(
         Word(), Reading.TEXT, "the network's locator: vde:///run/vde.ctl, slirp://, tap://name, vxvde://239.1.2.3"
@@ -37,3 +49,9 @@ class Vde(Transport):
         yield from super().cases(values)
         instead = "install vdeplug 4, and have the network there before the guest opens the device"
         yield Case(Situation.HELPER, "vnl", "the guest starts vde_plug: ", instead)
+
+    @classmethod
+    def options_for(cls, link: Link, end: int) -> dict[str, Value]:
+        here, outside = link.ends
+        options = {"vnl": outside.given["url"], "port": outside.given.get("port"), "descr": here.given.get("descr")}
+        return {key: value for key, value in options.items() if value is not None}
