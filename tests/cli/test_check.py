@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.cli.command import LAB, TAP, TOPOLOGIES, answer, refused, vecnet
 from tests.topology.broken import CASES, MARK
+from vecnet.cli.check import command
 
 NOTHING: dict[str, list[str]] = {"notes": [], "problems": []}
 FINE = "vec0:transport=fd,fd=100,mac=02:00:00:00:00:01"
@@ -179,3 +182,35 @@ def test_a_tap_elsewhere_is_noted_with_where_its_guest_must_start(tmp_path: Path
     file.write_text("links: [{transport: tap, endpoints: {web:vec0: {}, host:tap0: {netns: blue}}}]\n")
     note = "note: host:tap0 is in the network namespace blue: vecnet run starts web there; by hand: ip netns exec blue"
     assert answer("check", file).splitlines()[1:] == [note]
+
+
+@pytest.mark.parametrize(
+    ("release", "keeps"),
+    [
+        ("6.1.176", False),
+        ("6.12.116", False),
+        ("6.12.117-cloud-amd64", True),
+        ("6.13.200", False),
+        ("7.3.2", False),
+        ("7.3.3", True),
+        ("7.4", True),
+        ("8.0.0-rc1", True),
+        ("strange", False),
+    ],
+)
+def test_a_tap_without_owner_is_noted_where_the_host_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, release: str, keeps: bool
+) -> None:
+    uname = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*uname[:2], release, *uname[3:])))
+    said = CliRunner().invoke(command, [str(TAP)]).stdout.splitlines()[1:]
+    note = f"note: tap-one without owner: this host's kernel {release} lets CAP_NET_ADMIN alone open such a tap"
+    assert said == ([f"{note}; give owner:, or call up by sudo"] if keeps else [])
+
+
+def test_a_tap_with_an_owner_is_not_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    uname = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*uname[:2], "7.3.3", *uname[3:])))
+    file = tmp_path / "owned.yaml"
+    file.write_text("links: [{transport: tap, endpoints: {web:vec0: {}, host:tap0: {owner: 1000}}}]\n")
+    assert len(CliRunner().invoke(command, [str(file)]).stdout.splitlines()) == 1

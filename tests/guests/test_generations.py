@@ -220,13 +220,6 @@ from vecnet.guests.situation import Situation
 
 GUEST = uml_7_2.GUEST.but((9, 9), {Situation.NO_MAC: {ANY: panics("the guest kernel wants an address, and panics")}})
 '''
-USE = """
-import vecnet.cli
-from vecnet import explain, load
-assert explain("vec0:transport=fd,fd=3", "9.9.1").severity.name == "PANIC"
-assert explain("vec0:transport=fd,fd=3", "9.8").severity.name == "NOTE"
-vecnet.cli.main(["check", "vec0:transport=fd,fd=3"])
-"""
 
 
 def copied(tmp_path: Path) -> Path:
@@ -239,16 +232,6 @@ def run_copy(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
     words = [f"{sys.prefix}/bin/python", "-c", code]
     env = os.environ | {"PYTHONPATH": str(folder)}
     return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False)
-
-
-def test_a_new_generation_is_one_file(tmp_path: Path) -> None:
-    (copied(tmp_path) / "uml_9_9.py").write_text(TOY)
-    done = run_copy(tmp_path, USE)
-    assert done.returncode == 2, done.stderr
-    said = (
-        "no mac: 6.1, 6.12 and 7.2: the guest has a random Ethernet address on every boot; 9.9: the guest kernel wants"
-    )
-    assert said in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_generation_of_guests_is_one_table(project: Path) -> None:
 import vecnet
 from vecnet.guests import GENERATIONS
 for guest in GENERATIONS:
-    print(guest, vecnet.explain("vec0:transport=tap,ifname=a,gro=1,mtu=x", guest).severity)
+    print(guest, vecnet.explain("vec0:transport=tap,ifname=a,gro=1,mtu=x", str(guest)).severity)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=project, capture_output=True, text=True, timeout=60, check=False

@@ -8,6 +8,7 @@ to by a word of its command line: there, one device's memory is given to another
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import sys
@@ -87,15 +88,12 @@ def script(places: Sequence[Place], end: int) -> str:
     )
 
 
-def strings(wiring: Wiring, text: str) -> dict[str, list[str]]:
-    """Each guest's strings, from what `vecnet up` prints."""
+def strings(wiring: Wiring, text: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Each guest's strings, and the words that guest a0 needs beside them, from what `vecnet up` says."""
     file = wiring.folder / "memory.yaml"
     file.write_text(text)
-    found: dict[str, list[str]] = {}
-    for line in wiring.run(sys.executable, "-m", "vecnet", "up", file).stdout.splitlines():
-        guest, _, string = line.partition("\t")
-        found.setdefault(guest, []).append(string)
-    return found
+    said = json.loads(wiring.run(sys.executable, "-m", "vecnet", "up", "--json", file).stdout)
+    return {guest: own["strings"] for guest, own in said.items()}, said["a0"]["words"]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +103,7 @@ def poisoned(kernel: Kernel) -> Lab:
     mine = list(places.values())
     theirs = [place for place in mine if place.peer == "b0"]
     with Wiring(kernel) as wiring, ExitStack() as opened:
-        given = strings(wiring, text)
+        given, _ = strings(wiring, text)
         address = re.search(r"dst=([\d.]+)", given["a0"][POISONED.index(PINS)])
         assert address is not None
         with wiring.entered():
@@ -151,19 +149,20 @@ def test_a_pin_that_is_left_out_pins(poisoned: Lab) -> None:
     assert set(poisoned.numbers) == {0}
 
 
-@pytest.mark.parametrize("words", [[], [CLEAR]], ids=["as-it-comes", "cleared"])
-def test_memory_of_another_device(kernel: Kernel, words: list[str]) -> None:
+@pytest.mark.parametrize("are_given", [False, True], ids=["as-it-comes", "with-what-vecnet-says"])
+def test_memory_of_another_device(kernel: Kernel, are_given: bool) -> None:
     text, places = topology([*OVER_UDP, *OVER_IP])
     given_away, mine = ([places[wire.name] for wire in wires] for wires in (OVER_UDP, OVER_IP))
     give = [f"link set {place.vec} {state}" for state in ("up", "down") for place in given_away]
     take = [f"link set {place.vec} up" for place in mine]
     with Wiring(kernel) as wiring:
-        given = strings(wiring, text)
+        given, needed = strings(wiring, text)
         batch = "\n".join(["ip -batch - <<END", *give, *take, "END"])
-        guest = wiring.boot(given["a0"], batch + script(mine, 1), name="a0", words=words)
+        guest = wiring.boot(given["a0"], batch + script(mine, 1), name="a0", words=needed if are_given else [])
         wiring.boot(given["b0"], script(mine, 2), name="b0")
         report = guest.wait()
     assert report.status == 0, report
-    keeps = OLD_CONTENT[kernel.generation] and not words
+    assert needed == [CLEAR]
+    keeps = OLD_CONTENT[kernel.generation] and not are_given
     assert [report.values[f"{place.vec}.ping"] for place in mine] == ["lost" if keeps else "pass"] * GIVEN_AWAY
     assert [report.values[f"{place.vec}.refused"] != "0" for place in mine] == [keeps] * GIVEN_AWAY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,6 +22,7 @@ from vecnet.guests.agreed import listed
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import Effect, Severity
 from vecnet.text import shown
+from vecnet.transports.link import TapAttributes
 from vecnet.vecstring import Explanation, explained
 
 if TYPE_CHECKING:
@@ -112,6 +115,7 @@ def _notes(topology: Topology) -> Iterator[str]:
             end, other = link.spec.ends
             there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
+    yield from _ownerless(topology)
     for guest in topology.guests:
         kernel = topology.kernel(guest)
         if kernel.note:
@@ -129,6 +133,28 @@ def _notes(topology: Topology) -> Iterator[str]:
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
                 f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
             )
+
+
+def _ownerless(topology: Topology) -> Iterator[str]:
+    """Taps that nobody but root could open here, unless `up` finds out who calls it."""
+    taps = [(one.ifname, one.attributes) for one in topology.interfaces if isinstance(one.attributes, TapAttributes)]
+    ownerless = [ifname for ifname, its in taps if its.owner is None and its.group is None]
+    release = os.uname().release
+    if ownerless and keeps_ownerless_taps(release):
+        yield (
+            f"note: {listed(ownerless)} without owner: this host's kernel {release} lets CAP_NET_ADMIN alone open such "
+            "a tap; give owner:, or call up by sudo"
+        )
+
+
+def keeps_ownerless_taps(release: str) -> bool:
+    """Whether a host's kernel lets CAP_NET_ADMIN alone open a tap that has no owner (drivers/net/tun.c).
+
+    Since 7.3.3, and in the series 6.12 since 6.12.117; of other series that is not known, and not said.
+    """
+    found = re.match(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", release)
+    version = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return version >= (7, 3, 3) or (6, 12, 117) <= version < (6, 13, 0)
 
 
 def _report(explanation: Explanation) -> dict[str, object]:
