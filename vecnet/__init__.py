@@ -15,6 +15,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 3 | transports/ | one file each, which answers every question on its transport |
 | 3 | sandbox.py, signals.py | a private network; signals that wait |
 | 4 | vecstring.py | the string's syntax, its one place |
+| 4 | contained.py | a command with whom all ends that it has started |
 | 4 | host/ | the host's end of links: plan, apply, undo, status |
 | 5 | topology/ | the file, with positions |
 | 5 | datapath/ | ports, loops, the switch, recordings: the wing that host/ never meets |
