@@ -13,8 +13,9 @@ Lower floors know nothing of higher ones; a test holds it.
 | 2 | kernel/ | the host kernel's bytes and namespaces |
 | 2 | guests/ | what each generation of guests does in each situation |
 | 3 | transports/ | one file each, which answers every question on its transport |
-| 3 | sandbox.py, contained.py, signals.py | a private network; a command with whom all ends; signals that wait |
+| 3 | sandbox.py, signals.py | a private network; signals that wait |
 | 4 | vecstring.py | the string's syntax, its one place |
+| 4 | contained.py | a command with whom all ends that it has started |
 | 4 | legacy.py, commandline.py | strings of the drivers before; a whole command line, word by word |
 | 4 | host/ | the host's end of links: plan, apply, undo, status |
 | 5 | topology/ | the file, with positions |

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.need import need, need_command
+from vecnet.loopback.probes import NAMES
 
 pytestmark = pytest.mark.unsanitized
 ROOT = Path(__file__).parents[2]
+PROBES = len(NAMES) - 1  # without impair, for which the example has nothing to measure
 # an ordinary user, for whom /dev/net/tun has the mode that distributions give it
 NOBODY = """
 mount --bind $0/tun /dev/net/tun && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -92,14 +94,24 @@ def test_the_example_projects_tests_pass_without_root(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lab.yaml::db:vec1--web:vec1[frames] PASSED" in done.stdout
     assert "test_lab.py::test_the_bridge_joins_both_guests PASSED" in done.stdout
-    assert counts(done.stdout) == {"passed": 3 + 3 * 8, "skipped": 3}
+    assert counts(done.stdout) == {"passed": 3 + 3 * PROBES + 1, "skipped": 3}
+    assert "lab.yaml::lan[cross] PASSED" in done.stdout
     assert "no impairment is declared" in done.stdout
 
 
 def test_loopback_without_root(project: Project) -> None:
     done = project.run("vecnet", "sandbox", "lab.yaml", "--", "vecnet", "loopback", "lab.yaml", "--markdown", "-")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("## example: 3 of 3 links pass")
+    assert done.stdout.startswith("## example: 4 of 4 links pass")
+
+
+def test_a_sandbox_without_root_knows_its_user_by_name(project: Project) -> None:
+    (project.folder / "mine.yaml").write_text(
+        "name: mine\nlinks: [{transport: tap, endpoints: [web:vec0, {host:t: {owner: nobody}}]}]\n"
+    )
+    done = project.run("vecnet", "sandbox", "mine.yaml", "--", "vecnet", "status")
+    assert done.returncode == 0, done.stderr
+    assert "healthy" in done.stdout
 
 
 def test_a_broken_link_fails_its_own_tests(project: Project) -> None:
@@ -147,7 +159,7 @@ def test_lives(vecnet_topology): assert vecnet_topology.name == "example"
     done = project.pytest("test_deadly.py")
     deadly.unlink()
     assert counts(done.stdout) == {"passed": 1, "failed": 1}
-    assert "killed by signal 9" in done.stdout
+    assert "was killed by SIGKILL" in done.stdout
 
 
 def test_ports_of_fd_links_are_open_as_vecnet_run_would_have_them(project: Project) -> None:

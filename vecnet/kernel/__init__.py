@@ -5,6 +5,7 @@
 | `libc.py` | system calls that Python has no functions for: the one ctypes |
 | `netlink.py` | the socket: batches, dumps, and the walk over attributes |
 | `namespaces.py` | network namespaces, each with its sockets |
+| `accounts.py` | users' and groups' numbers within a user namespace |
 | `rtnl.py` | interfaces and addresses |
 | `genl.py` | generic netlink's families |
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |

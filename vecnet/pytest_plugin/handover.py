@@ -62,6 +62,8 @@ class Handover:
                 return None  # the test's fixture tells why
             self._second.run(item, self._next(item, nextitem))
         except Ended as ended:
+            if self._second is not None:
+                self._second.end()
             self._second = None
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", str(ended), "call")
             item.ihook.pytest_runtest_logreport(report=report)
@@ -88,7 +90,13 @@ class Handover:
             self._labs.trouble = second.begun()
         except Ended as ended:
             self._labs.trouble = f"no test with a lab can run: {ended}"
-        return None if self._labs.trouble else second
+        except BaseException:
+            second.end()
+            raise
+        if self._labs.trouble:
+            second.end()
+            return None
+        return second
 
     def _next(self, item: pytest.Item, nextitem: pytest.Item | None) -> pytest.Item | None:
         """The next test with a lab: up to it fixtures of the second pytest that both tests share are kept."""
@@ -126,6 +134,7 @@ class Second:
         self._interrupted = 0.0  # when this process was, and the second has not been told
         ours, theirs = socket.socketpair()
         self._channel = Connection(ours.detach())
+        temporary = getattr(config, "_tmp_path_factory", None)
         path = json.dumps([str(folder) for folder in sys.path])
         flags = _args_from_interpreter_flags()
         with theirs:
@@ -139,7 +148,7 @@ class Second:
                 "argv": sys.argv,
                 "args": [str(word) for word in config.invocation_params.args],
                 "workerinput": _workerinput(config),
-                "basetemp": str(config._tmp_path_factory.getbasetemp() / name),  # type: ignore[attr-defined]
+                "basetemp": str(temporary.getbasetemp() / name) if temporary else None,
             }
         )
 
@@ -249,6 +258,7 @@ def _at_terminal() -> bool:
 def _workerinput(config: pytest.Config) -> dict[str, Any]:
     """What tells other plugins in the second pytest that it is a worker, and is to write no report of its own."""
     found: dict[str, Any] = {"workercount": 1, "testrunuid": uuid.uuid4().hex, "mainargv": sys.argv}
+    found["randomly_seed"] = getattr(config.option, "randomly_seed", None)  # it asks for this without xdist, too
     found |= getattr(config, "workerinput", {})
     found["workerid"] = f"{found['workerid']}-labs" if "workerid" in found else "labs"
     if hasattr(config.hook, "pytest_configure_node") and not hasattr(config, "workerinput"):

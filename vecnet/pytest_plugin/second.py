@@ -50,7 +50,7 @@ Silent = type(
 class Worker:
     """A plugin of the second pytest."""
 
-    def __init__(self, first: Connection, workerinput: dict[str, Any], basetemp: str) -> None:
+    def __init__(self, first: Connection, workerinput: dict[str, Any], basetemp: str | None) -> None:
         self._first, self._workerinput, self._basetemp = first, workerinput, basetemp
         self._not_collected: list[str] = []
         self._config: pytest.Config
@@ -73,8 +73,9 @@ class Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.pluginmanager.unregister(name="terminalreporter")
-        config.pluginmanager.register(Silent(config, sys.stdout), "terminalreporter")
+        if config.pluginmanager.hasplugin("terminalreporter"):
+            config.pluginmanager.unregister(name="terminalreporter")
+            config.pluginmanager.register(Silent(config, sys.stdout), "terminalreporter")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
