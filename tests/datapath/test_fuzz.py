@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,13 @@ from tests.need import need, need_command
 
 pytestmark = pytest.mark.unsanitized
 NATIVE = Path(__file__).resolve().parents[2] / "_native"
-HARNESSES = {"receive": 100_000, "segment": 100_000, "send": 10_000}  # runs of each, a few seconds
+HARNESSES = {
+    "receive": 100_000,
+    "segment": 100_000,
+    "send": 10_000,
+    "queue": 3_000,
+    "switch": 1_500,
+}  # runs of each, a few seconds
 FORMS = 21  # how many header forms receive.c chooses from by its first byte
 FLAGS = [
     *("-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"),
@@ -44,8 +52,26 @@ def with_vnet() -> list[bytes]:
     return seeds
 
 
+def on_a_switch(frames: list[bytes]) -> Iterator[bytes]:
+    """What happens to a switch, many things after each other."""
+    chance = random.Random(1)
+    for _ in range(300):
+        steps = b""
+        while len(steps) < 4000:
+            what = chance.randrange(256)
+            steps += bytes([what])
+            if what >= 56:
+                one = chance.choice(frames)[: 8 * chance.choice((2, 8, 255))]
+                steps += bytes([len(one) // 8]) + one[: len(one) // 8 * 8]
+        yield steps
+
+
 def seeds_of(harness: str) -> list[bytes]:
+    if harness == "queue":
+        return [random.Random(number).randbytes(1900) for number in range(50)]
     seeds = with_vnet()
+    if harness == "switch":
+        return list(on_a_switch(seeds))
     if harness != "receive":
         return seeds
     seeds += [bytes(ip) + bytes.fromhex(wire.taken) + frame(1) for wire in WIRES for ip in (0, 20)]

@@ -140,6 +140,21 @@ class Guest:
             self._process.wait(seconds)
         return Report.read(self.folder)
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End the guest as a power cut does, with all processes that its kernel has made."""
+        family = [self._process.pid]
+        for pid in family:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                family += map(int, (task / "children").read_text().split())
+        for pid in family[1:]:  # the first one, nsenter, ends with the kernel
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
     @contextlib.contextmanager
     def at(self, point: str, seconds: float = BOOT_SECONDS) -> Iterator[None]:
         """Wait until the guest's script says `meet POINT host`, and let it go on after the block."""
