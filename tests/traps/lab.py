@@ -37,7 +37,9 @@ ip -o link |
     sed -n 's/^[0-9]*: \\([a-z]*-*[0-9]*\\): .* mtu \\([0-9]*\\) .*ether \\([^ ]*\\) .*/\\1.mtu=\\2\\n\\1.mac=\\3/p'
 for dev in {rings}; do ethtool -g "$dev" | sed -n "s/^RX:\\t*/$dev.depth=/p" | tail -n 1; done
 meet up host
-ask() {{ ping -q -n -c 3 -i 0.5 -W 5 "10.2.$1.2" >/dev/null && echo "vec$1.packets=pass" || echo "vec$1.packets=lost"; }}
+ask() {{
+    ping -q -n -c 3 -i 0.5 -W 5 "10.2.$1.2" >/dev/null && echo "vec$1.packets=pass" || echo "vec$1.packets=lost"
+}}
 for ping in {pings}; do ask "$ping" & done
 wait
 """
