@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ ip -o link |
     sed -n 's/^[0-9]*: \\([a-z]*-*[0-9]*\\): .* mtu \\([0-9]*\\) .*ether \\([^ ]*\\) .*/\\1.mtu=\\2\\n\\1.mac=\\3/p'
 for dev in {rings}; do ethtool -g "$dev" | sed -n "s/^RX:\\t*/$dev.depth=/p" | tail -n 1; done
 meet up host
-ask() {{ ping -q -n -c 1 -W 5 "10.2.$1.2" >/dev/null && echo "vec$1.packets=pass" || echo "vec$1.packets=lost"; }}
+ask() {{
+    ping -q -n -c 3 -i 0.5 -W 5 "10.2.$1.2" >/dev/null && echo "vec$1.packets=pass" || echo "vec$1.packets=lost"
+}}
 for ping in {pings}; do ask "$ping" & done
 wait
 """
@@ -67,7 +70,9 @@ class Found:
 def measure(kernel: Kernel) -> Found:
     together = [(number, trap) for number, trap in NUMBERED if not trap.has_own_guest]
     own = [(number, trap) for number, trap in NUMBERED if trap.has_own_guest]
-    with Wiring(kernel) as wiring:
+    with Wiring(kernel) as wiring, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
+        switch.bind(str(wiring.folder / "switch"))
+        switch.listen()
         wiring.run("ip", "-batch", "-", stdin=None, input="\n".join(_network()))
         before = {link["ifname"] for link in json.loads(wiring.run("ip", "-j", "link").stdout)}
         guests = [_boot(wiring, f"a{part}", traps, 1) for part, traps in enumerate(_parts(together))]
@@ -112,7 +117,7 @@ def _parts(traps: Sequence[Numbered]) -> list[Sequence[Numbered]]:
 
 
 def _boot(wiring: Wiring, name: str, traps: Sequence[Numbered], end: int, script: str = _TOGETHER) -> Guest:
-    strings = [string(*one) if end == 1 else peer(*one) for one in traps]
+    strings = [(string(*one) if end == 1 else peer(*one)).replace("FOLDER", str(wiring.folder)) for one in traps]
     paired = [number for number, trap in traps if trap.peer]
     filled_in = script.format(
         devices=" ".join(device(*one) if end == 1 else f"vec{one[0]}" for one in traps),

@@ -19,6 +19,8 @@ import pytest
 
 from tests.need import need_command
 from tests.uml.guest import Kernel, Wiring
+from vecnet.guests import GENERATIONS as TABLES
+from vecnet.guests import Guest
 
 pytestmark = [pytest.mark.uml, pytest.mark.unsanitized]
 
@@ -41,30 +43,30 @@ ETH_P_ALL, ETH_P_IPV6 = 3, b"\x86\xdd"
 class Facts:
     """What a generation does."""
 
-    command_line: bool  # whether words that the kernel itself reads, such as mem=, count in the command line
     last_words: str
     first_frames: bool  # whether a device that is brought up sends IPv6 by itself
     bess_again: str  # what becomes of a device that could not be opened, and now could: "yes" where it comes up
     raw_again: str  # the same of one whose interface was not there
-    legacy: frozenset[str]  # the drivers that eth0=… may name
     seccomp: bool  # whether it can do without ptrace
     weight: bool  # whether it warns of a queue deeper than 64
     longest: int  # bytes that are left of a longer frame
+    legacy: frozenset[str]  # the drivers that eth0=… may name
+    counts_all: bool  # whether words that the kernel itself reads, such as mem=, count in the command line
 
 
 _6_1 = Facts(
-    command_line=True,
     last_words="System halted",
     first_frames=False,
     bess_again="No such device or address",
     raw_again="yes",
-    legacy=frozenset(LEGACY) - {"pcap"},
     seccomp=False,
     weight=True,
     longest=MTU + 66,
+    legacy=frozenset(LEGACY) - {"pcap"},
+    counts_all=True,
 )
 _6_12 = replace(_6_1, last_words="Power down", bess_again="yes", legacy=_6_1.legacy - {"mcast", "ucast", "vde"})
-_7_2 = replace(_6_12, command_line=False, first_frames=True, legacy=frozenset(), seccomp=True)
+_7_2 = replace(_6_12, first_frames=True, seccomp=True, legacy=frozenset(), counts_all=False)
 FACTS = {"6.1": _6_1, "6.12": _6_12, "7.2": _7_2}
 
 SCRIPT = """
@@ -133,15 +135,15 @@ def facts(kernel: Kernel) -> Facts:
     ]
     assert all(frame[12:14] == ETH_P_IPV6 for frame in frames)
     return Facts(
-        command_line="mem=128M" in values["command_line"],
         last_words=re.findall(r"reboot: (.*)", report.console)[-1],
         first_frames=bool(frames),
         bess_again=values["bess_again"],
         raw_again=values["raw_again"],
-        legacy=frozenset(name for unit, name in enumerate(LEGACY) if f"Netdevice {unit} (" in report.console),
         seccomp="seccomp" in said.stdout,
         weight=bool(re.search(r"napi_add_weight\w*\(\) called with weight 128", report.console)),
         longest=int(values["longest"]) + ETHERNET,
+        legacy=frozenset(name for unit, name in enumerate(LEGACY) if f"Netdevice {unit} (" in report.console),
+        counts_all="mem=128M" in values["command_line"],
     )
 
 
@@ -156,3 +158,9 @@ def _waiting(packets: socket.socket) -> Iterator[bytes]:
 @pytest.mark.parametrize("fact", [field.name for field in fields(Facts)])
 def test_a_generation_shows_each_fact(kernel: Kernel, facts: Facts, fact: str) -> None:
     assert getattr(facts, fact) == getattr(FACTS[kernel.generation], fact)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_the_table_has_the_same(table: Guest) -> None:
+    facts = FACTS[str(table)]
+    assert (table.legacy, table.counts_all) == (facts.legacy, facts.counts_all)

@@ -122,8 +122,8 @@ class Guest:
             counts_all=self.counts_all if counts_all is None else counts_all,
         )
 
-    def effect(self, transport: str, case: Case) -> Effect:
-        """What the guest does in a case, with a device of this transport. Raises LookupError where no row says it."""
+    def row(self, transport: str, case: Case) -> tuple[str, Does]:
+        """The row for a case, with a device of this transport, and its key. Raises LookupError where there is none."""
         rows = self.does.get(case.situation, {})
         for key in (f"{transport}.{case.option}", case.option, transport, ANY):
             if key in rows:
@@ -132,8 +132,11 @@ class Guest:
             where = f"{transport}.{case.option}".strip(".")
             raise LookupError(f"the table of {self} does not say what a guest does: {case.situation.name} {where}")
         row = rows[key]
-        if isinstance(row, Steps):
-            row = row.at(case.words["number"])
+        return key, row.at(case.words["number"]) if isinstance(row, Steps) else row
+
+    def effect(self, transport: str, case: Case) -> Effect:
+        """What the guest does in a case, with a device of this transport. Raises LookupError where no row says it."""
+        _, row = self.row(transport, case)
         return Effect(
             row.severity,
             case.lead + row.message.format_map(case.words),

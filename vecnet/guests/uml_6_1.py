@@ -92,8 +92,7 @@ _ONE_OPTION: dict[Situation, Rows] = {
         "headroom": Steps(
             {
                 4097: fallback("the guest takes it all the same"),
-                65500: drops("the guest takes it and loses every packet"),
-                100000: panics("so large a buffer cannot be had: the first packet panics the guest kernel"),
+                65501: panics("the guest kernel panics with the first packet, or loses every one"),
             }
         ),
         "mtu": fallback("below 576 and from 65535 on the guest stays at 1500"),

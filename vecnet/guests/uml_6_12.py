@@ -15,7 +15,6 @@ GUEST = uml_6_1.GUEST.but(
             "depth": Steps(
                 {0: drops("the guest takes it: no packet moves, it spins, and panics once the device is taken down")}
             ),
-            "headroom": Steps({100000: drops("the guest takes it and loses every packet")}),
         },
         Situation.MISSING: {"vde.vnl": _DEAD},
         Situation.UNREADABLE: {"vde.vnl": _DEAD},
