@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
+import sysconfig
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -31,9 +35,18 @@ def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
     loads(text, path=file)  # a broken file is known before anything is made
     from vecnet import lab, sandbox
 
+    _find_vecnet()
     sandbox.enter()
     lab.bring_up(lambda: loads(text, path=file))
     ctx.exit(run([*words] or [os.environ.get("SHELL", "/bin/sh")]))
+
+
+def _find_vecnet() -> None:
+    """CMD may speak of `vecnet`, which in a virtual environment that is not active is in no folder of PATH."""
+    started = Path(sys.argv[0])
+    folder = started.parent if started.name == "vecnet" else Path(sysconfig.get_path("scripts"))
+    if shutil.which("vecnet") is None and (folder / "vecnet").exists():
+        os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{folder.resolve()}"
 
 
 def run(words: list[str]) -> int:
@@ -49,7 +62,7 @@ def run(words: list[str]) -> int:
         try:
             process = subprocess.Popen(words, preexec_fn=partial(end_with_parent, os.getpid()))
         except OSError as error:
-            say(f"{words[0]}: {error.strerror}")
+            say(f"{words[0] or repr('')}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
         started.append(process)
         for number in early:
