@@ -76,6 +76,27 @@ def test_args_say_the_same_in_there() -> None:
     assert sandbox(LAB, "--", EXECUTABLE, "args", LAB).stdout == answer("args", LAB)
 
 
+@pytest.mark.parametrize("start", [[EXECUTABLE], [sys.executable, "-m", "vecnet"]], ids=["command", "module"])
+def test_vecnet_is_found_in_there_though_no_environment_is_active(start: list[str | Path]) -> None:
+    folders = "/usr/sbin:/usr/bin:/sbin:/bin"
+    if shutil.which("vecnet", path=folders):
+        pytest.skip("vecnet is installed for all")
+    for line in (["vecnet", "status"], ["sh", "-c", "vecnet status"]):
+        words = [*start, "sandbox", TAP, "--", *line]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment(PATH=folders))
+        assert done.returncode == 0, done.stderr
+        assert "tap-one" in done.stdout
+
+
+def test_a_vecnet_that_is_in_the_path_stays_the_one(tmp_path: Path) -> None:
+    other = tmp_path / "vecnet"
+    other.write_text("#!/bin/sh\necho another\n")
+    other.chmod(0o755)
+    line: list[str | Path] = [EXECUTABLE, "sandbox", TAP, "--", "vecnet"]
+    env = environment(PATH=f"{tmp_path}:{environment()['PATH']}")
+    assert subprocess.run(line, capture_output=True, text=True, check=True, env=env).stdout == "another\n"
+
+
 def test_a_broken_file_is_told_before_anything_is_made() -> None:
     assert "none.yaml: cannot be read" in refused("sandbox", "none.yaml", "--", "true")
 

@@ -174,6 +174,19 @@ def test_a_changed_topology_changes_only_what_differs() -> None:
     assert "master" not in facts("tap-web")
 
 
+def test_a_link_that_is_renamed_keeps_its_interface_and_says_so() -> None:
+    before, after = (
+        f"links: [{{transport: tap, name: {name}, endpoints: [a:vec0, host:t0]}}]" for name in ("old", "new")
+    )
+    host.up(topology(before))
+    plan = host.plan(topology(after))
+    assert plan.describe().splitlines() == ["~ tap t0, new", "    link old → new", "lab: 1 to change, 0 unchanged"]
+    (step,) = (step.as_json() for step in plan.steps)
+    assert (step["before"], step["after"]) == ({"link": "old"}, {"link": "new"})
+    host.up(topology(after))
+    assert host.plan(topology(after)).steps == ()
+
+
 def test_what_somebody_changed_by_hand_is_put_right() -> None:
     host.up(topology(LAB))
     before = host_state(numbers=False)

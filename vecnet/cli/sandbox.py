@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
 
 import click
 
@@ -27,6 +31,15 @@ def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
     loads(text, path=file)  # a broken file is known before anything is made
     from vecnet import contained, lab, sandbox
 
+    _find_vecnet()
     sandbox.enter()
     lab.bring_up(lambda: loads(text, path=file))
     ctx.exit(contained.run(words or (os.environ.get("SHELL", "/bin/sh"),), say))
+
+
+def _find_vecnet() -> None:
+    """CMD may speak of `vecnet`, which in a virtual environment that is not active is in no folder of PATH."""
+    started = Path(sys.argv[0])
+    folder = started.parent if started.name == "vecnet" else Path(sysconfig.get_path("scripts"))
+    if shutil.which("vecnet") is None and (folder / "vecnet").exists():
+        os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{folder.resolve()}"

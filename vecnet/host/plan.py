@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 
+from vecnet import text
 from vecnet.transports.link import Attributes
 
 Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
@@ -155,7 +156,7 @@ class Step:
     def differences(self) -> Iterator[tuple[str, str, str]]:
         """The name of each value that changes, with what it is and shall be, for people."""
         if self.before and self.after:
-            before, after = shown(self.before), shown(self.after)
+            before, after = _comparable(self.before), _comparable(self.after)
             for name in self.changed:
                 yield name, _text(before.get(name)), _text(after.get(name, _AS_MADE.get(name)))
 
@@ -213,7 +214,7 @@ class Plan:
         lines = [line for step in self.steps for line in _described(step)]
         counts = Counter(step.action for step in self.steps)
         total = ", ".join(f"{counts[action]} to {action}" for action in _SIGNS if counts[action])
-        return "\n".join([*lines, f"{self.topology}: {total}, {self.unchanged} unchanged"])
+        return "\n".join(map(text.shown, [*lines, f"{self.topology}: {total}, {self.unchanged} unchanged"]))
 
     def summary(self) -> str:
         """What was done, in one line, with a line for each interface that was kept."""
@@ -223,7 +224,7 @@ class Plan:
             return self._nothing()
         unchanged = f", {self.unchanged} unchanged" if self.unchanged else ""
         notes = [f"{step.node}: {step.why}" for step in self.steps if step.why]
-        return "\n".join([f"{self.topology}: {done}{unchanged}", *notes])
+        return "\n".join(map(text.shown, [f"{self.topology}: {done}{unchanged}", *notes]))
 
 
 def _count(number: int) -> str:
@@ -255,5 +256,10 @@ def _text(value: object) -> str:
 def _shown(node: Node | None, changed: tuple[str, ...]) -> dict[str, object] | None:
     if node is None:
         return None
-    values = shown(node)
-    return {key: values.get(key) for key in changed} if changed else values
+    values = _comparable(node)
+    return {key: values.get(key) for key in changed} if changed else shown(node)
+
+
+def _comparable(node: Node) -> dict[str, object]:
+    """All in which a node may differ from another, by name: a link that is renamed keeps its interface."""
+    return {**shown(node), "link": node.link}
