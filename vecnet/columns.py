@@ -37,6 +37,7 @@ class Styled:
 
 Part = str | Styled
 Line = Sequence[Part]  # a str is one, too
+Cell = Part | Sequence[Part]  # of several parts, each is kept whole where that can be, a space behind the one before it
 
 
 def plain(lines: Sequence[Line]) -> str:
@@ -45,37 +46,26 @@ def plain(lines: Sequence[Line]) -> str:
 
 
 def table(
-    rows: Sequence[Sequence[Part]],
-    width: int | None = None,
-    *,
-    margin: int = 0,
-    right: Collection[int] = (),
-    tight: Collection[int] = (),
+    rows: Sequence[Sequence[Cell]], width: int | None = None, *, margin: int = 0, right: Collection[int] = ()
 ) -> list[Line]:
     """`grouped`, in one list."""
-    return [line for row in grouped(rows, width, margin=margin, right=right, tight=tight) for line in row]
+    return [line for row in grouped(rows, width, margin=margin, right=right) for line in row]
 
 
 def grouped(
-    rows: Sequence[Sequence[Part]],
-    width: int | None = None,
-    *,
-    margin: int = 0,
-    right: Collection[int] = (),
-    tight: Collection[int] = (),
+    rows: Sequence[Sequence[Cell]], width: int | None = None, *, margin: int = 0, right: Collection[int] = ()
 ) -> list[list[Line]]:
-    """For each row its lines, with the cells in columns. Short rows end early.
+    """For each row its lines, with the cells in columns, those of `right` aligned to the right. Short rows end early.
 
-    `margin` spaces stand before every line. The columns `right` are aligned to the right; those of `tight` stand one
-    space behind the one before them.
+    `margin` spaces stand before every line.
     """
-    cells = [[_clean(cell) for cell in row] for row in rows]
+    cells = [[_words(cell) for cell in row] for row in rows]
     count = max(map(len, cells), default=0)
-    widths = [max(_width(str(row[at])) for row in cells if at < len(row)) for at in range(count)]
+    widths = [max(_width(row[at]) for row in cells if at < len(row)) for at in range(count)]
     if width is not None:
         width = max(width, _NARROWEST) - margin
         widths = [min(one, width - _INDENT) for one in widths]
-    bands = _bands(widths, tight, width)
+    bands = _bands(widths, width)
     groups: list[list[Line]] = []
     for row in cells:
         groups.append(lines := [])
@@ -84,11 +74,10 @@ def grouped(
             for piece in range(max(map(len, folded))):
                 line: list[Part] = [" " * (margin + _INDENT if number else margin)]
                 for at, pieces in zip(band, folded, strict=True):
-                    if at != band[0]:
-                        line.append(" " * _gap(at, tight))
-                    part = pieces[piece] if piece < len(pieces) else ""
-                    space = " " * (widths[at] - _width(str(part)))
-                    line += [space, part] if at in right else [part, space]
+                    words = pieces[piece] if piece < len(pieces) else []
+                    space = " " * (widths[at] - _width(words))
+                    gap = "" if at == band[0] else " " * _GAP
+                    line += [gap, space, *_spaced(words)] if at in right else [gap, *_spaced(words), space]
                 if any(str(part).strip() for part in line):
                     lines.append(_without_trailing_space(line))
     return groups
@@ -97,15 +86,15 @@ def grouped(
 def paragraph(text: str, width: int | None = None, *, indent: str = "") -> list[Line]:
     """Lines of a sentence, all of them behind `indent`."""
     room = None if width is None else max(width, _NARROWEST) - len(indent)
-    return [f"{indent}{line}" for line in _fold(shown(text), room)]
+    return [[indent, *_spaced(line)] for line in _fold([shown(text)], room)]
 
 
-def _bands(widths: Sequence[int], tight: Collection[int], width: int | None) -> list[list[int]]:
+def _bands(widths: Sequence[int], width: int | None) -> list[list[int]]:
     """The columns of each of a row's lines."""
     bands: list[list[int]] = [[]]
     used = 0
     for at, one in enumerate(widths):
-        gap = _gap(at, tight) if bands[-1] else 0
+        gap = _GAP if bands[-1] else 0
         if width is not None and bands[-1] and used + gap + one > width:
             bands.append([])
             used, gap = _INDENT, 0
@@ -114,12 +103,9 @@ def _bands(widths: Sequence[int], tight: Collection[int], width: int | None) -> 
     return bands
 
 
-def _gap(at: int, tight: Collection[int]) -> int:
-    return 1 if at in tight else _GAP
-
-
-def _clean(cell: Part) -> Part:
-    return _like(cell, shown(str(cell)))
+def _words(cell: Cell) -> list[Part]:
+    words = [cell] if isinstance(cell, str | Styled) else cell
+    return [_like(word, shown(str(word))) for word in words]
 
 
 def _like(part: Part, text: str) -> Part:
@@ -127,20 +113,38 @@ def _like(part: Part, text: str) -> Part:
     return Styled(text, part.colour, part.bold) if isinstance(part, Styled) else text
 
 
-def _fold(cell: Part, room: int | None) -> list[Part]:
-    """A cell's lines, broken between words where that can be."""
-    text = str(cell)
-    if room is None or _width(text) <= room:
-        return [cell]
+def _spaced(words: Sequence[Part]) -> list[Part]:
+    return [part for word in words for part in (" ", word)][1:]
+
+
+def _fold(words: Sequence[Part], room: int | None) -> list[list[Part]]:
+    """A cell's lines, each with words that fit."""
+    lines: list[list[Part]] = [[]]
+    for word in words:
+        for piece in _broken(word, room):
+            if room is not None and lines[-1] and _width([*lines[-1], piece]) > room:
+                lines.append([])
+            lines[-1].append(piece)
+    return lines
+
+
+def _broken(word: Part, room: int | None) -> list[Part]:
+    """A text that is too long by itself, broken at its spaces where that can be."""
+    text = str(word)
+    if room is None or _columns(text) <= room:
+        return [word]
     import textwrap
 
     # a wide character takes two columns: with one among them, half as many fit for sure
-    most = room if _width(text) == len(text) else max(room // 2, 1)
-    pieces = textwrap.wrap(text, most, break_on_hyphens=False)
-    return [_like(cell, piece) for piece in pieces]
+    most = room if _columns(text) == len(text) else max(room // 2, 1)
+    return [_like(word, piece) for piece in textwrap.wrap(text, most, break_on_hyphens=False)]
 
 
-def _width(text: str) -> int:
+def _width(words: Sequence[Part]) -> int:
+    return sum(_columns(str(part)) for part in _spaced(words))
+
+
+def _columns(text: str) -> int:
     """The columns that a terminal gives a text (Unicode Standard Annex 11)."""
     if text.isascii():
         return len(text)

@@ -107,7 +107,7 @@ def test_loopback_without_root(project: Project) -> None:
 
 def test_a_sandbox_without_root_knows_its_user_by_name(project: Project) -> None:
     (project.folder / "mine.yaml").write_text(
-        "name: mine\nlinks: [{transport: tap, endpoints: [web:vec0, {host:t: {owner: nobody}}]}]\n"
+        "name: mine\nlinks: [{transport: tap, endpoints: {web:vec0: {}, host:t: {owner: nobody}}}]\n"
     )
     done = project.run("vecnet", "sandbox", "mine.yaml", "--", "vecnet", "status")
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
+_EVERY_PROCESS = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h: the namespace that sees all processes
 _LISTENS = 1 << 16  # __SO_ACCEPTCON
 
 
@@ -31,7 +32,8 @@ def holder(path: str) -> Holder:
             return Holder.NOBODY
     except OSError:
         return Holder.NOBODY
-    wanted, tables, hidden = Path(path).resolve(), {}, False
+    wanted, tables = Path(path).resolve(), {}
+    hidden = Path("/proc/self/ns/pid").stat().st_ino != _EVERY_PROCESS
     for process in [Path("/proc/self"), *Path("/proc").glob("[0-9]*")]:
         try:
             namespace = process  # of a process that may not be looked into, the table can be read all the same

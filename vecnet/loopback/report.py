@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from vecnet.columns import Line, Part, Styled, grouped, paragraph, plain
+from vecnet.columns import Line, Styled, grouped, paragraph, plain
 from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 
 _SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
@@ -29,18 +29,16 @@ def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = Non
     """
     if not report.links:
         return [f"{report.name}: no links"]
-    rows: list[tuple[Part, ...]] = [
+    rows = [
         (
-            f"{link.verdict.upper():8}",
-            link.link,
+            (f"{link.verdict.upper():8}", link.link),
             f"{link.transport:6}",
-            *(Styled(f"{_SIGNS[result.verdict]} {result.probe}", _COLOURS[result.verdict]) for result in link.results),
+            [Styled(f"{_SIGNS[result.verdict]} {result.probe}", _COLOURS[result.verdict]) for result in link.results],
         )
         for link in report.links
     ]
-    most = max(map(len, rows))
     lines: list[Line] = []
-    for link, row in zip(report.links, grouped(rows, width, tight={1, *range(4, most)}), strict=True):
+    for link, row in zip(report.links, grouped(rows, width), strict=True):
         lines += row
         if link.note:
             lines += paragraph(link.note, width, indent=_INDENT)
