@@ -55,7 +55,7 @@ def _builder() -> FFI:
         # relative: setuptools wants it, and so no path of the building machine enters the module
         sources=[os.path.relpath(source, ROOT) for source in sources],
         include_dirs=["_native"],
-        depends=["_native/vecnet.h", "_native/internal.h"],
+        depends=["_native/vecnet.h", "_native/internal.h", "_native/switch.h"],
         extra_compile_args=flags(),
         extra_link_args=SANITIZERS[:1] if os.environ.get("VECNET_SANITIZE") == "1" else [],
         define_macros=[("_GNU_SOURCE", "1")],

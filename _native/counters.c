@@ -48,6 +48,28 @@ static const struct counter loop_counters[VN_LOOP_COUNTERS] = {
 	[VN_LOOP_FOREIGN] = {"foreign", "frames that are not the generator's, or of another stream"},
 };
 
+static const struct counter switch_counters[VN_SWITCH_COUNTERS] = {
+	[VN_SWITCH_FLOODED] = {"flooded", "frames from it that went to every port: broadcast, multicast, to an unknown address"},
+	[VN_SWITCH_LEARNT] = {"learnt", "addresses that were seen for the first time"},
+	[VN_SWITCH_MOVED] = {"moved", "addresses that were at another port before"},
+	[VN_SWITCH_CROWDED] = {"crowded", "addresses that had to be forgotten for newer ones"},
+	[VN_SWITCH_CUT] = {"cut", "large frames that were cut for it"},
+	[VN_SWITCH_QUEUED] = {"queued", "frames that waited until it took more"},
+	[VN_SWITCH_CONNECTED] = {"connected", "guests that came"},
+	[VN_SWITCH_REFUSED] = {"refused", "guests that came when all places were taken"},
+	[VN_SWITCH_DROP_SHORT] = {"drop_short", "frames from it without a whole Ethernet header"},
+	[VN_SWITCH_DROP_SENDER] = {"drop_sender", "frames from it that nobody may have sent: from a group's address, or from none"},
+	[VN_SWITCH_DROP_RESERVED] = {"drop_reserved", "frames from it to an address that no switch passes on, IEEE 802.1Q"},
+	[VN_SWITCH_DROP_HOME] = {"drop_home", "frames from it to an address at the same port"},
+	[VN_SWITCH_DROP_ISOLATED] = {"drop_isolated", "frames from it to a port that is isolated, as it is itself"},
+	[VN_SWITCH_DROP_STORM] = {"drop_storm", "frames from it that were to be flooded beyond its limit"},
+	[VN_SWITCH_DROP_MONITOR] = {"drop_monitor", "frames from it while it is the monitor"},
+	[VN_SWITCH_DROP_HEADER] = {"drop_header", "frames from it with a virtio-net header that does not fit them"},
+	[VN_SWITCH_DROP_LONG] = {"drop_long", "frames for it that are longer than its MTU"},
+	[VN_SWITCH_DROP_FULL] = {"drop_full", "frames for it while it was full, and so was its queue"},
+	[VN_SWITCH_DROP_DOWN] = {"drop_down", "frames for it when it was down, or its guest left"},
+};
+
 const char *vn_counter_name(int counter)
 {
 	return counter >= 0 && counter < VN_COUNTERS ? counters[counter].name : NULL;
@@ -61,4 +83,14 @@ const char *vn_counter_meaning(int counter)
 const char *vn_loop_counter_name(int counter)
 {
 	return counter >= 0 && counter < VN_LOOP_COUNTERS ? loop_counters[counter].name : NULL;
+}
+
+const char *vn_switch_counter_name(int counter)
+{
+	return counter >= 0 && counter < VN_SWITCH_COUNTERS ? switch_counters[counter].name : NULL;
+}
+
+const char *vn_switch_counter_meaning(int counter)
+{
+	return counter >= 0 && counter < VN_SWITCH_COUNTERS ? switch_counters[counter].meaning : NULL;
 }

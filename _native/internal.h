@@ -48,6 +48,8 @@ struct vn_transport {
 	void (*form)(const struct vn_port *port, uint8_t *header, uint32_t number);
 	/* Judge a header, which is there whole: VN_RX_FRAMES, or the counter of the drop. Without, everything is taken. */
 	enum vn_counter (*verify)(const struct vn_port *port, const uint8_t *header);
+	/* Take a guest that waits, for a port of its own: its connection, or -errno. wait_fd is readable once one waits. */
+	int (*accept)(struct vn_port *port);
 	/* Before each batch: 0, or -EAGAIN while nobody is at the other end; then tx.fd is readable once somebody comes. */
 	int (*ready)(struct vn_port *port);
 	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive.

@@ -24,7 +24,8 @@
 #define OUTER 48               /* most bytes of IP and UDP header */
 
 struct recorded {
-	struct vn_port *port;
+	struct vn_port *port;          /* NULL once it is at its end */
+	char name[80];                 /* the next port of that name goes on there */
 	struct sockaddr_storage here;
 	int protocol, udp;             /* of the tunnel; protocol 0 where there is none */
 	bool ip_header;                /* received packets begin with it */
@@ -68,8 +69,8 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	const int on = 1;
 	int type = 0, protocol = 0;
 	socklen_t size = sizeof(recorded->here), number = sizeof(int);
-	recorded->port = port;
-	recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
+	if (!recorded->packet)
+		recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
 	if (!recorded->packet)
 		return -ENOMEM;
 	if (port->remote_size && !getsockname(port->rx.fd, (struct sockaddr *)&recorded->here, &size)) {
@@ -90,28 +91,61 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	return 0;
 }
 
+/* Where a port is noted: where one of that name was before, or at the end; NULL where there is no room. */
+static struct recorded *place_for(struct vn_recorder *recorder, const char *name)
+{
+	for (uint32_t i = 0; i < recorder->ports; i++)
+		if (!recorder->recorded[i].port && !strcmp(recorder->recorded[i].name, name))
+			return &recorder->recorded[i];
+	return recorder->ports < PORTS ? &recorder->recorded[recorder->ports] : NULL;
+}
+
 int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const char *name, const char *description)
 {
 	char outer[64];
 	if (port->recorder == recorder)
 		return -EEXIST;
+	if (port->recorder)
+		vn_recorder_remove(port->recorder, port);
 	pthread_mutex_lock(&recorder->mutex);
-	int rc = recorder->file.fd < 0 ? -EBADF : recorder->ports == PORTS ? -ENOSPC : 0;
+	int rc = recorder->file.fd < 0 ? -EBADF : 0;
 	if (strlen(name) > UINT16_MAX || strlen(description) > UINT16_MAX) /* an option's most */
 		rc = -ENAMETOOLONG;
+	struct recorded *recorded = rc ? NULL : place_for(recorder, name);
+	rc = rc ? rc : recorded ? prepare(port, recorded) : -ENOSPC;
 	if (!rc) {
-		struct recorded *recorded = &recorder->recorded[recorder->ports];
-		rc = prepare(port, recorded);
-		snprintf(outer, sizeof(outer), "%.48s outer", name);
-		if (!rc) {
+		const uint32_t number = (uint32_t)(recorded - recorder->recorded);
+		if (number == recorder->ports) {
+			snprintf(outer, sizeof(outer), "%.48s outer", name);
 			vn_pcapng_interface(&recorder->file, LINK_ETHERNET, name, description);
 			vn_pcapng_interface(&recorder->file, recorded->protocol ? LINK_IP : LINK_ETHERNET, outer, description);
-			port->recorded = 2 * recorder->ports++;
-			port->recorder = recorder;
+			snprintf(recorded->name, sizeof(recorded->name), "%s", name);
+			recorder->ports++;
 		}
+		recorded->port = port;
+		port->recorded = 2 * number;
+		port->recorder = recorder;
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 	return rc;
+}
+
+static void summarize(struct vn_recorder *recorder, uint32_t interface, const struct vn_port *port)
+{
+	uint64_t values[3] = {vn_port_counter(port, VN_RX_FRAMES), 0, vn_port_counter(port, VN_RX_DROP_QUEUE_FULL)};
+	for (int counter = VN_RX_DROP_SHORT; counter < VN_RX_DROP_QUEUE_FULL; counter++)
+		values[1] += vn_port_counter(port, counter);
+	vn_pcapng_statistics(&recorder->file, interface, clock_now(), values);
+}
+
+void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	if (recorder->file.fd >= 0)
+		summarize(recorder, port->recorded, port);
+	recorder->recorded[port->recorded / 2].port = NULL;
+	port->recorder = NULL;
+	pthread_mutex_unlock(&recorder->mutex);
 }
 
 int vn_recorder_flush(struct vn_recorder *recorder)
@@ -126,13 +160,9 @@ int vn_recorder_flush(struct vn_recorder *recorder)
 int vn_recorder_close(struct vn_recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->mutex);
-	for (uint32_t i = 0; i < recorder->ports && recorder->file.fd >= 0; i++) {
-		const struct vn_port *port = recorder->recorded[i].port;
-		uint64_t values[3] = {vn_port_counter(port, VN_RX_FRAMES), 0, vn_port_counter(port, VN_RX_DROP_QUEUE_FULL)};
-		for (int counter = VN_RX_DROP_SHORT; counter < VN_RX_DROP_QUEUE_FULL; counter++)
-			values[1] += vn_port_counter(port, counter);
-		vn_pcapng_statistics(&recorder->file, 2 * i, clock_now(), values);
-	}
+	for (uint32_t i = 0; i < recorder->ports && recorder->file.fd >= 0; i++)
+		if (recorder->recorded[i].port)
+			summarize(recorder, 2 * i, recorder->recorded[i].port);
 	vn_pcapng_flush(&recorder->file);
 	if (recorder->file.fd >= 0 && close(recorder->file.fd) && !recorder->file.error)
 		recorder->file.error = errno;

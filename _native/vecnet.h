@@ -105,6 +105,8 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 int vn_recorder_flush(struct vn_recorder *recorder);
 int vn_recorder_close(struct vn_recorder *recorder);
 void vn_recorder_free(struct vn_recorder *recorder);
+/* A port is at its end: what is recorded of it ends here. */
+void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port);
 /* In a fork: close this copy, unwritten. */
 void vn_recorder_forked(struct vn_recorder *recorder);
 
@@ -153,3 +155,88 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 int vn_reflect(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit);
 /* Send to one port what comes from another. Large frames stay whole where both ports have a virtio-net header. */
 int vn_forward(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit);
+
+/* ---- a switch ----
+ *
+ * It learns which Ethernet address is at which port, and moves frames between ports. vn_switch_run does so, in one thread;
+ * everything else may be called from any thread while it runs. Ports are known by a number that vn_switch_add gives, which is
+ * never given again. */
+#define VN_SWITCH_PORTS 4096     /* ports of one switch, at the most */
+#define VN_SWITCH_NAME 80        /* bytes of a port's name, with the zero at its end */
+
+/* What is asked of a port. */
+struct vn_switch_settings {
+	uint32_t isolated;       /* 1: nothing passes between it and another that is isolated */
+	uint32_t addresses;      /* learnt at it, at the most */
+	uint32_t storm;          /* frames a second that may be flooded from it, 0 without limit */
+	uint32_t guests;         /* where it listens: how many may be connected at a time */
+};
+
+/* Counters of a port, besides its own; vn_switch_counter_name and _meaning tell what each one is. */
+enum vn_switch_counter {
+	VN_SWITCH_FLOODED,
+	VN_SWITCH_LEARNT,
+	VN_SWITCH_MOVED,
+	VN_SWITCH_CROWDED,
+	VN_SWITCH_CUT,
+	VN_SWITCH_QUEUED,
+	VN_SWITCH_CONNECTED,
+	VN_SWITCH_REFUSED,
+	VN_SWITCH_DROP_SHORT,
+	VN_SWITCH_DROP_SENDER,
+	VN_SWITCH_DROP_RESERVED,
+	VN_SWITCH_DROP_HOME,
+	VN_SWITCH_DROP_ISOLATED,
+	VN_SWITCH_DROP_STORM,
+	VN_SWITCH_DROP_MONITOR,
+	VN_SWITCH_DROP_HEADER,
+	VN_SWITCH_DROP_LONG,
+	VN_SWITCH_DROP_FULL,
+	VN_SWITCH_DROP_DOWN,
+	VN_SWITCH_COUNTERS
+};
+const char *vn_switch_counter_name(int counter);
+const char *vn_switch_counter_meaning(int counter);
+
+/* A port as it is now. `listener` is 0, or the number of the port at which its guests are accepted. */
+struct vn_switch_port {
+	uint32_t number, listener;
+	uint32_t addresses;      /* learnt at it */
+	int error;               /* why its wire is gone, or 0 */
+	uint8_t connected, listens, monitor;
+	char name[VN_SWITCH_NAME];
+};
+struct vn_switch_address { uint8_t address[6]; uint32_t number; uint32_t idle; /* milliseconds */ };
+
+struct vn_switch;
+/* Addresses are forgotten after `age` milliseconds; the table has at most `addresses`. NULL where memory or descriptors
+ * are missing, after errno. */
+struct vn_switch *vn_switch_new(uint32_t age, uint32_t addresses);
+void vn_switch_free(struct vn_switch *sw);
+/* In a fork: the copy can only be freed; the ports that were added to it are to be told as well. */
+void vn_switch_forked(struct vn_switch *sw);
+
+/* Move frames for `duration` nanoseconds (negative: without end), or until vn_switch_stop, which also ends the next run if
+ * none is in progress. Returns 0, -EBUSY where it runs already, -EINTR after a signal: call again. */
+int vn_switch_run(struct vn_switch *sw, int64_t duration);
+void vn_switch_stop(struct vn_switch *sw);
+
+/* Make a port a port of the switch, which must outlive it there; nobody else may receive or send with it. One in the
+ * switch's role accepts guests, each of which becomes a port of its own. Returns its number, or -errno: -EEXIST the name is
+ * taken, -EMFILE no room. */
+int64_t vn_switch_add(struct vn_switch *sw, struct vn_port *port, const char *name,
+		      const struct vn_switch_settings *settings);
+/* Take a port away, its guests with it. -ENOENT where there is none. */
+int vn_switch_remove(struct vn_switch *sw, uint32_t number);
+/* Send a copy of what comes in or goes out at these ports to the monitor, which then takes part in nothing else. With no
+ * number given: of all that comes in at any port; monitor 0: none. */
+int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *numbers, int count);
+/* Record a port, 0 for all of them, and their guests to come. */
+int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *recorder);
+void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder);
+
+/* Describe the ports, at most `room`. Returns how many there are. */
+int vn_switch_list(struct vn_switch *sw, struct vn_switch_port *out, int room);
+int vn_switch_table(struct vn_switch *sw, struct vn_switch_address *out, int room);
+/* A port's counters: VN_SWITCH_COUNTERS of the switch's, VN_COUNTERS of the port's, those of past guests included. */
+int vn_switch_counters(struct vn_switch *sw, uint32_t number, uint64_t *own, uint64_t *ports);

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import vecnet
 from vecnet.transports import Transport
+from vecnet.transports.tunnel import Tunnel
 
 # what a string can carry: printable, no separator, no quote, and no byte 0xa0, which ends a word of a command line
 LETTERS = st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters=',="').filter(
@@ -88,12 +89,16 @@ OPTIONS: dict[type[Transport], st.SearchStrategy[dict[str, Any]]] = {
         _flag_and_pin("counter", "pin_counter"),
     ),
     vecnet.Bess: together(st.fixed_dictionaries({"dst": UNIX_PATHS}), optional(src=UNIX_PATHS)),
+    vecnet.Vde: together(
+        st.fixed_dictionaries({"vnl": WORDS}), optional(descr=WORDS, port=WORDS, mode=WORDS, group=WORDS)
+    ),
     vecnet.Fd: st.fixed_dictionaries({"fd": st.integers(0, 1023)}),
 }
 
 
 def transports(kind: type[Transport]) -> st.SearchStrategy[Transport]:
-    return together(OPTIONS[kind], COMMON).map(lambda options: kind(**options))
+    tunnel = {"vec": True} if issubclass(kind, Tunnel) else {}  # which never sends with vec=0
+    return together(OPTIONS[kind], COMMON).map(lambda options: kind(**{**options, **tunnel}))
 
 
 DEVICES = st.builds(vecnet.VecDevice, st.integers(0, 9999), st.one_of([transports(kind) for kind in OPTIONS]))

@@ -132,3 +132,14 @@ def test_the_host_is_not_deep() -> None:
 def depth(name: str) -> int:
     """How many files of its room stand on each other below a file, itself among them."""
     return 1 + max((depth(other) for other in imports(name) if room(other) == room(name)), default=0)
+
+
+@pytest.mark.parametrize("package", sorted(name for name, path in FILES.items() if path.name == "__init__.py"))
+def test_a_folder_has_a_table_of_its_files(package: str) -> None:
+    doc = ast.get_docstring(ast.parse(FILES[package].read_text())) or ""
+    rows = [line for line in doc.splitlines() if line.startswith("| ")]
+    files = {path.name for path in FILES[package].parent.glob("*.py")} - {"__init__.py", "__main__.py"}
+    rest = any(row.startswith("| any") for row in rows)
+    missing = {name for name in files if not rest and not any(name in row for row in rows) and name[:4] != "uml_"}
+    assert rows
+    assert not missing

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.need import need_root
+from tests.host.network import ip, private_network
+from tests.need import need_command, need_root
+from vecnet import host
+from vecnet.topology import load
 
 # A guest that greets on each of its devices, and prints what the other end of each says.
 GREETER = """
@@ -198,3 +201,84 @@ links:
     held = vecnet("sandbox", topology, "--", *run, *run, "true")
     assert held.returncode == 1
     assert "tap-fd is open already" in held.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_guests_of_a_starter_with_closed_streams_inherit_the_right_descriptors(
+    pair: Path, tmp_path: Path, closed: str
+) -> None:
+    kinds = "import os, re, sys; fd = int(re.search(r'fd=(\\d+)', sys.argv[3])[1]); "
+    kinds += "open(sys.argv[2] + '/' + sys.argv[1], 'w').write(os.readlink(f'/proc/self/fd/{fd}'))"
+    run = f'"$0" -m vecnet run {pair} -- "$0" -c "$1" {{guest}} {tmp_path} {closed}'
+    subprocess.run(["sh", "-c", run, sys.executable, kinds], timeout=60, check=True)
+    for guest in ("a", "b"):
+        assert (tmp_path / guest).read_text().startswith("socket:"), closed
+
+
+def test_a_limit_on_descriptors_is_named(pair: Path) -> None:
+    run = f'ulimit -n 64; exec "$0" -m vecnet run {pair} -- true'
+    done = subprocess.run(["sh", "-c", run, sys.executable], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 126
+    assert "a| its descriptors: Bad file descriptor; raise the limit with: ulimit -n 1024" in done.stdout
+    run = 'ulimit -n 16; exec "$0" -m vecnet run {} -- true'
+    many = pair.with_name("many.yaml")
+    links = "".join(f"  - {{transport: fd, endpoints: ['a{n}:vec0', 'b{n}:vec0']}}\n" for n in range(9))
+    many.write_text(f"name: m\nlinks:\n{links}")
+    done = subprocess.run(
+        ["sh", "-c", run.format(many), sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "ulimit -n" in done.stderr
+    assert "a fault of its own" not in done.stderr
+
+
+def test_a_line_without_an_end_is_printed_as_it_comes(pair: Path) -> None:
+    done = vecnet("run", pair, "--", "sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x; echo end", timeout=30)
+    assert done.returncode == 0
+    assert done.stdout.count("x") == 60_000_000
+    assert len([line for line in done.stdout.splitlines() if line.endswith("end")]) == 2
+
+
+@pytest.mark.parametrize("output", ["/dev/full", "a pipe that is closed"])
+def test_guests_go_on_where_their_output_cannot_be_printed(pair: Path, tmp_path: Path, output: str) -> None:
+    script = f"for i in 1 2 3; do echo line; sleep 0.2; done; echo done >{tmp_path}/{{guest}}"
+    command = [sys.executable, "-m", "vecnet", "run", str(pair), "--", "sh", "-c", script]
+    read, write = os.pipe()
+    os.close(read)
+    with Path("/dev/full").open("wb") as full:
+        stdout = full.fileno() if output == "/dev/full" else write
+        done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(write)
+    assert done.returncode == 0
+    assert done.stderr.count("cannot be printed any more") == 1
+    assert [(tmp_path / guest).read_text() for guest in "ab"] == ["done\n"] * 2
+
+
+NAMED = """
+name: named
+links:
+  - {transport: tap, endpoints: {web:vec0: {}, host:t: {netns: there}}}
+  - {transport: fd, endpoints: [web:vec1, db:vec0]}
+"""
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_guest_starts_where_its_tap_is(tmp_path: Path, alone: bool) -> None:
+    need_root()
+    need_command("ip")
+    (file := tmp_path / "named.yaml").write_text(NAMED if not alone else "\n".join(NAMED.splitlines()[:-1]))
+    with private_network():
+        ip("netns", "add", "there")
+        host.up(load(file))
+        done = vecnet("run", file, "--", "sh", "-c", "ip -br link show t 2>&1")
+    said = sorted(line.split()[:3] for line in done.stdout.splitlines())
+    assert said == ([["t", "DOWN", said[0][2]]] if alone else [["db", "|", "Device"], ["web|", "t", "DOWN"]]), said
+
+
+def test_a_guest_that_would_have_to_be_in_two_places_is_refused(tmp_path: Path) -> None:
+    (file := tmp_path / "torn.yaml").write_text(
+        NAMED + "  - {transport: gre, endpoints: {web:vec2: {local: 127.0.0.2}, db:vec1: {local: 127.0.0.3}}}\n"
+    )
+    done = vecnet("run", file, "--up", "--", "true")
+    assert done.returncode == 2
+    assert "torn.yaml:4:5: error: web cannot start: its links lie in different network namespaces" in done.stderr

@@ -2,6 +2,25 @@
 
 It makes the host's end of every vector transport, writes the matching string for the guest, and proves the wire with
 packets. Names are loaded when they are first used, so that a command starts as fast as what it needs.
+
+Lower floors know nothing of higher ones; a test holds it.
+
+| floor | where | subject |
+|---|---|---|
+| 0 | text.py, errors.py | text for people, escaped; the exceptions |
+| 1 | values.py, options.py, impairment.py | kinds of values; an option and how a driver reads it; tc-netem's words |
+| 1 | columns.py, progress.py | what commands print, in columns; how far they are |
+| 2 | kernel/ | the host kernel's bytes and namespaces |
+| 2 | guests/ | what each generation of guests does in each situation |
+| 3 | transports/ | one file each, which answers every question on its transport |
+| 3 | sandbox.py, signals.py | a private network; signals that wait |
+| 4 | vecstring.py | the string's syntax, its one place |
+| 4 | host/ | the host's end of links: plan, apply, undo, status |
+| 5 | topology/ | the file, with positions |
+| 5 | datapath/ | ports, loops, the switch, recordings: the wing that host/ never meets |
+| 6 | loopback/, lab.py, launch.py | probes and diagnosis; a private network with its topology up; guests' processes |
+| 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
+| 8 | cli/ | a file a command |
 """
 
 from __future__ import annotations
@@ -20,6 +39,7 @@ _HOMES = {
     "load": "vecnet.topology",
     "Port": "vecnet.datapath.port",
     "open_port": "vecnet.datapath.port",
+    "Switch": "vecnet.datapath.switch",
     "VecnetError": "vecnet.errors",
     "InputError": "vecnet.errors",
     "VecStringError": "vecnet.errors",
@@ -31,6 +51,7 @@ __all__ = ["__version__", *_HOMES]  # and the class of each transport: Tap, L2tp
 if TYPE_CHECKING:
     from vecnet.datapath.port import Port as Port
     from vecnet.datapath.port import open_port as open_port
+    from vecnet.datapath.switch import Switch as Switch
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError
@@ -46,6 +67,7 @@ if TYPE_CHECKING:
     from vecnet.transports.l2tpv3 import L2tpv3 as L2tpv3
     from vecnet.transports.raw import Raw as Raw
     from vecnet.transports.tap import Tap as Tap
+    from vecnet.transports.vde import Vde as Vde
     from vecnet.vecstring import Explanation as Explanation
     from vecnet.vecstring import VecDevice as VecDevice
     from vecnet.vecstring import explain as explain

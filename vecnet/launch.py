@@ -14,21 +14,28 @@ Source: HOWTO, "fd transport"; socketpair(2), unix(7); kernel documentation, net
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
-from vecnet.errors import InputError, Problem
+from vecnet.errors import HostError, InputError, Problem
+from vecnet.kernel.namespaces import Namespaces
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
 from vecnet.topology.model import ResolvedLink, Topology
+from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import HostInterface
 
+_LONGEST = 65536  # bytes of a line that is printed whole
 PLACEHOLDER = "{guest}"  # in a guest's command: its name
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_TOO_FEW = (errno.EBADF, errno.EMFILE)  # dup2(2): a number above the limit is no descriptor
 _NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
 
 Descriptors = dict[str, dict[int, int]]  # for each guest: the number in the guest, and the descriptor here
@@ -69,11 +76,33 @@ def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None
     """
     if not interfaces:
         # datagrams keep frames whole, and one end's death is no end of file that the other would read for ever
-        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError as error:
+            message = f"no pair of sockets for two guests: {error.strerror}"
+            raise HostError(message, "raise the limit on descriptors with: ulimit -n 4096") from None
         return one.detach(), other.detach()
     from vecnet import host
 
     return host.attach_tap(interfaces[0]), None
+
+
+def namespace(topology: Topology, guest: str) -> str | None:
+    """The named network namespace that a guest must be started in, None for this one.
+
+    Raises InputError where its links lie in several: a process is in one.
+    """
+    found: dict[str | None, ResolvedLink] = {}
+    for link in topology.links:
+        for end, options in zip(link.spec.ends, link.options, strict=True):
+            anywhere = options.inherits() is not None or options.far_end is FarEnd.SWITCH
+            if end.node == guest and not anywhere:
+                found.setdefault(options.opened_in(link.spec), link)
+    if len(found) > 1:
+        where = " and ".join(f"{link.name} in {place or 'this one'}" for place, link in found.items())
+        message = f"{guest} cannot start: its links lie in different network namespaces, {where}"
+        raise InputError([Problem(message, "give the host's ends the same netns", next(iter(found.values())).position)])
+    return next(iter(found), None)
 
 
 def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[str]]:
@@ -87,15 +116,34 @@ def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) ->
     }
 
 
-def become(command: Sequence[str], inherited: Mapping[int, int]) -> NoReturn:
+@dataclass(frozen=True)
+class Start:
+    """How a guest is started: its command, the descriptors by their numbers in it, and its network namespace."""
+
+    command: Sequence[str]
+    inherited: Mapping[int, int]
+    netns: str | None = None
+
+
+def become(start: Start) -> NoReturn:
     """Replace this process by a guest's. Ends it with 126 or 127, and a sentence, where that cannot be."""
-    _place(inherited)
-    sys.stdout.flush()
+    what = "its descriptors"
     try:
-        os.execvp(command[0], list(command))  # noqa: S606 - the user's own command
+        with Namespaces() as namespaces, namespaces[start.netns].entered():
+            _place(start.inherited)
+            sys.stdout.flush()
+            what = start.command[0]
+            os.execvp(what, list(start.command))  # noqa: S606 - the user's own command
     except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+        few = "; raise the limit with: ulimit -n 1024" if error.errno in _TOO_FEW and what != start.command[0] else ""
+        _end(f"{what}: {error.strerror}{few}", _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_STARTED)
+    except HostError as error:
+        _end(str(error), _NOT_STARTED)
+
+
+def _end(why: str, status: int) -> NoReturn:
+    os.write(2, f"{why}\n".encode())
+    os._exit(status)
 
 
 def _place(inherited: Mapping[int, int]) -> None:
@@ -109,12 +157,11 @@ def _place(inherited: Mapping[int, int]) -> None:
         os.dup2(fd, number, inheritable=True)
 
 
-def run_together(
-    started: Mapping[str, tuple[Sequence[str], Mapping[int, int]]], label: Callable[[str], str] = str
-) -> int:
+def run_together(started: Mapping[str, Start], label: Callable[[str], str] = str) -> int:
     """Run guests side by side to their ends, and return the first exit status that is not 0, or 0.
 
-    `started` has each guest's command and descriptors; these are closed here. `label` styles a guest's name.
+    The guests' descriptors are closed here. `label` styles a guest's name. Raises HostError where not all can start:
+    those that have are ended.
     """
     width = max(map(len, started))
     running: list[int] = []
@@ -125,21 +172,25 @@ def run_together(
 
     with selectors.DefaultSelector() as outputs, handled(_PASSED_ON, pass_on):
         with held(_PASSED_ON):  # a signal now would miss guests that are about to start
-            for guest, (command, inherited) in started.items():
-                read, write = os.pipe()
-                running.append(_child(command, inherited, write))
+            for guest, start in started.items():
+                try:
+                    read, write = os.pipe()
+                    running.append(_child(start, write))
+                except OSError as error:
+                    pass_on(signal.SIGTERM)
+                    raise HostError(f"{guest} cannot start: {error.strerror}", "ulimit -n and -u limit it") from None
                 os.close(write)
                 outputs.register(read, selectors.EVENT_READ, _Lines(label(f"{guest:{width}}| ")))
         guests = [*running]
-        for _, inherited in started.values():
-            for fd in inherited.values():
+        for start in started.values():
+            for fd in start.inherited.values():
                 os.close(fd)
         _print_all(outputs)
         statuses = [_wait(pid, running) for pid in guests]
     return next((status for status in statuses if status), 0)
 
 
-def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) -> int:
+def _child(start: Start, output: int) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -153,7 +204,7 @@ def _child(command: Sequence[str], inherited: Mapping[int, int], output: int) ->
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        become(command, inherited)
+        become(start)
     finally:
         os._exit(_NOT_STARTED)
 
@@ -165,27 +216,42 @@ def _wait(pid: int, running: list[int]) -> int:
     return code if code >= 0 else _BY_SIGNAL - code
 
 
+def _printed(lines: bytes) -> bool:
+    """Print whole lines. False, and a sentence, where nobody takes them any more: a pipe's reader, a full disk."""
+    try:
+        sys.stdout.flush()
+        while lines:
+            lines = lines[os.write(1, lines) :]
+    except OSError as error:
+        with suppress(OSError):
+            os.write(2, f"the guests' output cannot be printed any more: {error.strerror}; they go on\n".encode())
+        return False
+    return True
+
+
 class _Lines:
     """What a guest prints, line by line behind its name."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix, self._rest = prefix.encode(), b""
 
-    def print(self, data: bytes) -> None:
-        """Print the lines that `data` completes; no data ends the last one."""
+    def take(self, data: bytes) -> bytes:
+        """The lines that `data` completes, to be printed; no data ends the last one, and so does its length."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if not data and self._rest:
-            lines, self._rest = [self._rest], b""
-        sys.stdout.buffer.write(b"".join(self._prefix + line.rstrip(b"\r") + b"\n" for line in lines))
-        sys.stdout.flush()
+        if self._rest and (not data or len(self._rest) >= _LONGEST):
+            lines, self._rest = [*lines, self._rest], b""
+        return b"".join(self._prefix + line.rstrip(b"\r") + b"\n" for line in lines)
 
 
 def _print_all(outputs: selectors.BaseSelector) -> None:
+    """Print what the guests say until the last has ended. Where it can be printed no more, they go on unheard."""
+    heard = True
     while outputs.get_map():
         for key, _ in outputs.select():
             assert isinstance(key.fd, int)
             data = os.read(key.fd, 65536)
-            key.data.print(data)
+            if heard and (lines := key.data.take(data)):
+                heard = _printed(lines)
             if not data:
                 outputs.unregister(key.fd)
                 os.close(key.fd)

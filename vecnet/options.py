@@ -38,12 +38,19 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a guest does, in a sentence, and what to write instead."""
+    """What a guest does, in a sentence, and what to write instead.
+
+    Where generations of guests part, `parts` has what each of them does, by their versions, and the rest the worst.
+    """
 
     severity: Severity
     message: str
     instead: str = ""
     options: tuple[str, ...] = ()  # those that it follows from, where they are several
+    word: str = ""  # of the kernel's command line, without which the guest is not sure to do as meant
+    unopened: bool = False  # opening the device fails, whatever is mended outside
+    lead: str = ""  # the sentence's beginning, which says what is amiss, and is the same for all guests
+    parts: tuple[tuple[tuple[str, ...], Effect], ...] = ()
 
 
 FINE = Effect(Severity.OK, "")

@@ -1,13 +1,15 @@
-"""A private network for this process and its children: no root needed where user namespaces are allowed.
+"""Private networks: one for this process and its children, or several that a thread enters and leaves again.
 
-`enter` moves the calling process into a new network namespace (with a user namespace around it unless it is root), in
-which it may make any interface. The namespace, and all in it, ends with the last process inside.
+`enter` moves the calling process into a new network namespace, for good. Where it lacks the capabilities for that, a
+user namespace is made around it, in which it is root. A `Place` is for who may come back: it has what a thread sees, a
+network and the mounts that go with it. A namespace, and all in it, ends with the last process inside.
 
-Source: unshare(2), user_namespaces(7), network_namespaces(7).
+Source: unshare(2), setns(2), user_namespaces(7), network_namespaces(7), mount_namespaces(7).
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -19,6 +21,11 @@ from vecnet.errors import HostError
 from vecnet.kernel import libc
 
 _PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
+_ADVICE = (
+    "allow user namespaces (`sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
+    "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them), or run with CAP_SYS_ADMIN and "
+    "CAP_NET_ADMIN, as root has them"
+)
 
 
 def enter() -> None:
@@ -28,22 +35,93 @@ def enter() -> None:
     """
     if threading.active_count() > 1:
         raise HostError("a process with several threads cannot enter a sandbox", "enter it before they start")
+    if not privileged():
+        become_root()
+    _make_network()
+
+
+def privileged() -> bool:
+    """Whether this thread has the capabilities to make a network and to change it. What counts is not its user."""
+    needed = 1 << libc.CAP_NET_ADMIN | 1 << libc.CAP_SYS_ADMIN
+    return libc.capabilities() & needed == needed
+
+
+def become_root() -> None:
+    """Put a user namespace around this process, in which it may make networks. Raises HostError, as for threads."""
     uid, gid = os.geteuid(), os.getegid()
-    try:
-        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS | (libc.CLONE_NEWUSER if uid else 0))
-    except OSError as error:
-        raise HostError(
-            f"no sandbox: the kernel refuses a private network ({error.strerror}). User namespaces may be switched off",
-            "look at `sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
-            "kernel.apparmor_restrict_unprivileged_userns`, or run as root",
-        ) from None
-    if uid != 0:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    ending = libc.signal_of_parents_end()
+    with _explained("the kernel refuses a private network"):
+        libc.unshare(libc.CLONE_NEWUSER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with _explained(f"/proc/self/{name} cannot be written"):
+            Path("/proc/self", name).write_text(text)
+    libc.end_with_parent(ending)  # the kernel forgets it with the user that this process was
+
+
+def _make_network() -> None:
+    with _explained("the kernel refuses a private network"):
+        libc.unshare(libc.CLONE_NEWNET | libc.CLONE_NEWNS)
     with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
-        libc.mount("none", "/", None, libc.MS_REC | libc.MS_PRIVATE)
+        libc.mount("none", "/", None, libc.MS_REC | libc.MS_SLAVE)
         libc.mount("sysfs", "/sys", "sysfs", 0)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = "no more of them are allowed" if error.errno == errno.ENOSPC else error.strerror
+        raise HostError(f"no sandbox: {what} ({reason})", _ADVICE) from None
+
+
+class Place:
+    """The network that a thread is in, with the mounts and the root folder that it sees: to be entered again.
+
+    Threads and processes that are started in a place stay there.
+    """
+
+    def __init__(self) -> None:
+        """Where the calling thread is. Raises HostError."""
+        self._open: list[int] = []
+        try:
+            for name, flags in (
+                ("/proc/thread-self/ns/net", os.O_RDONLY),
+                ("/proc/thread-self/ns/mnt", os.O_RDONLY),
+                ("/", os.O_PATH),
+            ):
+                with _explained(f"{name} cannot be opened"):
+                    self._open.append(os.open(name, flags | os.O_CLOEXEC))
+        except HostError:
+            self.close()
+            raise
+
+    @classmethod
+    def made(cls) -> Place:
+        """A new network, which this thread is in from now on. Raises HostError."""
+        _make_network()
+        return cls()
+
+    def enter(self) -> None:
+        """Move the calling thread here; it keeps its working folder. Raises HostError where it may not."""
+        net, mounts, root = self._open
+        try:
+            folder = str(Path.cwd())
+        except FileNotFoundError:  # it was removed meanwhile
+            folder = "/"
+        with _explained("a network cannot be entered again"):
+            libc.unshare(libc.CLONE_FS)  # or setns would refuse, since other threads would be moved as well
+            libc.setns(net, libc.CLONE_NEWNET)
+            libc.setns(mounts, libc.CLONE_NEWNS)
+            os.fchdir(root)
+            os.chroot(".")
+        with suppress(OSError):
+            os.chdir(folder)
+
+    def close(self) -> None:
+        """Forget it; it is gone if nobody else is there."""
+        while self._open:
+            os.close(self._open.pop())
 
 
 @contextmanager

@@ -26,7 +26,9 @@ from functools import cache
 
 from vecnet.errors import Problem, VecStringError
 from vecnet.guests import GENERATIONS, Case, Guest, Situation
+from vecnet.guests.agreed import agreed, united
 from vecnet.guests.judge import Judgement, judge
+from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import FINE, Effect, Option, Severity, Value, kstrtox
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.values import ends_word
@@ -93,15 +95,18 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a guest reads a string: token by token, then what concerns several tokens or the whole.
+    """How guests read a string: token by token, then what concerns several tokens or the whole.
 
-    `device` is what was most likely meant and `mended` its canonical string; both are None where that cannot be told.
+    `device` is what was most likely meant and `mended` its canonical string; both are None where that cannot be told,
+    or where none of the guests can do it. `kernels` names the generations in question, and `words` what their command
+    line needs beside the string.
     """
 
     text: str
     tokens: tuple[Token, ...]
     effects: tuple[Effect, ...]
     device: VecDevice | None
+    kernels: tuple[str, ...]
 
     @property
     def severity(self) -> Severity:
@@ -111,7 +116,7 @@ class Explanation:
 
     @property
     def as_meant(self) -> bool:
-        """Whether the guest comes up as meant."""
+        """Whether the guests come up as meant."""
         return self.severity < Severity.IGNORED
 
     @property
@@ -119,13 +124,19 @@ class Explanation:
         """The canonical string of what was meant."""
         return str(self.device) if self.device else None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of a kernel's command line that make it certain that the device does as meant."""
+        return tuple(dict.fromkeys(effect.word for effect in self.effects if effect.word))
 
-def parse(text: str) -> VecDevice:
+
+def parse(text: str, kernel: str | None = None) -> VecDevice:
     """The device that `text`, `vecN:transport=…,option=value,…`, gives a guest.
 
-    Raises VecStringError where the guest would not come up as meant, with every reason and the mended string.
+    Raises VecStringError where a guest would not come up as meant, with every reason and the mended string. `kernel` is
+    as in `explain`.
     """
-    explanation = explain(text)
+    explanation = explain(text, kernel)
     if explanation.device is not None and explanation.as_meant:
         return explanation.device
     problems = [
@@ -139,52 +150,107 @@ def parse(text: str) -> VecDevice:
     raise VecStringError(problems)
 
 
-def explain(text: str, guest: Guest = GENERATIONS[0]) -> Explanation:
-    """What a guest does with `text`, token by token. Never raises: any text has an explanation."""
-    string, effects = _trim(text, guest)
-    unit, begin, case = _head(string)
-    if case is not None:
-        effects.append(guest.effect("", case))
-    pieces = _pieces(string, begin, first_column=text.find(string) + begin + 1)
-    reader = _Reader(pieces, guest)
-    if _overflows(pieces, guest.tokens):
-        effects.append(guest.effect("", Case(Situation.TOKENS, instead="leave out what is default")))
-    if "transport" not in reader.found:
-        instead = f"add transport= with one of {', '.join(TRANSPORTS)}"
-        effects.append(guest.effect("", Case(Situation.NO_TRANSPORT, instead=instead)))
-    device = None
-    transport = reader.transport
-    if transport is not None:
-        if reader.is_opened:
-            cases = _together(transport, reader.found, reader.values)
-            together = (guest.effect(transport.name, case) for case in cases)
-            effects += (effect for effect in together if reader.untold.isdisjoint(effect.options))
-        if not reader.untold and reader.is_complete:
-            with contextlib.suppress(VecStringError):  # the effects say what is wrong
-                device = VecDevice(unit, transport(**reader.meant))  # type: ignore[arg-type]
+def explain(text: str, kernel: str | None = None) -> Explanation:
+    """What guests do with `text`, token by token: any text has an explanation.
+
+    `kernel` is the version that they boot, such as 7.2, or a kernel's binary, which is asked. Without it, all
+    generations are in question that have the string's transport. Raises InputError where the kernel is none.
+    """
+    return explained(text, EVERY if kernel is None else asked(kernel))
+
+
+def explained(text: str, kernel: Kernel) -> Explanation:
+    """The same for a kernel that is known already."""
+    readings = {guest: _Reading(text, guest) for guest in GENERATIONS}
+    # what was meant does not depend on who reads it
+    device = next((reading.device for reading in readings.values() if reading.device is not None), None)
+    name = next((reading.transport.name for reading in readings.values() if reading.transport), "")
+    having = kernel.which_has(name)
+    of_kernel = {guest: readings[guest] for guest in having.guests}
+    (columns, *_) = (reading.tokens for reading in of_kernel.values())
+    tokens = tuple(
+        Token(text, column, agreed({guest: reading.tokens[place][2] for guest, reading in of_kernel.items()}))
+        for place, (text, column, _) in enumerate(columns)
+    )
+    effects = united({guest: reading.effects for guest, reading in of_kernel.items()})
+    effects += (_lacking(guest, name) for guest in kernel.guests if guest not in having.guests)
+    if device is not None and any(name in guest.lacks for guest in having.guests):
+        device = None
     if device is not None and device.transport.mac is None:
         case = Case(Situation.NO_MAC, "mac", "no mac: ", "add mac=02:…")
-        effects.append(guest.effect(device.transport.name, case))
-    return Explanation(text, tuple(reader.tokens), tuple(e for e in effects if e.severity > Severity.OK), device)
+        effects.append(agreed({guest: guest.effect(name, case) for guest in having.guests}))
+    if kernel.note:
+        effects.append(Effect(Severity.NOTE, kernel.note))
+    found = tuple(effect for effect in effects if effect.severity > Severity.OK)
+    return Explanation(text, tokens, found, device, tuple(map(str, having.guests)))
 
 
-def _trim(text: str, guest: Guest) -> tuple[str, list[Effect]]:
-    """The string without what a kernel's command line takes off, and what it does about the rest."""
-    effects = []
-    string = text.strip(" \t\n\v\f\r")
-    if len(string) > 1 and string[0] == string[-1] == '"':
-        string = string[1:-1]
-    if string != text:
-        effects.append(guest.effect("", Case(Situation.UNSEEN)))
-    if '"' in string:
-        effects.append(guest.effect("", Case(Situation.QUOTE, instead="leave it out")))
-    space = next((place for place, char in enumerate(string) if ends_word(char)), None)
-    if space is not None:
-        words = {"char": string[space], "before": string[:space]}
-        effect = guest.effect("", Case(Situation.SPACE, instead="leave it out", words=words))
-        severity = max(effect.severity, explain(string[:space], guest).severity)
-        effects.append(dataclasses.replace(effect, severity=severity))
-    return string, effects
+def _lacking(guest: Guest, transport: str) -> Effect:
+    """What is worth a word about a generation that is in question only where no kernel is stated."""
+    effect = guest.effect(transport, Case(Situation.NOT_A_TRANSPORT, "", f"{guest} has no transport {transport}: "))
+    return dataclasses.replace(effect, severity=Severity.NOTE, instead="boot a later kernel")
+
+
+class _Reading:
+    """How one generation reads a string."""
+
+    def __init__(self, text: str, guest: Guest) -> None:
+        self.effects: dict[object, Effect] = {}  # of several tokens or the whole, by what is amiss
+        self.device: VecDevice | None = None  # what was meant
+        self.transport: type[Transport] | None = None
+        self._guest = guest
+        string = self._trim(text)
+        unit, begin, case = _head(string)
+        self._add(case)
+        pieces = _pieces(string, begin, first_column=text.find(string) + begin + 1)
+        reader = _Reader(pieces, guest)
+        self.transport = reader.transport
+        self.tokens = reader.tokens
+        if _overflows(pieces, guest.tokens):
+            self._add(Case(Situation.TOKENS, instead="leave out what is default"))
+        if "transport" not in reader.found:
+            instead = f"add transport= with one of {', '.join(TRANSPORTS)}"
+            self._add(Case(Situation.NO_TRANSPORT, instead=instead))
+        if self.transport is not None:
+            if reader.is_opened:
+                for case in _together(self.transport, reader.found, reader.values):
+                    if reader.untold.isdisjoint(case.options):
+                        self._add(case)
+            if not reader.untold and reader.is_complete:
+                with contextlib.suppress(VecStringError):  # the effects say what is wrong
+                    self.device = VecDevice(unit, self.transport(**reader.meant))  # type: ignore[arg-type]
+        if any(effect.unopened for effect in self._all()):
+            self._add(Case(Situation.FAILED_OPEN))
+
+    @property
+    def severity(self) -> Severity:
+        return max((effect.severity for effect in self._all()), default=Severity.OK)
+
+    def _all(self) -> Iterator[Effect]:
+        yield from (effect for _, _, effect in self.tokens)
+        yield from self.effects.values()
+
+    def _add(self, case: Case | None) -> None:
+        if case is not None:
+            name = self.transport.name if self.transport else ""
+            self.effects[case.situation, case.option, case.lead] = self._guest.effect(name, case)
+
+    def _trim(self, text: str) -> str:
+        """The string without what a kernel's command line takes off."""
+        string = text.strip(" \t\n\v\f\r")
+        if len(string) > 1 and string[0] == string[-1] == '"':
+            string = string[1:-1]
+        if string != text:
+            self._add(Case(Situation.UNSEEN))
+        if '"' in string:
+            self._add(Case(Situation.QUOTE, instead="leave it out"))
+        space = next((place for place, char in enumerate(string) if ends_word(char)), None)
+        if space is not None:
+            words = {"char": string[space], "before": string[:space]}
+            effect = self._guest.effect("", Case(Situation.SPACE, instead="leave it out", words=words))
+            severity = max(effect.severity, _Reading(string[:space], self._guest).severity)
+            self.effects[Situation.SPACE] = dataclasses.replace(effect, severity=severity)
+        return string
 
 
 def _head(string: str) -> tuple[int, int, Case | None]:
@@ -198,7 +264,9 @@ def _head(string: str) -> tuple[int, int, Case | None]:
     if number is None:
         return 0, 0, Case(Situation.NO_DEVICE, instead="begin with vec0:")
     if number > MAX_UNIT:
-        return 0, begin, Case(Situation.LARGE_UNIT, instead=first, words={"name": name, "last": MAX_UNIT})
+        signed = number - 2**32 if number >= 2**31 else number  # as the guest prints it
+        words = {"name": name, "number": signed, "last": MAX_UNIT}
+        return 0, begin, Case(Situation.LARGE_UNIT, instead=first, words=words)
     if colon != ":":
         return number, begin, Case(Situation.NO_COLON, instead=f"write vec{number}:", words={"name": name})
     if name == f"vec{number}":
@@ -240,7 +308,7 @@ class _Reader:
         self.values: dict[str, Value] = {}  # the values of the transport's options
         self.meant: dict[str, Value] = {}  # the same, and those of misspelt options
         self.untold: set[str] = set()  # the keys of tokens of which nobody can tell what was meant
-        self.tokens: list[Token] = []
+        self.tokens: list[tuple[str, int, Effect]] = []  # each with its column
 
         tokens = [(piece.strip(), column) for piece, column in pieces]
         owners = {}  # the place of the token that the guest finds for each option
@@ -249,13 +317,13 @@ class _Reader:
             if equals and (value or place < len(tokens) - 1) and key not in self.found:
                 self.found[key] = value
                 owners[key] = place
-        self.transport, self._transport_case = _transport(self.found.get("transport", ""))
+        self.transport, self._transport_case = _transport(self.found.get("transport", ""), guest)
         self.is_opened = self._does(self._transport_case).severity < Severity.REFUSED
         self._options = (self.transport or Transport).options()
         self._judged = self._judge()
         for place, (token, column) in enumerate(tokens):
             is_found = owners.get(token.partition("=")[0]) == place
-            self.tokens.append(Token(token, column, self._does(self._case(token, is_found))))
+            self.tokens.append((token, column, self._does(self._case(token, is_found))))
 
     @property
     def is_complete(self) -> bool:
@@ -321,11 +389,14 @@ class _Reader:
         return Case(Situation.UNKNOWN, key, f"{lead}: ", f"write {near}={value}")
 
 
-def _transport(value: str) -> tuple[type[Transport] | None, Case | None]:
+def _transport(value: str, guest: Guest) -> tuple[type[Transport] | None, Case | None]:
     """The transport that was meant, and what is amiss with the value that names it."""
-    if value in TRANSPORTS:
-        return TRANSPORTS[value], None
     for name, transport in TRANSPORTS.items():
+        if value.startswith(name) and name in guest.lacks:
+            lead = f"{guest} has no transport {name}: "
+            return transport, Case(Situation.NOT_A_TRANSPORT, "", lead, "boot a later kernel")
+        if value == name:
+            return transport, None
         if value.startswith(name):
             return transport, Case(Situation.PREFIX, instead=f"write transport={name}", words={"name": name})
     lead = f"there is no transport {value!r}: "

@@ -23,3 +23,10 @@ int vn_bench_forward(struct vn_port *feeder, struct vn_port *from, struct vn_por
 		     const struct vn_bench_load *load, struct vn_bench_cost *spent);
 /* One frame goes out, is taken in, sent back and taken in again: nanoseconds of each round, in `times`. */
 int vn_bench_echo(struct vn_bench_end here, struct vn_bench_end there, const struct vn_bench_load *load, int64_t *times);
+/* What is between: a switch, or `forward` between two ports, from the one whose end was fed to the other. */
+struct vn_bench_middle { struct vn_switch *sw; struct vn_port *ports[2]; };
+/* Frames that the ends fed pass through the middle, whose ports are at their other ends: the cost of that alone. `count`
+ * ends take turns, `at_once` of them a round; each feeds `load->count` frames, which lie one after another in its `frames`.
+ * The frames come out at any of the ends. Returns 0, -ENOBUFS, or -ETIMEDOUT where frames are lost. */
+int vn_bench_switch(const struct vn_bench_middle *middle, struct vn_port *const *ends, const uint8_t *const *frames,
+		    int count, int at_once, const struct vn_bench_load *load, struct vn_bench_cost *spent);

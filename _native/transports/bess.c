@@ -2,9 +2,11 @@
  *
  * Reference: HOWTO, "BESS socket transport"; unix(7). There is no header, so nothing to form or to verify.
  *
- * The guest binds `src` where it is given and connects to `dst`, on which the switch must listen already. The switch
- * serves one guest at a time. Its rx.fd keeps its number for ever, since another thread may be in a call on it: it is the
- * listener's twin until a guest connects, and that guest's connection until it is hung up.
+ * The guest binds `src` where it is given and connects to `dst`, on which the switch must listen already.
+ *
+ * A port in the switch's role serves one guest at a time; switch.c rather accepts every guest, for a port of its own. The
+ * former's rx.fd keeps its number for ever, since another thread may be in a call on it: it is the listener's twin until a
+ * guest connects, and that guest's connection until it is hung up.
  */
 #include "../internal.h"
 
@@ -39,7 +41,7 @@ static int listen_at(struct vn_port *port, const char *path, struct vn_failure *
 	int rc = vn_path_bind(&bess->own, bess->listener, path, failure);
 	if (rc)
 		return rc;
-	if (listen(bess->listener, 1))
+	if (listen(bess->listener, SOMAXCONN))
 		return vn_fail(failure, VN_STEP_BIND, path, errno);
 	port->rx.fd = port->tx.fd = fcntl(bess->listener, F_DUPFD_CLOEXEC, 3);
 	port->wait_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -70,6 +72,12 @@ static int ready(struct vn_port *port)
 	}
 	pthread_mutex_unlock(&bess->accepting);
 	return rc;
+}
+
+static int accept_guest(struct vn_port *port)
+{
+	int fd = accept4(bess_of(port)->listener, NULL, NULL, SOCK_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /* Wait for the next guest, if the last one went away: another thread may have found out before. */
@@ -120,5 +128,6 @@ static int open_bess(struct vn_port *port, struct vn_options *options, struct vn
 }
 
 const struct vn_transport vn_transport_bess = {
-	.name = "bess", .listens = true, .open = open_bess, .ready = ready, .lost = lost, .closed = closed, .forked = forked,
+	.name = "bess", .listens = true, .open = open_bess, .accept = accept_guest,
+	.ready = ready, .lost = lost, .closed = closed, .forked = forked,
 };

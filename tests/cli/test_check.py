@@ -44,6 +44,9 @@ def test_a_string_that_is_wrong() -> None:
         "  ok        rx_key=1",
         "  panic     tx_key=0xffffffff  the parse fails, opening the device fails and the guest kernel panics; "
         "write -1",
+        "  note                         keys without sequence: the driver's memory is not cleared, and where it reads "
+        "true the guest kernel panics; give the guest the word init_on_alloc=1 beside its strings, as vecnet does; "
+        "sequence=1 does without",
         "  note                         no mac: the guest has a random Ethernet address on every boot; add mac=02:…",
         "  mended: vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2,rx_key=1,tx_key=-1",
     ]
@@ -145,5 +148,5 @@ def test_words_that_are_nothing(word: str) -> None:
 def test_a_tap_elsewhere_is_noted_with_where_its_guest_must_start(tmp_path: Path) -> None:
     file = tmp_path / "far.yaml"
     file.write_text("links: [{transport: tap, endpoints: {web:vec0: {}, host:tap0: {netns: blue}}}]\n")
-    note = "note: host:tap0 is in the network namespace blue: start web there, with ip netns exec blue"
+    note = "note: host:tap0 is in the network namespace blue: vecnet run starts web there; by hand: ip netns exec blue"
     assert answer("check", file).splitlines()[1:] == [note]

@@ -111,6 +111,7 @@ OPTIONS = {
     "l2tpv3": "src dst srcport dstport v6 udp rx_session tx_session rx_cookie tx_cookie cookie64 counter pin_counter",
     "bess": "src dst",
     "fd": "fd",
+    "vde": "vnl descr port mode group",
 }
 
 

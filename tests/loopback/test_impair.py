@@ -106,6 +106,9 @@ IMPAIRMENTS = [
     "corrupt 5%",
     "delay 15ms 5ms",
     "rate 2mbit",
+    "rate 1kbit",
+    "rate 16kbit",
+    "delay 300ms",
     "loss 3% delay 5ms reorder 10%",
 ]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -47,7 +51,7 @@ def test_one_link_one_probe_in_words(tmp_path: Path) -> None:
     done = in_sandbox(Path("topologies/lab.yaml"), "--link", "app:vec2--db:vec1", "-p", "open", "-p", "mtu", "-v")
     assert done.returncode == 0
     assert done.stdout.startswith("PASS     app:vec2--db:vec1  gre     ✓ open ✓ mtu\n")
-    assert "mtu: 1500 bytes pass both ways" in done.stdout
+    assert "mtu: 1500 bytes pass both ways, with a VLAN's tag too; one more" in done.stdout
     assert done.stdout.endswith("lab: 1 of 1 links pass\n")
 
 
@@ -71,6 +75,40 @@ def test_an_agent_whose_starter_is_killed_ends_without_a_word(requests: int) -> 
         theirs.close()
         _, said = agent.communicate(timeout=60)
     assert (agent.returncode, said) == (0, "")
+
+
+def agents(loopback: int) -> list[Path]:
+    """The processes that act as stacks for a run of loopback, somewhere below this process."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"vecnet.loopback.agent" in words and f"\nPPid:\t{loopback}\n" in (process / "status").read_text():
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupt_shows_no_traceback_and_nothing_outlives_a_kill(tmp_path: Path, number: signal.Signals) -> None:
+    need_root()
+    ends = "{'a:vec0': {local: 127.0.0.2, ip: 10.0.0.1/24}, 'b:vec0': {local: 127.0.0.3, ip: 10.0.0.2/24}}"
+    (file := tmp_path / "lab.yaml").write_text(f"name: i\nlinks: [{{transport: gre, endpoints: {ends}}}]")
+    words = [sys.executable, "-m", "vecnet", "sandbox", str(file), "--", *LOOPBACK, str(file)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as sandbox:
+        children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children")
+        while len(found := agents(int(children.read_text() or 0))) < 2:
+            assert sandbox.poll() is None
+            time.sleep(0.005)
+        if number is signal.SIGINT:
+            os.killpg(sandbox.pid, number)  # as a terminal does
+        else:
+            os.kill(int(children.read_text()), number)
+        _, said = sandbox.communicate(timeout=60)
+    assert said.strip() == ("interrupted" if number is signal.SIGINT else "")
+    end = time.monotonic() + 10
+    while any((process / "cmdline").exists() and (process / "cmdline").read_bytes() for process in found):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_what_may_not_be_tested_is_its_own_verdict(tmp_path: Path) -> None:

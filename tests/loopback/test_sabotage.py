@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,7 +20,6 @@ import pytest
 from tests.host.network import ip, private_network
 from tests.need import need, need_command, need_root
 from vecnet import host
-from vecnet.host.kinds import tap
 from vecnet.kernel import rtnl
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.loopback import LinkReport, Verdict, prove
@@ -242,16 +240,6 @@ def test_a_host_that_does_not_fit(lab: Topology, name: str) -> None:
     for command in commands:
         ip(*command.split()[1:])
     assert_found(proved(lab, *of_topology(lab, [link])), sentence)
-
-
-def test_a_tap_that_a_guest_has_open(lab: Topology) -> None:
-    interface = next(one for one in lab.interfaces if one.ifname == "tap-web")
-    held = tap.attach("tap-web")
-    try:
-        assert interface.kind == "tap"
-        assert_found(proved(lab, *of_topology(lab, ["tap"])), "in use by another process")
-    finally:
-        os.close(held)
 
 
 def nft(rules: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tests.transports.tables import (
-    COMMON_SAME,
     COMMON_WRONG,
     DROPS,
     FALLBACK,
@@ -13,6 +12,7 @@ from tests.transports.tables import (
     NOTE,
     PANIC,
     REFUSED,
+    TUNNEL_SAME,
     Misread,
     Wrong,
 )
@@ -35,7 +35,7 @@ SAME: dict[str, dict[str, Any]] = {
     f"{V4},rx_key=-1,tx_key=-2": {**ENDS4, "rx_key": "0xffffffff", "tx_key": 4294967294},
     f"{V4},sequence=1": {**ENDS4, "sequence": True},
     f"{V4},sequence=1,pin_sequence=1": {**ENDS4, "sequence": 1, "pin_sequence": "on"},
-    f"{V6},rx_key=1,tx_key=2,sequence=1,pin_sequence=1,depth=2,mac=02:00:00:00:00:01,gro=1,mtu=600,headroom=1,vec=0": {
+    f"{V6},rx_key=1,tx_key=2,sequence=1,pin_sequence=1,depth=2,mac=02:00:00:00:00:01,gro=1,mtu=600,headroom=1": {
         **ENDS6,
         "rx_key": 1,
         "tx_key": 2,
@@ -46,14 +46,27 @@ SAME: dict[str, dict[str, Any]] = {
         "gro": True,
         "mtu": 600,
         "headroom": 1,
-        "vec": False,
     },
 }
-SAME |= {f"{V4}{text}": {**ENDS4, **options} for text, options in COMMON_SAME.items()}
+SAME |= {f"{V4}{text}": {**ENDS4, **options} for text, options in TUNNEL_SAME.items()}
 
 MISREAD: Misread = [
     ("dst=192.0.2.2", REFUSED, "gre needs src: opening the device fails: Invalid argument; add src=, the local", None),
     ("src=192.0.2.1", REFUSED, "gre needs dst: opening the device fails: Invalid argument; add dst=, the rem", None),
+    (f"{V4},vec=0", DROPS, "vec=0: the guest never sends", None),
+    (
+        f"{V4},sequence=1",
+        NOTE,
+        "sequence=1 without pin_sequence: the driver's memory is not cleared",
+        f"{V4},sequence=1",
+    ),
+    (f"{V4},rx_key=1,tx_key=2", NOTE, "where it reads true the guest kernel panics", f"{V4},rx_key=1,tx_key=2"),
+    (
+        f"{V4},rx_key=1,tx_key=2",
+        NOTE,
+        "as vecnet does; sequence=1 does without",
+        f"{V4},rx_key=1,tx_key=2",
+    ),
     (f"{V4},rx_key=1", PANIC, "rx_key without tx_key: opening the device fails and the guest kernel panics", None),
     (f"{V4},rx_key=1", PANIC, "give tx_key too, or leave both out", None),
     (f"{V4},tx_key=1", DROPS, "tx_key without rx_key: the guest sends none and expects none; give rx_key too", None),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tests.transports.tables import (
-    COMMON_SAME,
     COMMON_WRONG,
     DROPS,
     FALLBACK,
@@ -13,6 +12,7 @@ from tests.transports.tables import (
     NOTE,
     PANIC,
     REFUSED,
+    TUNNEL_SAME,
     Misread,
     Wrong,
 )
@@ -44,9 +44,9 @@ SAME: dict[str, dict[str, Any]] = {
     },
     f"{IP4},counter=1": {**ENDS, "counter": True},
     f"{IP4},counter=1,pin_counter=1": {**ENDS, "counter": True, "pin_counter": True},
-    # all that there is: exactly the twenty tokens that a guest has room for
+    # all that there is: nineteen of the twenty tokens that a guest has room for
     f"{V6}{UDP}{SESSIONS},rx_cookie=3,tx_cookie=4,cookie64=1,counter=1,pin_counter=1"
-    ",depth=2,mac=02:00:00:00:00:01,gro=1,mtu=600,headroom=1,vec=0": {
+    ",depth=2,mac=02:00:00:00:00:01,gro=1,mtu=600,headroom=1": {
         **ENDS6,
         **PORTS,
         "rx_cookie": 3,
@@ -59,12 +59,20 @@ SAME: dict[str, dict[str, Any]] = {
         "gro": True,
         "mtu": 600,
         "headroom": 1,
-        "vec": False,
     },
 }
-SAME |= {f"{IP4}{text}": {**ENDS, **options} for text, options in COMMON_SAME.items()}
+SAME |= {f"{IP4}{text}": {**ENDS, **options} for text, options in TUNNEL_SAME.items()}
 
 MISREAD: Misread = [
+    (f"{UDP4},vec=0", DROPS, "vec=0: the guest never sends", None),
+    (
+        f"{UDP4},counter=1",
+        NOTE,
+        "counter=1 without pin_counter: the driver's memory is",
+        f"{UDP4},counter=1",
+    ),
+    (IP4, NOTE, "straight on IPv4, without udp: the driver's memory is not cleared", IP4),
+    (IP4, NOTE, "init_on_alloc=1 beside its strings, as vecnet does; udp=1, or IPv6, does without", IP4),
     (
         f"{V4},tx_session=2",
         PANIC,
@@ -87,7 +95,7 @@ MISREAD: Misread = [
     (f"dst=192.0.2.2{SESSIONS}", REFUSED, "l2tpv3 needs src: opening the device fails, or over UDP takes", None),
     (f"{V4},udp=1,dstport=9{SESSIONS}", DROPS, "udp=1 without srcport: the guest takes a port by chance", None),
     (f"{V4},udp=1,dstport=9{SESSIONS}", DROPS, "give srcport too", None),
-    (f"{V4},udp=1,srcport=9{SESSIONS}", DROPS, "udp=1 without dstport: no packet can be sent; give dstport", None),
+    (f"{V4},udp=1,srcport=9{SESSIONS}", DROPS, "udp=1 without dstport: no packet can be sent, and the first", None),
     (f"{V4},srcport=9{SESSIONS}", REFUSED, "srcport without udp=1: opening the device fails: Invalid arg", None),
     (f"{V4},srcport=9,dstport=8{SESSIONS}", REFUSED, "give udp=1 too, or leave srcport and dstport out", None),
     (f"{V4},udp=0,srcport=9,dstport=8{SESSIONS}", REFUSED, "srcport and dstport without udp=1", None),
@@ -141,7 +149,7 @@ WRONG: Wrong = [
         {**ENDS, "udp": True},
         "udp=1 without srcport: the guest takes a port by chance, which no peer can know; give src",
     ),
-    ({**ENDS, "udp": True}, "udp=1 without dstport: no packet can be sent; give dstport too"),
+    ({**ENDS, "udp": True}, "udp=1 without dstport: no packet can be sent, and the first"),
     ({**ENDS, "srcport": 1}, "srcport without udp=1: opening the device fails: Invalid argument; give udp=1 too"),
     ({**ENDS, **PORTS, "srcport": 0}, "srcport: '0' is not a whole number from 1 to 65535"),
     ({**ENDS, **PORTS, "dstport": 65536}, "dstport: '65536' is not a whole number from 1 to 65535"),

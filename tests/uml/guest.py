@@ -33,6 +33,7 @@ from tests.need import need, need_command, need_root
 from tests.uml import fetch
 
 PYTHON = os.path.realpath(f"{sys.prefix}/bin/python3")  # the machine's own, which guests have too
+CLEAR = "init_on_alloc=1"  # the driver takes memory that it does not clear
 BOOT_SECONDS = 90  # a guest boots in 2 s; this bounds a machine that is busy with something else
 LIMIT_SECONDS = 40  # a command on the host's side
 
@@ -236,14 +237,23 @@ class Wiring:
         return process
 
     def boot(
-        self, strings: Sequence[str], script: str, *, name: str = "guest", descriptors: Sequence[int] = ()
+        self,
+        strings: Sequence[str],
+        script: str,
+        *,
+        name: str = "guest",
+        words: Sequence[str] = (CLEAR,),
+        descriptors: Sequence[int] = (),
     ) -> Guest:
-        """Boot a guest with `strings`, unedited, and let it run `script` (sh). It inherits `descriptors`."""
+        """Boot a guest with `strings`, unedited, and let it run `script` (sh).
+
+        `words` are others of its kernel's command line. It inherits `descriptors`.
+        """
         self.prepare(name, script)
         folder = self.folder / name
         with (folder / "console").open("wb") as console:
             process = subprocess.Popen(
-                self.inside(*self.kernel(name), *strings),
+                self.inside(*self.kernel(name, words), *strings),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -262,11 +272,11 @@ class Wiring:
         init.chmod(0o755)
         (folder / "script").write_text(f"here={shlex.quote(str(folder))}\n{_PRELUDE}\n{script}\n")
 
-    def kernel(self, name: str) -> list[str]:
+    def kernel(self, name: str, words: Sequence[str] = (CLEAR,)) -> list[str]:
         """The command line of the kernel that boots the guest `name`, but for its vec strings."""
         folder = self.folder / name
         command = [self._kernel.command, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw"]
-        command += ["init_on_alloc=1", f"init={folder}/init"]  # the driver takes memory that it does not clear
+        command += [*words, f"init={folder}/init"]
         return [*command, f"umid={self.folder.name}-{name}", f"uml_dir={folder}/", "con=null", "con0=fd:0,fd:1"]
 
     @property

@@ -1,6 +1,14 @@
 """The command line. stdout carries only the answer, stderr what is for people.
 
-Exit status: 0 done, 1 it failed, 2 the input is wrong. A command is a file of this folder, loaded when it is called.
+Exit status: 0 done, 1 it failed, 2 the input is wrong, 3 it could not be tested. A command is a file of this folder,
+loaded when it is called.
+
+| file | subject |
+|---|---|
+| common.py | arguments, options and report files that commands share |
+| terminal.py | what reaches a terminal: escaped, coloured, as wide as it is |
+| progress.py | progress on long work |
+| any other | the command of its name |
 """
 
 from __future__ import annotations
@@ -56,10 +64,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except VecnetError as error:
-            from vecnet.cli.common import JSON, json_text
+            from vecnet.cli.common import JSON, emit_json
 
             if ctx.meta.get(JSON):
-                click.echo(json_text({"problems": [dataclasses.asdict(problem) for problem in error.problems]}))
+                emit_json({"problems": [dataclasses.asdict(problem) for problem in error.problems]})
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -112,15 +120,16 @@ def _width_of_help() -> int | None:
 
 
 def _open_what_is_closed() -> None:
-    """Output that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its number."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
+    """A standard stream that was closed leads nowhere: otherwise the next descriptor, a tap's say, would have its
+    number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            nowhere = os.open(os.devnull, os.O_WRONLY if number else os.O_RDONLY)
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 - until the process ends
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the process ends
 
 
 # of the answer: nobody reads the pipe any more, or the disk is full

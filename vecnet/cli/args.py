@@ -12,9 +12,9 @@ from vecnet.cli.terminal import emit
 @file_argument
 @guest_option
 @format_option
-def command(file: str, guest: str | None, form: str) -> None:
+def command(file: str, chosen: tuple[str, ...], form: str) -> None:
     """Print the vec strings of FILE, without touching the host.
 
     One a line, for: linux mem=256M ubd0=root.img $(vecnet args FILE --guest web)
     """
-    emit(strings(load_topology(file), guest, form))
+    emit(strings(load_topology(file), chosen, form))

@@ -8,7 +8,7 @@ import tempfile
 
 import click
 
-from vecnet.cli.common import ReportFile, write_report
+from vecnet.cli.common import ReportFile, once, refuse_one_place_for_two, write_report
 from vecnet.cli.terminal import answer, say, width
 from vecnet.errors import InputError
 
@@ -23,8 +23,8 @@ from vecnet.errors import InputError
     help="Bytes of a frame.  [default: 64, 512, 1400]",
 )
 @click.option("--gso/--no-gso", default=True, show_default=True, help="Large frames (64 kB) too.")
-@click.option("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
-@click.option("--depth", type=click.IntRange(1, 1024), default=128, show_default=True, help="Packets per system call.")
+@once("--runs", type=click.IntRange(1, 1000), help="Turns that each side has.  [default: 15]")
+@once("--depth", type=click.IntRange(1, 1024), default=[128], show_default=True, help="Packets per system call.")
 @click.option("--guest/--no-guest", default=True, show_default=True, help="A real guest too, if there is one.")
 @click.option(
     "--streams/--no-streams", default=True, show_default=True, help="TCP through forward, and the kernel's bridge."
@@ -35,8 +35,8 @@ from vecnet.errors import InputError
 @click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
-@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
-@click.option("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
+@once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the figures as JSON; - is stdout.")
+@once("--svg", "svg_file", type=ReportFile(), metavar="F", help="… as a chart.")
 def command(
     transports: tuple[str, ...],
     lengths: tuple[int, ...],
@@ -63,6 +63,7 @@ def command(
     from vecnet.bench.table import as_lines
     from vecnet.cli.progress import progress
 
+    refuse_one_place_for_two({"json": json_file, "svg": svg_file})
     unknown = [name for name in transports if name not in wires.samples()]
     if unknown:
         there = ", ".join(wires.samples())

@@ -70,7 +70,7 @@ def _notes(topology: Topology) -> Iterator[str]:
     for link in topology.links:
         if netns := link.options[0].opened_in(link.spec):
             end, other = link.spec.ends
-            there = f"start {end.node} there, with ip netns exec {netns}"
+            there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
     for guest in topology.guests:
         size = sum(len(str(device).encode()) + 1 for device in topology.devices(guest))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from vecnet.cli.terminal import emit, say
@@ -33,6 +35,17 @@ class GuestName(click.ParamType[str]):
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
 
 
+def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option with one value: given twice it is refused, where click itself passes over the first one."""
+    return click.option(*names, multiple=True, callback=_the_one, **options)
+
+
+def _the_one(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    if len(values) > 1:
+        raise click.BadParameter(f"it is given {len(values)} times; leave all but one out.", ctx, param)
+    return values[0] if values else None
+
+
 class ReportFile(click.Path):
     """A file that is written at the end; that this cannot be is told at the start."""
 
@@ -48,6 +61,30 @@ class ReportFile(click.Path):
             why = "no file can be made there" if file.parent.is_dir() else "there is no such folder"
             self.fail(f"{value!r} cannot be written: {why}.", param, ctx)
         return value
+
+
+class Folder(click.Path):
+    """A folder that is made where it is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("it is empty; name a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def refuse_one_place_for_two(reports: Mapping[str, str | None], source: str = "") -> None:
+    """Raise InputError where two reports would go to one file, or both to standard output, or one over its `source`."""
+    seen = {os.path.realpath(source): "what is read"} if source not in ("", "-") else {}
+    for option, file in reports.items():
+        if file in (None, os.devnull):
+            continue
+        other = seen.setdefault(os.path.realpath("/dev/stdout" if file == "-" else str(file)), f"--{option}")
+        if other != f"--{option}":
+            where = "standard output" if file == "-" else repr(file)
+            raise InputError(f"{other} and --{option} cannot both be {where}", "give each a file of its own")
 
 
 def write_report(file: str, text: str) -> None:
@@ -72,35 +109,45 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
 
 
 file_argument = click.argument("file", type=click.Path())
-guest_option = click.option("--guest", "-g", type=GuestName(), help="Only this guest's strings, one a line.")
+guest_option = click.option(
+    "--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Only this guest's strings; may be repeated."
+)
 
 
-def _remember_json(ctx: click.Context, _param: click.Parameter, value: Any) -> Any:
-    """An error is told as JSON, too, where the answer would have been JSON."""
-    if value in (True, "json"):
-        ctx.meta[JSON] = True
+JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: bool) -> bool:
+    ctx.meta[JSON] = value
     return value
 
 
-JSON = "vecnet.json"  # in a context's meta: the answer is JSON
-_format_option = click.option(
+_format_option = once(
     "--format",
     "form",
-    callback=_remember_json,
     type=click.Choice(FORMATS),
-    default="lines",
+    default=["lines"],
     show_default=True,
     help="lines: one a line, with several guests each behind its guest's name and a tab. json: lists by guest. "
     "shell: words to eval, with several guests assignments to $vec_GUEST.",
 )
-_json_format_option = click.option(
-    "--json", "form", callback=_remember_json, flag_value="json", help="The same as --format json."
-)
+_json_format_option = click.option("--json", "form_json", is_flag=True, help="The same as --format json.")
 json_option = click.option("--json", "as_json", is_flag=True, callback=_remember_json, help="Print JSON, for scripts.")
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
-    return _format_option(_json_format_option(command))
+    """--format and --json, as the one argument `form`."""
+
+    @functools.wraps(command)
+    def with_form(*words: Any, form: str, form_json: bool, **rest: Any) -> None:
+        ctx = click.get_current_context()
+        stated = ctx.get_parameter_source("form") is ParameterSource.COMMANDLINE
+        if form_json and stated and form != "json":
+            raise click.UsageError(f"--json and --format {form} are two forms of one answer; leave one out.", ctx)
+        ctx.meta[JSON] = form_json or form == "json"
+        command(*words, form="json" if form_json else form, **rest)
+
+    return _format_option(_json_format_option(with_form))
 
 
 def load_topology(file: str) -> Topology:
@@ -161,11 +208,11 @@ def require_guest(topology: Topology, guest: str) -> None:
     raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
 
 
-def strings(topology: Topology, guest: str | None, form: str) -> str:
-    """The vec strings as lines of text: of one guest, or of all. Raises InputError where there is no such guest."""
-    if guest is not None:
+def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
+    """The vec strings as lines of text: of the chosen guests, or of all. Raises InputError for one that it lacks."""
+    for guest in chosen:
         require_guest(topology, guest)
-    guests = [guest] if guest is not None else list(topology.guests)
+    guests = list(dict.fromkeys(chosen) or topology.guests)
     by_guest = {name: [str(device) for device in topology.devices(name)] for name in guests}
     if form == "json":
         lines = [json_text(by_guest)]

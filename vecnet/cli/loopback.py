@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from vecnet.cli.common import ReportFile, load_topology, topology_to_complete, write_report
+from vecnet.cli.common import (
+    Folder,
+    ReportFile,
+    load_topology,
+    once,
+    refuse_one_place_for_two,
+    topology_to_complete,
+    write_report,
+)
 from vecnet.cli.terminal import answer, width
 from vecnet.errors import InputError, Refused
 
@@ -35,14 +43,15 @@ class LinkName(click.ParamType[str]):
 @click.argument("subject", metavar="FILE|STRING")
 @click.option("--link", "-l", "links", type=LinkName(), multiple=True, help="Only this link; may be repeated.")
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
-@click.option("--peer", metavar="STRING", help="The string of the other end.")
+@once("--peer", metavar="STRING", help="The string of the other end.")
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
-@click.option("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
-@click.option("--pcap", "pcap", type=click.Path(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
+@once("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
+@once("--pcap", "pcap", type=Folder(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
+@click.option("--live", is_flag=True, help="Probe what is in use, too: frames go into running guests.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
-@click.option("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
-@click.option("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
-@click.option("--markdown", "markdown_file", type=ReportFile(), metavar="F", help="… as Markdown, for a CI summary.")
+@once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
+@once("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
+@once("--markdown", "markdown_file", type=ReportFile(), metavar="F", help="… as Markdown, for a CI summary.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -53,6 +62,7 @@ def command(
     mirror: bool,
     impair: str | None,
     pcap: str | None,
+    live: bool,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -67,22 +77,25 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.probes import NAMES
 
-    unknown = [probe for probe in probes if probe not in NAMES]
+    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
+    refuse_one_place_for_two(files, subject)
+    names = (*NAMES, BRIDGE_PROBE)
+    unknown = [probe for probe in probes if probe not in names]
     if unknown:
-        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(NAMES)}")
+        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
     name, subjects, topology = _subjects(subject, links, peer, mirror)
-    if impair:
+    if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
-    captures = make_folder(pcap) if pcap else None
+    captures = make_folder(pcap) if pcap is not None else None
     with progress("loopback") as report_progress:
         report = loopback.prove(
-            name, subjects, topology=topology, probes=probes, captures=captures, progress=report_progress
+            name, subjects, topology=topology, probes=probes, captures=captures, live=live, progress=report_progress
         )
-    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if "-" not in files.values():
         from vecnet.loopback.report import as_lines
 
@@ -107,7 +120,7 @@ def _subjects(
     from vecnet.loopback.verdict import Untested
 
     if not subject.startswith("vec") or ":" not in subject:
-        if peer or mirror:
+        if peer is not None or mirror:
             raise InputError("--peer and --mirror go with a vec string; a topology says what each other end is")
         topology = load_topology(subject)
         names = [link.name for link in topology.links]
@@ -118,14 +131,14 @@ def _subjects(
     from vecnet.transports.answers import FarEnd
     from vecnet.vecstring import parse
 
-    if peer and mirror:
+    if peer is not None and mirror:
         raise InputError("give --peer or --mirror, not both")
     device = parse(subject)
     if mirror and device.transport.far_end is not FarEnd.OTHER_STRING:
         whose = device.transport.far_name
         instead = "leave --mirror out" if whose else "give a topology, which says what the other end is"
         raise InputError(f"--mirror: a {device.transport.name} wire does not end at another string", instead)
-    other = parse(peer) if peer else device.mirror() if mirror else None
+    other = parse(peer) if peer is not None else device.mirror() if mirror else None
     try:
         return device.transport.name, [of_strings(device, other)], None
     except Untested as error:

@@ -29,27 +29,30 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     Guests with an fd link between them must start together. One guest has the terminal to itself. Of several, every
     line comes with the guest's name before it, and {guest} in CMD becomes that name: umid={guest} ubd0={guest}.img
 
+    A guest whose host's end is in a named network namespace starts there.
+
     The exit status is the guest's, of several the first that is not 0.
     """
     topology = load_topology(file)
     guests = tuple(dict.fromkeys(chosen)) or topology.guests
     for guest in guests:
         require_guest(topology, guest)
-    _require_up(topology, file, up)
     from vecnet import launch
 
+    places = {guest: launch.namespace(topology, guest) for guest in guests}
+    _require_up(topology, file, up)
     inherited = launch.descriptors(topology, guests)
     lines = launch.commands(topology, guests, words)
+    starts = {guest: launch.Start(lines[guest], inherited[guest], places[guest]) for guest in guests}
     if len(guests) == 1:
-        launch.become(lines[guests[0]], inherited[guests[0]])
+        launch.become(starts[guests[0]])
     colours = {guest: _COLOURS[index % len(_COLOURS)] for index, guest in enumerate(guests)}
     colour = is_coloured(sys.stdout)
 
     def label(text: str) -> str:
         return click.style(text, fg=colours[text.rstrip("| ")]) if colour else text
 
-    status = launch.run_together({guest: (lines[guest], inherited[guest]) for guest in guests}, label)
-    ctx.exit(status)
+    ctx.exit(launch.run_together(starts, label))
 
 
 def _require_up(topology: Topology, file: str, up: bool) -> None:

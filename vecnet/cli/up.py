@@ -13,13 +13,13 @@ from vecnet.cli.terminal import emit, say
 @file_argument
 @guest_option
 @format_option
-def command(file: str, guest: str | None, form: str) -> None:
+def command(file: str, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone.
     """
     topology = load_topology(file)
-    text = strings(topology, guest, form)  # a wrong --guest must not leave interfaces behind
+    text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
     with progress("up") as report:

@@ -1,4 +1,14 @@
-"""The datapath: opens a vec string and plays the guest's NIC.
+"""The datapath: opens a vec string and plays the guest's NIC, or a switch with many of them.
 
 It never imports the host wing: the two meet at the string.
+
+| file | subject |
+|---|---|
+| port.py | a port: what people open, with its locks |
+| switch.py | a learning switch over ports |
+| loops.py | loops that move frames in C: generate, drain, reflect, forward |
+| record.py, capture.py | recordings written, and captures replayed |
+| impaired.py | a port whose frames suffer |
+| native.py, native_switch.py | the doors to C |
+| failures.py | C's -errno as exceptions with advice |
 """

@@ -10,9 +10,9 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
-from vecnet.errors import PortError
+from vecnet.errors import PortClosed, PortError
 
 try:
     from vecnet._native import ffi, lib
@@ -33,19 +33,19 @@ LARGEST_FRAME: int = lib.VN_LARGE  # bytes: the largest IP packet in an Ethernet
 NUMBERED_HEADER: int = lib.VN_NUMBERED_HEADER  # bytes before a numbered frame's content
 
 
-def _text(chars: Any) -> str:
+def text(chars: Any) -> str:
     text: str = ffi.string(chars).decode(errors="replace")
     return text
 
 
-COUNTERS: tuple[str, ...] = tuple(_text(lib.vn_counter_name(index)) for index in range(lib.VN_COUNTERS))
-LOOP_COUNTERS: tuple[str, ...] = tuple(_text(lib.vn_loop_counter_name(index)) for index in range(lib.VN_LOOP_COUNTERS))
-TRANSPORTS: tuple[str, ...] = tuple(_text(lib.vn_transport_name(index)) for index in range(lib.vn_transport_count()))
+COUNTERS: tuple[str, ...] = tuple(text(lib.vn_counter_name(index)) for index in range(lib.VN_COUNTERS))
+LOOP_COUNTERS: tuple[str, ...] = tuple(text(lib.vn_loop_counter_name(index)) for index in range(lib.VN_LOOP_COUNTERS))
+TRANSPORTS: tuple[str, ...] = tuple(text(lib.vn_transport_name(index)) for index in range(lib.vn_transport_count()))
 
 
 def counter_meanings() -> dict[str, str]:
     """What each of a port's counters counts, in words: "packets with another key"."""
-    return {name: _text(lib.vn_counter_meaning(index)) for index, name in enumerate(COUNTERS)}
+    return {name: text(lib.vn_counter_meaning(index)) for index, name in enumerate(COUNTERS)}
 
 
 _HELD: weakref.WeakSet[Forkable] = weakref.WeakSet()
@@ -141,6 +141,16 @@ class Handle:
         lib.vn_port_forked(self.port)
 
 
+class Surrendered(Handle):
+    """What a port has left of its handle once a switch has taken it over: whatever is asked of it, it is closed."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Never:
+        raise PortClosed("the port belongs to a switch now")
+
+
 class RecorderHandle:
     """A pcapng file that C writes to, from any thread. It keeps its ports, and each port keeps it."""
 
@@ -156,7 +166,13 @@ class RecorderHandle:
 
     def add(self, port: Handle, name: str, description: str) -> None:
         """No call on the port may be in progress."""
-        result = lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode())
+        self.check_added(lib.vn_recorder_add(self.recorder, port.port, name.encode(), description.encode()))
+        port.recorder = self
+        self._ports.append(port)
+
+    @staticmethod
+    def check_added(result: int) -> None:
+        """Raises PortError."""
         if result == -errno.EEXIST:
             raise PortError("the port is recorded there already")
         if result == -errno.EBADF:
@@ -165,8 +181,6 @@ class RecorderHandle:
             raise PortError("one file records 64 ports at the most; begin another one for the rest")
         if result < 0:
             raise PortError(f"the port cannot be recorded: {os.strerror(-result)}")
-        port.recorder = self
-        self._ports.append(port)
 
     def flush(self) -> None:
         """Raises OSError."""
@@ -236,7 +250,7 @@ def _check(result: int) -> None:
 
 
 def _opening(transport: str, number: int, failure: Any) -> PortError:
-    error = failures.opening(transport, failure.step, _text(failure.detail), number, TRANSPORTS)
+    error = failures.opening(transport, failure.step, text(failure.detail), number, TRANSPORTS)
     error.__cause__ = OSError(number, os.strerror(number))
     return error
 

@@ -21,6 +21,7 @@ from vecnet.vecstring import VecDevice, parse
 
 Frame = bytes | bytearray | memoryview
 FOREVER = threading.TIMEOUT_MAX / 2  # seconds
+_PATIENCE = 1.0  # seconds that calls in progress have to end before somebody else is let in
 Role = Literal["guest", "switch"]
 Offload = Literal["software", "raw"]
 
@@ -147,6 +148,26 @@ class Port:
                 if sent is not None and deadline is not None and time.monotonic() >= deadline:
                     break
         return done
+
+    @contextmanager
+    def quiet(self, instead: str) -> Iterator[None]:
+        """Nobody moves the port's frames within the block. Raises PortError where that cannot be had in a second."""
+        with taken(self.receiving, _PATIENCE) as receives, taken(self.sending, _PATIENCE) as sends:
+            if not (receives and sends):
+                raise PortError("a loop or another thread moves the port's frames", instead)
+            yield
+
+    def surrender(self) -> native.Handle:
+        """Hand the opened port over to a switch, which is to close it: for this object it is closed.
+
+        Raises PortClosed, and PortError while a loop or another thread moves its frames.
+        """
+        with self.quiet("stop that before a switch takes the port"), self._closing:
+            if self._last is not None:
+                raise PortClosed("the port is closed")
+            self._last = self.handle.counters()
+            handle, self.handle = self.handle, native.Surrendered()
+        return handle
 
     @property
     def stats(self) -> dict[str, int]:

@@ -15,17 +15,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from os import PathLike
 from types import TracebackType
 from typing import Self
 
 from vecnet.datapath.capture import ETHERNET, Captured, read_capture
 from vecnet.datapath.native import RecorderHandle
-from vecnet.datapath.port import Port, taken
-from vecnet.errors import InputError, PortError
-
-_PATIENCE = 1.0  # seconds that a port's calls have to end before its recording begins
+from vecnet.datapath.port import Port
+from vecnet.errors import InputError
 
 
 class Recorder:
@@ -33,26 +30,23 @@ class Recorder:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Begin a new file. Raises OSError."""
-        self._handle = RecorderHandle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+        self.handle = RecorderHandle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
 
     def add(self, port: Port, name: str = "") -> None:
         """Record this port, too, under `name`: the string's vecN where none is given.
 
         Raises PortError while a loop or another thread moves the port's frames.
         """
-        with ExitStack() as held:
-            for lock in (port.receiving, port.sending):
-                if not held.enter_context(taken(lock, _PATIENCE)):
-                    raise PortError("a loop or another thread moves the port's frames; begin to record before that")
-            self._handle.add(port.handle, name or port.device.ifname, str(port.device))
+        with port.quiet("begin to record before that"):
+            self.handle.add(port.handle, name or port.device.ifname, str(port.device))
 
     def flush(self) -> None:
         """Write what is not written yet, for a reader of the unfinished file. Raises OSError."""
-        self._handle.flush()
+        self.handle.flush()
 
     def close(self) -> None:
         """Write the rest, with each port's counters. Raises OSError where anything could not be written, ever."""
-        self._handle.close()
+        self.handle.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,8 @@
 | situation.py | the situations that a string can bring a guest into |
 | guest.py | what a table has |
 | judge.py | an option's text: what is meant, beside what the guest makes of it |
+| agreed.py | what several generations do, said together |
+| kernel.py | which generation a version or a binary is of |
 | uml_….py | the tables: the first whole, each other as what differs from the one before |
 """
 

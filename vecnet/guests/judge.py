@@ -69,4 +69,5 @@ def _refused(key: str, option: Option, text: str, number: int | None, error: Ref
         return Case(Situation.OCTAL, key, instead=instead, words={"number": number})
     expected = "1 or 0" if isinstance(option.kind, Flag) else option.kind.expects
     situation = Situation.UNREADABLE if number is None else Situation.OUTSIDE
-    return Case(situation, key, f"{error.message}; ", error.instead or f"write {expected}")
+    instead = error.instead or f"write {expected}"
+    return Case(situation, key, f"{error.message}; ", instead, words={"number": number})

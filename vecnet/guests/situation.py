@@ -20,7 +20,7 @@ class Situation(Enum):
     NO_DEVICE = "nothing names a device"
     NOT_A_DEVICE = "the text before the colon names no vector device: {name}"
     NO_COLON = "no colon behind the device: {name}"
-    LARGE_UNIT = "a device's number above those of vecnet: {name}, {last}"
+    LARGE_UNIT = "a device's number above those of vecnet: {name}, {number}, {last}"
     OTHER_BASE = "a device's number in another base, which makes it another one: {number}"
     SAME_NUMBER = "a device's number in another base, or with leading zeros: {number}"
     TOKENS = "more tokens than there is room for"
@@ -39,7 +39,7 @@ class Situation(Enum):
     UNREADABLE = "the guest can make nothing of the value"
     UNREADABLE_TOO = "the guest can make nothing of the value, nor of that of the option which it reads before it"
     UNREADABLE_DEFAULT = "the guest can make nothing of the value, and the default is what was meant: {text}"
-    OUTSIDE = "the guest reads a number, but none that the option may have"
+    OUTSIDE = "the guest reads a number, but none that the option may have: {number}"
     MISREAD = "the guest takes the text for another value: {value}"
     OCTAL = "a leading 0 makes a number octal: {number}"
     ANY_NUMBER = "a flag with a number other than 0 and 1: {number}"
@@ -56,6 +56,13 @@ class Situation(Enum):
     PORTS = "UDP ports without UDP"
     NO_MAC = "no Ethernet address is given"
     SMALL_BUFFERS = "receive buffers that large frames do not fit into"
+    ONE_AT_A_TIME = "a tunnel that is to move one packet per system call"
+    DEEP = "a queue of more packets than the kernel's own limit for a turn"
+    IFUP = "a program that is to bring the interface up"
+    UNCLEARED = "an option that is off, in memory that the driver does not clear"
+    UNCLEARED_PIN = "a pin that is off, in memory that the driver does not clear"
+    HELPER = "a program that the guest runs beside itself"
+    FAILED_OPEN = "opening the device fails"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from contextlib import ExitStack, contextmanager
 from vecnet.errors import BusyError, HostError
 from vecnet.kernel.namespaces import Namespace
 
-NAME = b"\0vecnet.lock"
 TIMEOUT = 60.0  # seconds
 _PAUSE = 0.05  # seconds between tries where the holder cannot be waited for
 _BACKLOG = 64
@@ -32,23 +31,28 @@ def say_on_stderr(text: str) -> None:
 
 
 @contextmanager
-def locked(places: Sequence[Namespace], timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Iterator[None]:
-    """Hold the lock of each namespace. Raises BusyError after `timeout` seconds of waiting for another vecnet."""
+def locked(
+    places: Sequence[Namespace], timeout: float = TIMEOUT, say: Say = say_on_stderr, what: str = "lock"
+) -> Iterator[None]:
+    """Hold the lock of each namespace, of those called `what`.
+
+    Raises BusyError after `timeout` seconds of waiting for another vecnet.
+    """
     deadline = time.monotonic() + timeout
     with ExitStack() as held:
         # always in the same order, so that two runs never wait for each other
         for place in sorted({place.cookie: place for place in places}.values(), key=lambda place: place.cookie):
-            held.enter_context(_take(place, deadline, say))
+            held.enter_context(_take(place, f"\0vecnet.{what}".encode(), deadline, say))
         yield
 
 
-def _take(place: Namespace, deadline: float, say: Say) -> socket.socket:
+def _take(place: Namespace, name: bytes, deadline: float, say: Say) -> socket.socket:
     told: set[int] = set()
     while True:
         with place.entered():
             lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             try:
-                lock.bind(NAME)
+                lock.bind(name)
                 lock.listen(_BACKLOG)
                 return lock
             except OSError as error:
@@ -57,16 +61,16 @@ def _take(place: Namespace, deadline: float, say: Say) -> socket.socket:
                     raise HostError(f"the lock of {place} cannot be taken: {error.strerror}") from error
             waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         with waiting:
-            _wait(waiting, place, deadline, say, told)
+            _wait(waiting, place, name, deadline, say, told)
 
 
-def _wait(waiting: socket.socket, place: Namespace, deadline: float, say: Say, told: set[int]) -> None:
+def _wait(waiting: socket.socket, place: Namespace, name: bytes, deadline: float, say: Say, told: set[int]) -> None:
     """Wait until the holder lets go, which it shows by closing its end."""
     left = deadline - time.monotonic()
     pid = 0
     try:
         waiting.settimeout(max(left, 0.001))
-        waiting.connect(NAME)  # looked up in the namespace that the socket was made in
+        waiting.connect(name)  # looked up in the namespace that the socket was made in
         pid = struct.unpack("=iII", waiting.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         if pid not in told:
             told.add(pid)

@@ -8,5 +8,7 @@
 | `rtnl.py` | interfaces and addresses |
 | `genl.py` | generic netlink's families |
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
+| `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |
+| `unix_sockets.py`, `inet_sockets.py` | who has a Unix socket's path, or a UDP port |
 | `probe.py` | whether this kernel has a kind of interface or a protocol |
 """

@@ -1,6 +1,6 @@
 """System calls that Python 3.11 has no functions for: the one place with ctypes. Each raises OSError.
 
-Source: setns(2), unshare(2), mount(2), prctl(2). From Python 3.12 on, os has the first two.
+Source: setns(2), unshare(2), mount(2), prctl(2), capget(2). From Python 3.12 on, os has the first two.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import ctypes
 import os
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
-MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+CLONE_FS, CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00000200, 0x00020000, 0x10000000, 0x40000000
+MS_REC, MS_SLAVE = 0x4000, 1 << 19
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,8 +38,22 @@ def umount(target: str) -> None:
 
 
 def end_with_parent(signal: int) -> None:
-    """Have the kernel send the calling process this signal once the thread that forked it has ended."""
+    """Have the kernel send the calling process this signal once the thread that forked it has ended; 0 for none."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal))
+
+
+def signal_of_parents_end() -> int:
+    """The signal of `end_with_parent`, or 0."""
+    signal = ctypes.c_int()
+    _check(_libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(signal)))
+    return signal.value
+
+
+def capabilities() -> int:
+    """The calling thread's effective capabilities, a bit each."""
+    words = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: of capabilities 0 to 31, then of 32 to 63
+    _check(_libc.capget((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), words))
+    return words[0] | words[3] << 32
 
 
 def _check(result: int) -> None:

@@ -26,7 +26,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RT
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
-IFLA_GSO_MAX_SEGS, IFLA_INFO_KIND, IFLA_INFO_DATA = 40, 1, 2
+IFLA_TXQLEN, IFLA_GSO_MAX_SEGS, IFLA_INFO_KIND, IFLA_INFO_DATA = 13, 40, 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 IFF_UP, IFF_RUNNING = 1, 0x40
@@ -42,7 +42,7 @@ _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, by
 _USED = frozenset(
     (
         *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64),
-        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS),
+        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS, IFLA_TXQLEN),
     )
 )
 
@@ -65,6 +65,7 @@ class Interface:
     elsewhere: bool  # … which is another one
     carrier: bool
     gso_max_segs: int
+    queue: int = 0  # packets that it holds back at the most, txqueuelen
     counters: tuple[int, ...] = ()
 
 
@@ -140,6 +141,7 @@ def _interface(message: memoryview) -> Interface:
         elsewhere=IFLA_LINK_NETNSID in got,
         carrier=IFLA_CARRIER in got and bool(got[IFLA_CARRIER][0]),
         gso_max_segs=number(got[IFLA_GSO_MAX_SEGS]) if IFLA_GSO_MAX_SEGS in got else GSO_MAX_SEGS,
+        queue=number(got[IFLA_TXQLEN]) if IFLA_TXQLEN in got else 0,
         counters=_COUNTERS.unpack_from(got[IFLA_STATS64]) if IFLA_STATS64 in got else (),
     )
 

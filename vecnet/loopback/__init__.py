@@ -6,6 +6,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 |---|---|
 | subject.py | what is proved: the two ends of a link, or of a string |
 | wire.py | … opened |
+| bridge.py | a bridge, from member to member |
 | probes/ | one file a probe |
 | numbered.py, exchange.py | numbered frames, sent and judged |
 | joined.py, stack.py, agent.py, icmp.py | real IP stacks at both ends |
@@ -30,6 +31,7 @@ from vecnet.progress import Progress, quiet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vecnet.loopback.bridge import Bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "prove"]
 
+_TURN = 3600.0  # seconds to wait for another run
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 
 
@@ -48,14 +51,20 @@ def prove(
     topology: Topology | None = None,
     probes: Sequence[str] = (),
     captures: Path | None = None,
+    live: bool = False,
     progress: Progress = quiet,
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on every subject, one after another.
 
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
-    network namespaces of their own. The packets of what fails are kept in the folder `captures`.
+    network namespaces of their own. The packets of what fails are kept in the folder `captures`. A wire that somebody
+    uses is not tested, unless `live`: a running guest would be sent our frames. Two runs in one network namespace take
+    turns. Raises HostError.
     """
+    from vecnet.host.lock import locked
+    from vecnet.kernel.namespaces import Namespaces
+    from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.probes import PROBES
     from vecnet.loopback.stack import Stacks
@@ -64,15 +73,18 @@ def prove(
     total = len(subjects) * (len(chosen) + 1)
     reports = []
     host = Host(topology)
-    with Stacks.started() as stacks:
+    with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Stacks.started() as stacks:
         for number, subject in enumerate(subjects):
 
             def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
                 progress(before + count, total)
 
-            results = _prove_one(subject, chosen, stacks, host, captures, done)
+            results = _prove_one(subject, chosen, stacks, host, captures, live, done)
             note = subject.far.note if results[0].verdict is Verdict.PASS else ""
             reports.append(LinkReport(subject.name, subject.transport, tuple(results), subject.far.words, note))
+        for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
+            result = _attempt(bridge.PROBE, partial(_cross, one, host, live), lambda: host.filters)
+            reports.append(LinkReport(one.name, "bridge", (result,), "the guests of its members"))
     progress(total, total)
     return Verdicts(name, tuple(reports))
 
@@ -83,28 +95,24 @@ def _prove_one(
     stacks: Stacks,
     host: Host,
     captures: Path | None,
+    live: bool,
     done: Callable[[int], None],
 ) -> list[Result]:
     from vecnet.loopback.captures import recorded
     from vecnet.loopback.diagnose import diagnosis
     from vecnet.loopback.probes import PROBES
-    from vecnet.loopback.wire import opened
+    from vecnet.loopback.wire import opened, refuse_in_use
 
     with ExitStack() as stack:
         wire: Wire | None = None
 
         def attempt(name: str, probe: Callable[[], Found]) -> Result:
-            started = time.monotonic()
-            try:
-                reason, figures = _outcome(probe)
-            except Outcome as outcome:
-                failed = outcome.verdict is Verdict.FAIL
-                sentences = [str(outcome), *(diagnosis(subject, wire, name, host) if failed else ())]
-                return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
-            return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
+            return _attempt(name, probe, lambda: diagnosis(subject, wire, name, host))
 
         def open_both() -> Found:
             nonlocal wire
+            if not live:
+                refuse_in_use(subject, host.users)
             wire = stack.enter_context(opened(subject))
             return "both ends open", {}
 
@@ -122,6 +130,26 @@ def _prove_one(
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
+
+
+def _cross(one: Bridge, host: Host, live: bool) -> Found:
+    from vecnet.loopback.bridge import cross
+    from vecnet.loopback.wire import refuse_in_use
+
+    for member in () if live else one.members:
+        refuse_in_use(member, host.users)
+    return cross(one)
+
+
+def _attempt(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[str]]) -> Result:
+    """What a probe came to; `diagnosed` tells more of a failure."""
+    started = time.monotonic()
+    try:
+        reason, figures = _outcome(probe)
+    except Outcome as outcome:
+        sentences = [str(outcome), *(diagnosed() if outcome.verdict is Verdict.FAIL else ())]
+        return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
+    return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
 
 
 def _outcome(probe: Callable[[], Found]) -> Found:

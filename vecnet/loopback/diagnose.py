@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from vecnet.datapath.native import counter_meanings
 from vecnet.errors import HostError, PortError, VecnetError
+from vecnet.kernel import rtnl
+from vecnet.kernel.namespaces import Namespaces
 from vecnet.loopback.joined import address_pairs
 from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.loopback.sniff import Outer, differences, watch
@@ -48,9 +50,18 @@ class Host:
         return host.plan(self._topology).changes if self._topology is not None else ()
 
     @cached_property
+    def users(self) -> Mapping[str, str]:
+        """The links whose interfaces somebody uses, and who."""
+        from vecnet import host
+
+        found = host.status(self._topology.name) if self._topology is not None else []
+        return {one.link: one.in_use for one in found if one.in_use}
+
+    @cached_property
     def filters(self) -> Sequence[str]:
-        """The rules of nftables that drop packets."""
-        return list(dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset"))))
+        """The rules of nftables that drop packets, in words."""
+        rules = dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset")))
+        return [f"a packet filter may drop them: nftables, {rule}" for rule in rules]
 
 
 def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[str]:
@@ -61,6 +72,8 @@ def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Se
         looks.append(_ends(wire, host))
     if probe in ("ping", "tcp"):
         looks.append(_stack(subject))
+    if probe == "burst":
+        looks.append(_queue(subject))
     for look in looks:
         with suppress(PortError, HostError, OSError):  # the wire is broken, after all; what was found so far is said
             found += look
@@ -129,6 +142,18 @@ def _send_some(sender: Port, run: Run) -> None:
     sender.send([run.build(SMALLEST) for _ in range(_TRIES)], timeout=1.0)
 
 
+def _queue(subject: Subject) -> Iterator[str]:
+    """Whether the host's interface holds as many packets as the guest takes at once."""
+    far, depth = subject.far, subject.near.transport.depth if subject.near.transport else 0
+    if not far.is_host:
+        return
+    with Namespaces() as namespaces:
+        queue = rtnl.read_link(namespaces[far.netns], far.ifname).queue
+    if queue < depth:
+        mend = f"ip link set {far.ifname} txqueuelen {depth}"
+        yield f"{far.ifname} holds {queue} packets, fewer than depth={depth}: {mend}"
+
+
 def _stack(subject: Subject) -> Iterator[str]:
     """How the host's own stack would reach the guest: its interface, its neighbours, its routes."""
     far = subject.far
@@ -170,8 +195,7 @@ def _said_by(*command: str) -> str:
 
 def _filters(subject: Subject, host: Host) -> Iterator[str]:
     """Rules of this host that drop packets."""
-    for rule in host.filters:
-        yield f"a packet filter may drop them: nftables, {rule}"
+    yield from host.filters
     for place in ("ingress", "egress") if subject.far.ifname else ():
         if _said_by("tc", "filter", "show", "dev", subject.far.ifname, place):
             yield f"a packet filter may drop them: tc filter show dev {subject.far.ifname} {place}"

@@ -32,14 +32,16 @@ def send_and_judge(
     *,
     patience: float = PATIENCE,
 ) -> Run:
-    """Send a frame of each length, `batch` at a time, and wait for each batch before the next."""
+    """Send a frame of each length, `batch` at a time, and wait for each batch before the next.
+
+    What a full queue does not take waits until the receiver has made room, as it would in a guest.
+    """
     run = Run(to, source)
     drain(receiver)
     lengths = iter(lengths)
     while chunk := list(itertools.islice(lengths, batch)):
-        send_all(sender, [run.build(length) for length in chunk])
+        missing = len(chunk) - _send_all(sender, receiver, run, [run.build(length) for length in chunk])
         due = time.monotonic() + patience
-        missing = len(chunk)
         while missing > 0 and (left := due - time.monotonic()) > 0:
             got = run.take(receiver.recv(timeout=left))
             missing -= got
@@ -53,10 +55,14 @@ def send_and_judge(
     return run
 
 
-def send_all(port: Port, frames: list[bytes]) -> int:
-    """Send every frame; a port that is full is waited for. Returns how many were taken."""
-    done = 0
+def _send_all(sender: Port, receiver: Port, run: Run, frames: list[bytes]) -> int:
+    """Send every frame, and receive whenever the sender's queue is full. Returns how many came meanwhile."""
+    came = 0
     end = time.monotonic() + PATIENCE
-    while done < len(frames) and time.monotonic() < end:
-        done += port.send(frames[done:], timeout=0.1)
-    return done
+    while frames := frames[sender.send(frames, timeout=0) :]:
+        came += (got := run.take(receiver.recv(timeout=0.01)))
+        if got:
+            end = time.monotonic() + PATIENCE
+        elif time.monotonic() > end:
+            break
+    return came

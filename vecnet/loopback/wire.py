@@ -6,13 +6,13 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.transports.raw import Raw
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vecnet.kernel.namespaces import Namespaces
 
 _PATIENCE = 2.0  # seconds, for the kernel's workers
+_TAKEN = (errno.EBUSY, errno.EADDRINUSE)  # of a port that cannot be opened: somebody else has it
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
 
@@ -58,18 +59,39 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
-        try:
+        with _judged():
             here, there = _with_descriptors(subject, stack)
             # the far end first: a guest connects to a switch that listens
             far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
             near_port = stack.enter_context(_port(subject, here, namespaces, near_offload))
-        except PermissionMissing as error:
-            raise Untested(str(error)) from None
-        except (PortError, HostError) as error:
-            raise Failed(str(error)) from None
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         yield Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
+
+
+@contextmanager
+def guest_port(subject: Subject) -> Iterator[Port]:
+    """The near end alone, open within the block. Raises Failed or Untested."""
+    from vecnet.kernel.namespaces import Namespaces
+
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            here, _ = _with_descriptors(subject, stack)
+            port = stack.enter_context(_port(subject, here, namespaces, "software"))
+        _wait_until_it_carries(subject.far, namespaces)
+        yield port
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """What keeps a port from being opened, as a verdict."""
+    try:
+        yield
+    except PermissionMissing as error:
+        raise Untested(str(error)) from None
+    except (PortError, HostError) as error:
+        taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
+        raise (Untested if taken else Failed)(str(error)) from None
 
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
@@ -107,6 +129,21 @@ def _port(subject: Subject, side: Side, namespaces: Namespaces, offload: Offload
             raise type(error)(str(error).removeprefix("raw: ")) from None
 
 
+def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
+    """Raise Untested where a running guest, or whoever, has one of the ends. `users` are those of links' interfaces."""
+    from vecnet.kernel.inet_sockets import holder
+
+    who = users.get(subject.name, "")
+    for side in (subject.near, subject.far):
+        at = side.transport.receives_at() if side.transport else None
+        if at is not None and not who:
+            with suppress(ValueError):  # a name, which the guest looks up
+                found = holder(at.protocol, at.address, at.port or 0)
+                who = f"{found} receives {at.protocol} at {at.address}" if found else ""
+    if who:
+        raise Untested(f"the wire is in use: {who}; stop it, or give --live to send frames into it all the same")
+
+
 def _refuse_foreign_switch(side: Side) -> None:
     """Raise Untested where another program is the switch: it alone decides where frames go."""
     from vecnet.kernel.unix_sockets import Holder, holder
@@ -120,17 +157,22 @@ def _refuse_foreign_switch(side: Side) -> None:
         raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
 
 
+def mac_of(side: Side) -> bytes:
+    """The Ethernet address of a device's end."""
+    text = side.transport.mac if side.transport else None
+    return bytes.fromhex((text or _PLAYED_MAC).replace(":", ""))
+
+
 def _mac(side: Side, namespaces: Namespaces) -> bytes:
     """An end's Ethernet address. Raises Failed where the host's interface is not there."""
     from vecnet.kernel import rtnl
 
-    text = side.transport.mac or _PLAYED_MAC if side.transport else _PLAYED_MAC
-    if side.is_host:
-        try:
-            text = rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC
-        except OSError as error:
-            raise _missing(side.stack, error) from None
-    return bytes.fromhex(text.replace(":", ""))
+    if not side.is_host:
+        return mac_of(side)
+    try:
+        return bytes.fromhex((rtnl.read_link(namespaces[side.netns], side.stack).mac or _PLAYED_MAC).replace(":", ""))
+    except OSError as error:
+        raise _missing(side.stack, error) from None
 
 
 def _wait_until_it_carries(side: Side, namespaces: Namespaces) -> None:

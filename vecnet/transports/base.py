@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from vecnet.errors import Problem, Refused, VecStringError
 from vecnet.guests import GENERATIONS, Case, Guest, Situation
+from vecnet.guests.agreed import agreed
 from vecnet.options import OPTION, Option, Reading, Severity, Value, option
 from vecnet.transports.answers import FarEnd, Receiver, Sample
 from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake, Sides
@@ -22,6 +23,7 @@ UDP_HEADER = 8
 VNET_HEADER = 10  # struct virtio_net_hdr, linux/virtio_net.h
 
 DEFAULT_DEPTH = 64
+NAPI_WEIGHT = 64  # NAPI_POLL_WEIGHT, linux/netdevice.h
 DEFAULT_MTU = 1500
 MIN_MTU = max(guest.mtu.start for guest in GENERATIONS)
 MAX_MTU = min(65521, *(guest.mtu.stop - 1 for guest in GENERATIONS))  # drivers/net/tun.c: what a tap takes
@@ -94,9 +96,12 @@ class Transport:
         return min((self.problems(cases, (guest,)) for guest in GENERATIONS), key=len) if cases else []
 
     @classmethod
-    def problems(cls, cases: Iterable[Case], guests: Iterable[Guest]) -> list[Problem]:
-        """The cases in which one of these guests does not come up as meant."""
-        effects = [guest.effect(cls.name, case) for case in cases for guest in guests]
+    def problems(cls, cases: Iterable[Case], guests: Sequence[Guest]) -> list[Problem]:
+        """Why one of these guests does not come up as meant."""
+        lacking = [guest for guest in guests if cls.name in guest.lacks]
+        if lacking:
+            return [Problem(f"{guest} has no transport {cls.name}", "boot a later kernel") for guest in lacking]
+        effects = [agreed({guest: guest.effect(cls.name, case) for guest in guests}) for case in cases]
         return [Problem(effect.message, effect.instead) for effect in effects if effect.severity >= Severity.IGNORED]
 
     @classmethod
@@ -116,7 +121,11 @@ class Transport:
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
         """Where options do not go together, or are worth a word. `values` holds every option, by token."""
-        return iter(())
+        depth = values["depth"]
+        if isinstance(depth, int) and depth > NAPI_WEIGHT:
+            yield Case(Situation.DEEP, "depth", f"depth={depth}: ")
+        if values.get("ifup"):
+            yield Case(Situation.IFUP, "ifup", f"ifup={values['ifup']}: ", "bring the interface up beforehand")
 
     @classmethod
     def unread(cls, key: str, unreadable: Collection[str]) -> Situation:

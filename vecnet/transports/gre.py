@@ -13,7 +13,7 @@ from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.link import Claim, GreAttributes, HostInterface, Key, Link, Mistake, host_interface
-from vecnet.transports.tunnel import LOCAL, Tunnel, alone, idle, stray
+from vecnet.transports.tunnel import CLEARED, LOCAL, Tunnel, alone, idle, stray, unpinned
 from vecnet.values import Choice, Flag, Integer
 
 _KEY = Integer(0, 0xFFFFFFFF)
@@ -44,6 +44,10 @@ class Gre(Tunnel):
         yield from super().cases(values)
         yield from alone(values, "rx_key", "tx_key")
         yield from idle(values, "pin_sequence", "sequence")
+        yield from unpinned(values, "sequence", "pin_sequence")
+        if values["rx_key"] is not None and not values["sequence"]:
+            instead = f"{CLEARED}; sequence=1 does without"
+            yield Case(Situation.UNCLEARED, "sequence", "keys without sequence: ", instead, ("rx_key", "sequence"))
 
     @classmethod
     def unread(cls, key: str, unreadable: Collection[str]) -> Situation:

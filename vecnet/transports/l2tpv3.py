@@ -14,7 +14,7 @@ from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.base import UDP_HEADER
 from vecnet.transports.link import Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
-from vecnet.transports.tunnel import LOCAL, Tunnel, alone, idle, stray
+from vecnet.transports.tunnel import CLEARED, LOCAL, Tunnel, alone, idle, stray, unpinned
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
 _SESSION = Integer(1, 0xFFFFFFFF)  # 0 is the control channel, RFC 3931 section 4.1
@@ -69,6 +69,10 @@ class L2tpv3(Tunnel):
         yield from alone(values, "rx_cookie", "tx_cookie")
         yield from _ports(values)
         yield from idle(values, "pin_counter", "counter")
+        yield from unpinned(values, "counter", "pin_counter")
+        if not values["udp"] and not values["v6"]:
+            instead = f"{CLEARED}; udp=1, or IPv6, does without"
+            yield Case(Situation.UNCLEARED, "udp", "straight on IPv4, without udp: ", instead, ("udp", "v6"))
         yield from _cookies(values)
 
     @property

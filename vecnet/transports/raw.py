@@ -44,6 +44,7 @@ class Raw(Transport):
 
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
         yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod

@@ -41,6 +41,7 @@ class Tap(Transport):
 
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
         yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
 
     @classmethod

@@ -15,6 +15,7 @@ from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Tr
 from vecnet.transports.link import Key, Link, Mistake
 from vecnet.values import Flag, Host, IpAddress, is_v6
 
+CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
 LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
 
 
@@ -36,6 +37,9 @@ class Tunnel(Transport):
 
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
+        yield from super().cases(values)
+        if not values["vec"]:
+            yield Case(Situation.ONE_AT_A_TIME, "vec", "vec=0: ", "leave vec out")
         src, dst = is_v6(str(values["src"])), is_v6(str(values["dst"]))
         if src is not None and dst is not None and src != dst:
             lead = f"src {values['src']} and dst {values['dst']} are of different families, so "
@@ -86,6 +90,13 @@ def idle(values: Mapping[str, Value], key: str, needed: str) -> Iterator[Case]:
     if values[key] and not values[needed]:
         instead = f"give {needed}=1 too, or leave it out"
         yield Case(Situation.IDLE, key, f"{key} without {needed} ", instead, (needed, key))
+
+
+def unpinned(values: Mapping[str, Value], flag: str, pin: str) -> Iterator[Case]:
+    """Numbers that are to rise, where the driver reads a pin from memory."""
+    if values[flag] and not values[pin]:
+        instead = "a guest does not look at them; where the other end does, give the guest init_on_alloc=1"
+        yield Case(Situation.UNCLEARED_PIN, pin, f"{flag}=1 without {pin}: ", instead, (flag, pin))
 
 
 def stray(link: Link, key: str, why: str, instead: str) -> Iterator[Mistake]:

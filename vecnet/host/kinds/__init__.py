@@ -1,4 +1,10 @@
-"""The kinds of host interfaces, one file each, found by `HostInterface.kind`. A new kind is a new file here."""
+"""The kinds of host interfaces, found by `HostInterface.kind`. A new kind is a new file here.
+
+| file | subject |
+|---|---|
+| base.py | what kinds share, and the questions that each answers |
+| any other | the kind of its name; gretap.py has ip6gretap, too |
+"""
 
 from __future__ import annotations
 

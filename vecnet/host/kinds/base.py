@@ -187,13 +187,13 @@ class InterfaceKind:
         """Values that cannot be read back: the alias notes them."""
         return {}
 
-    def late(self, node: Node) -> Settings:
-        """What `make` cannot set, and what follows with the alias."""
-        return self.settable(node.values)
+    def late(self, node: Node, settings: Settings) -> Settings:
+        """With what `make` cannot set, and what follows with the alias."""
+        return self.with_own(node.values, settings)
 
-    def settable(self, values: Attributes) -> Settings:
-        """The kind's own values that a running interface can be given."""
-        return Settings()
+    def with_own(self, values: Attributes, settings: Settings) -> Settings:
+        """With the kind's own values that a running interface can be given."""
+        return settings
 
     def autoconf(self, values: Attributes) -> bool:
         """Whether IPv6 gives the first end an address of its own."""
@@ -206,8 +206,8 @@ class InterfaceKind:
             place = scene.place(end.netns)
             autoconf = not peer and self.autoconf(node.values)
             alias = scene.alias(node, end, self.notes(node.values))
-            settings = _merged(Settings() if peer else self.late(node), Settings(alias=alias, autoconf=autoconf))
-            message = rtnl.set_link(end.ifname, settings)
+            settings = Settings(alias=alias, autoconf=autoconf)
+            message = rtnl.set_link(end.ifname, settings if peer else self.late(node, settings))
             yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
             if not autoconf:
                 call = KeepIpv6Off(end.ifname)
@@ -230,7 +230,7 @@ class InterfaceKind:
                 alias=None if before.link == after.link else scene.alias(after, end, self.notes(after.values)),
             )
             if not peer and differing(before.values, after.values):
-                settings = _merged(self.settable(after.values), settings)
+                settings = self.with_own(after.values, settings)
             if settings.said:
                 what, message = f"set its {', '.join(settings.said)}", rtnl.set_link(end.ifname, settings)
                 yield Op(self.set_at, after, scene.place(end.netns), what, message, turn=self.turn)
@@ -266,12 +266,6 @@ def new_link(kind: InterfaceKind, node: Node, scene: Scene, data: Sequence[tuple
     settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
     message = rtnl.new_link(end.ifname, kind.kernel_name, settings, data)
     return Op(Stage.MAKE, node, scene.place(end.netns), "make it", message, turn=kind.turn)
-
-
-def _merged(one: Settings, other: Settings) -> Settings:
-    """Both settings' values, the second's where both have one."""
-    both = {name: getattr(other if name in other.said else one, name) for name in (*one.said, *other.said)}
-    return Settings(**both, autoconf=one.autoconf and other.autoconf)
 
 
 def _set_up(scene: Scene, node: Node, end: EndState, turn: int, *, bridge: bool) -> Op:

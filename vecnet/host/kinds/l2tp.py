@@ -20,7 +20,7 @@ import errno
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from vecnet.errors import HostError
 from vecnet.host.kinds.base import Intent, InterfaceKind, Scene
@@ -131,8 +131,8 @@ class L2tp(InterfaceKind):
         assert isinstance(values, L2tpAttributes)
         return {"l2spec_type": values.l2spec_type}
 
-    def late(self, node: Node) -> Settings:
-        return Settings(mtu=node.ends[0].mtu, mac=node.ends[0].mac)
+    def late(self, node: Node, settings: Settings) -> Settings:
+        return replace(settings, mtu=node.ends[0].mtu, mac=node.ends[0].mac)
 
     def remove(self, nodes: Sequence[Node], scene: Scene) -> Iterator[Op]:
         family, place = scene.snapshot.family("l2tp"), scene.place(nodes[0].netns)

@@ -16,7 +16,7 @@ import os
 import pwd
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vecnet.errors import HostError, InUseError
 from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
@@ -108,9 +108,9 @@ class Tap(InterfaceKind):
         call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), values.owner, values.group)
         yield Op(Stage.MAKE, node, scene.place(end.netns), "make it", call, Way.CALL)
 
-    def settable(self, values: Attributes) -> Settings:
+    def with_own(self, values: Attributes, settings: Settings) -> Settings:
         assert isinstance(values, TapValues)
-        return Settings(gso_max_segs=values.gso_max_segs)
+        return replace(settings, gso_max_segs=values.gso_max_segs)
 
     def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
         return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110

@@ -1,6 +1,10 @@
 """The probes, one file each, in the order in which they are tried: a later one needs what an earlier one has shown.
 
 A probe is a function of a Wire (and the stacks) that returns a sentence and its figures, or raises an Outcome.
+
+| file | subject |
+|---|---|
+| any | the probe of its name |
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Absent, Failed
 from vecnet.loopback.wire import Wire
 
-_COUNT = 2000  # frames: enough to tell 1 % from 2 %
+_COUNT, _FEWEST = 2000, 5  # frames: enough to tell 1 % from 2 %; of a slow rate, what passes in the time there is
+_SECONDS = 8.0  # of frames at a slow rate
+_WAITING = 800  # frames that are delayed at once: netem holds 1000, and loses more
 _LENGTH = 200  # bytes
 _BATCH = 20
 _PACE = 0.002  # seconds between batches
@@ -33,6 +35,10 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     arrived: list[int] = []
     changed = 0
     drain(receiver)
+    each = _LENGTH * 8 / plan.rate if plan.rate else 0.0  # seconds that the rate gives a frame
+    count = max(_FEWEST, min(_COUNT, int(_SECONDS / each))) if each else _COUNT
+    batch = min(_BATCH, count)
+    pace = max(_PACE, (plan.delay + plan.jitter) * batch / _WAITING)
     started = last = time.monotonic()
     with Impaired(sender, plan) as impaired:
 
@@ -49,28 +55,28 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
                     arrived.append(number)
                     delays.append(last - sent_at[number])
 
-        while len(run.sent) < _COUNT:
-            frames = [run.build(_LENGTH) for _ in range(_BATCH)]
+        while len(run.sent) < count:
+            frames = [run.build(_LENGTH) for _ in range(min(batch, count - len(run.sent)))]
             now = time.monotonic()
-            sent_at.update(dict.fromkeys(range(len(run.sent) - _BATCH, len(run.sent)), now))
+            sent_at.update(dict.fromkeys(range(len(run.sent) - len(frames), len(run.sent)), now))
             impaired.send(frames)
-            while time.monotonic() < now + _PACE:
-                collect(_PACE / 4)
+            while time.monotonic() < now + pace:
+                collect(pace / 4)
             # netem's limit is on what waits: stay below it
-            while plan.rate and (len(run.sent) - len(arrived)) * _LENGTH * 8 / plan.rate > 0.1 and _moving(last):
+            while each and (len(run.sent) - len(arrived)) * each > 0.1 and time.monotonic() < max(last, now) + 1 + each:
                 collect(_PACE)
-        end = time.monotonic() + plan.delay + plan.jitter + 0.3
+        end = time.monotonic() + plan.delay + plan.jitter + 0.3 + (len(run.sent) - len(arrived)) * each
         while time.monotonic() < end:
             collect(0.05)
     faults, figures = [], {}
     doubled = len(arrived) - len(set(arrived))
     shares = {
-        "loss": (_COUNT - len(set(arrived)) - changed, plan.loss, _COUNT),
-        "duplicate": (doubled, plan.duplicate, _COUNT),
-        "corrupt": (changed, plan.corrupt, _COUNT),
+        "loss": (count - len(set(arrived)) - changed, plan.loss, count),
+        "duplicate": (doubled, plan.duplicate, count),
+        "corrupt": (changed, plan.corrupt, count),
     }
-    for word, (count, asked, of) in shares.items():
-        share = count / of
+    for word, (those, asked, of) in shares.items():
+        share = those / of
         figures[f"{word}_share"] = share
         if abs(share - asked) > _SIGMAS * math.sqrt(asked * (1 - asked) / of) + 2 / of:
             faults.append(f"{word} is {100 * share:.2f} % where {100 * asked:g} % was asked for")
@@ -80,7 +86,7 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         figures["delay_ms"] = middle * 1e3
         if not plan.delay - plan.jitter - 0.001 <= middle <= plan.delay + plan.jitter + _LATE:
             faults.append(f"delay is {middle * 1e3:.1f} ms where {plan.delay * 1e3:g} ms was asked for")
-    if plan.rate:
+    if plan.rate and arrived:
         rate = len(arrived) * _LENGTH * 8 / (last - started)
         figures["mbit_per_s"] = rate / 1e6
         if rate > plan.rate * 1.05:
@@ -88,7 +94,3 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     if faults:
         raise Failed("; ".join(faults))
     return f"as asked for: {plan}", figures
-
-
-def _moving(last: float) -> bool:
-    return time.monotonic() - last < 1.0
