@@ -92,7 +92,13 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
     if step == lib.VN_STEP_CONNECT:
         if denied:
             return PermissionMissing, f"the socket {detail} may not be used", "make it writable for this user"
-        if number in (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN):
+        if number == errno.EAGAIN:
+            return (
+                ListenerMissing,
+                f"the switch at {detail} accepts nobody: its queue is full",
+                "start it again, or wait until it has served the others",
+            )
+        if number in (errno.ENOENT, errno.ECONNREFUSED):
             return (
                 ListenerMissing,
                 f"nobody listens at {detail} ({why})",
