@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "vecnet.h"
@@ -190,8 +191,9 @@ const char *vn_text(const struct vn_options *options, const char *key);
 uint64_t vn_number(struct vn_options *options, const char *key, uint64_t otherwise);
 
 /* path.c */
-struct vn_path { char name[108]; }; /* of a socket, to be unlinked on close; empty where there is none */
+struct vn_path { bool bound; int folder; dev_t device; ino_t inode; char leaf[108]; }; /* of a socket that we bound */
 int vn_path_bind(struct vn_path *path, int fd, const char *name, struct vn_failure *failure);
+void vn_path_forget(struct vn_path *path);
 void vn_path_unlink(struct vn_path *path);
 
 /* sock.c */

@@ -155,6 +155,7 @@ int vn_ignore_own(struct vn_port *port, struct vn_failure *failure)
 int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_failure *failure)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int header = VN_VNET;
 	int rc = vn_find_interface(port, ifname, failure); /* attaching to none would make one that dies with us */
 	if (rc)
 		return rc;
@@ -164,28 +165,77 @@ int vn_open_tap(struct vn_port *port, const char *ifname, int *fd, struct vn_fai
 	memcpy(request.ifr_name, port->ifname, sizeof(port->ifname));
 	if (ioctl(*fd, TUNSETIFF, &request))
 		return vn_fail(failure, VN_STEP_TUN_ATTACH, ifname, errno);
+	if (!ioctl(*fd, TUNGETVNETHDRSZ, &header) && header != VN_VNET) { /* whoever had the tap before may have set another */
+		char what[64];
+		snprintf(what, sizeof(what), "%s has a virtio-net header of %d bytes", port->ifname, header);
+		return vn_fail(failure, VN_STEP_TUN_HEADER, what, EINVAL);
+	}
 	ioctl(*fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6); /* without it the host cuts by itself */
 	return 0;
 }
 
 /* ---- fd ---- */
 
+static int number_of(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t size = sizeof(value);
+	return getsockopt(fd, level, option, &value, &size) ? 0 : value;
+}
+
+/* What a socket is that does not carry bare Ethernet frames; NULL for one that may. */
+static const char *wrong_socket(int fd)
+{
+	const int domain = number_of(fd, SOL_SOCKET, SO_DOMAIN), type = number_of(fd, SOL_SOCKET, SO_TYPE);
+	if (type == SOCK_STREAM)
+		return "is a stream socket";
+	if (number_of(fd, SOL_SOCKET, SO_ACCEPTCONN))
+		return "is a socket that listens";
+	if (domain == AF_NETLINK)
+		return "is a netlink socket";
+	if (domain == AF_PACKET && type == SOCK_DGRAM)
+		return "is a packet socket without Ethernet headers";
+	return domain == AF_PACKET && number_of(fd, SOL_PACKET, PACKET_VNET_HDR) ? "is a packet socket with virtio-net headers"
+										: NULL;
+}
+
+/* What a descriptor that is no socket is; NULL for a tap's that carries bare Ethernet frames. Whether IFF_NO_PI was set
+ * is not told: its bit means IFF_NOFILTER there. */
+static const char *wrong_file(int fd, mode_t mode, char *text, size_t room)
+{
+	struct ifreq interface;
+	int header = 0;
+	if (!S_ISCHR(mode))
+		return S_ISREG(mode) ? "is a file" : S_ISFIFO(mode) ? "is a pipe" : "is neither a socket nor a tap";
+	if (ioctl(fd, TUNGETIFF, &interface))
+		return errno == EBADFD ? "is a tap that is attached to no interface" : "is a device that is no tap";
+	if (!(interface.ifr_flags & IFF_TAP))
+		return "is a tun, whose packets have no Ethernet header";
+	if (!(interface.ifr_flags & IFF_VNET_HDR))
+		return NULL;
+	ioctl(fd, TUNGETVNETHDRSZ, &header);
+	snprintf(text, room, "is a tap with a virtio-net header of %d bytes", header);
+	return text;
+}
+
 /* A descriptor that somebody else opened. It is doubled, so that closing the port leaves the caller's open. */
 int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure)
 {
-	char number[16];
+	char number[16], text[64], what[96];
 	struct stat status;
-	int type = 0;
-	socklen_t size = sizeof(type);
 	snprintf(number, sizeof(number), "%d", fd);
 	port->rx.fd = port->tx.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (port->rx.fd < 0 || fstat(fd, &status))
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, errno);
-	port->rx.socket = port->tx.socket = S_ISSOCK(status.st_mode);
-	if (port->rx.socket && !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
-		port->rx.hangs_up = type == SOCK_SEQPACKET || type == SOCK_STREAM;
-	if (!port->rx.socket && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
 		return vn_fail(failure, VN_STEP_DESCRIPTOR, number, EBADF);
+	port->rx.socket = port->tx.socket = S_ISSOCK(status.st_mode);
+	const char *wrong = port->rx.socket ? wrong_socket(fd) : wrong_file(fd, status.st_mode, text, sizeof(text));
+	if (wrong) {
+		snprintf(what, sizeof(what), "%d %s", fd, wrong);
+		return vn_fail(failure, VN_STEP_MISFIT, what, EINVAL);
+	}
+	port->rx.hangs_up = port->rx.socket && number_of(fd, SOL_SOCKET, SO_TYPE) == SOCK_SEQPACKET;
 	return 0;
 }
 

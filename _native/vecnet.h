@@ -32,8 +32,10 @@ enum vn_step {
 	VN_STEP_DOWN,        /* detail: the interface, which is down */
 	VN_STEP_TUN_OPEN,    /* detail: /dev/net/tun */
 	VN_STEP_TUN_ATTACH,  /* detail: the interface */
+	VN_STEP_TUN_HEADER,  /* detail: the interface, and what header its frames have */
 	VN_STEP_FILTER,      /* detail: the filter's file, or what it is for */
-	VN_STEP_DESCRIPTOR   /* detail: the descriptor's number */
+	VN_STEP_DESCRIPTOR,  /* detail: the descriptor's number */
+	VN_STEP_MISFIT       /* detail: the descriptor's number, and what it is instead of one that carries frames */
 };
 struct vn_failure { int step; char detail[128]; };
 

@@ -109,7 +109,7 @@ static void closed(struct vn_port *port)
 
 static void forked(struct vn_port *port)
 {
-	bess_of(port)->own = (struct vn_path){0};
+	vn_path_forget(&bess_of(port)->own);
 	pthread_mutex_init(&bess_of(port)->accepting, NULL); /* a thread that the fork does not have may have held it */
 }
 

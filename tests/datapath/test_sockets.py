@@ -149,6 +149,17 @@ def test_bess_says_what_is_missing(listener: socket.socket, tmp_path: Path) -> N
         vecnet.open_port("vec0:transport=fd,fd=0", role="switch")
 
 
+def test_a_switch_that_does_not_accept_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as busy:
+        busy.bind(str(tmp_path / "switch"))
+        busy.listen(0)
+        began = time.monotonic()
+        first = vecnet.open_port(f"vec0:transport=bess,dst={tmp_path}/switch")
+        with first, pytest.raises(ListenerMissing, match="accepts nobody"):
+            vecnet.open_port(f"vec0:transport=bess,dst={tmp_path}/switch")
+        assert time.monotonic() - began < 5
+
+
 KINDS = {"datagram": socket.SOCK_DGRAM, "sequenced": socket.SOCK_SEQPACKET}
 
 

@@ -92,7 +92,13 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
     if step == lib.VN_STEP_CONNECT:
         if denied:
             return PermissionMissing, f"the socket {detail} may not be used", "make it writable for this user"
-        if number in (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN):
+        if number == errno.EAGAIN:
+            return (
+                ListenerMissing,
+                f"the switch at {detail} accepts nobody: its queue is full",
+                "start it again, or wait until it has served the others",
+            )
+        if number in (errno.ENOENT, errno.ECONNREFUSED):
             return (
                 ListenerMissing,
                 f"nobody listens at {detail} ({why})",
@@ -143,6 +149,18 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
                 f"{detail} is no tap of one queue",
                 f"make one with: ip tuntap add {detail} mode tap vnet_hdr",
             )
+    if step == lib.VN_STEP_TUN_HEADER:
+        return (
+            PortError,
+            f"the tap {detail}, where a guest expects one of {lib.VN_VNET}",
+            f"make it again: ip link del {detail.split()[0]}, then vecnet up",
+        )
+    if step == lib.VN_STEP_MISFIT:
+        return (
+            PortError,
+            f"descriptor {detail}, and carries no bare Ethernet frames",
+            "pass on one end of a SOCK_SEQPACKET or SOCK_DGRAM pair, or a tap's descriptor with IFF_NO_PI alone",
+        )
     if step == lib.VN_STEP_DESCRIPTOR and number == errno.EBADF:
         return (
             PortError,
