@@ -2,8 +2,9 @@
  *
  * Each port has two interfaces there. The inner one has the Ethernet frames that its user sends and receives. The outer
  * one has the packets on the wire: an IP packet of a tunnel, as far as a socket shows it and the rest put together from
- * what is known; otherwise the Ethernet frame as it was before it was cut, its virtio-net header told in a comment. What
- * was dropped stands on the outer interface, with the counter's name as a comment.
+ * what is known, an Ethernet header without addresses among that; otherwise the Ethernet frame as it was before it was cut,
+ * its virtio-net header told in a comment. What was dropped stands on the outer interface, with the counter's name as a
+ * comment.
  *
  * Times are the kernel's where the socket has them, and otherwise those of the batch. The writer is the port's one slow
  * path: both directions take turns at it, and a failed write ends the recording.
@@ -18,10 +19,10 @@
 
 #define INBOUND 1u
 #define OUTBOUND 2u
-#define LINK_ETHERNET 1        /* tcpdump.org, LINKTYPE_ values */
-#define LINK_IP 101            /* LINKTYPE_RAW: the version is in the packet */
+#define LINK_ETHERNET 1        /* tcpdump.org, LINKTYPE_ values; libpcap reads no file that has several */
 #define PORTS 64               /* most ports in one file */
-#define OUTER 48               /* most bytes of IP and UDP header */
+#define OUTER (VN_ETHERNET + 48) /* most bytes of Ethernet, IP and UDP header */
+#define KEPT (OUTER + VN_LARGE + VN_IPV4 + VN_HEADER) /* most bytes of a packet, with what is put before it */
 
 struct recorded {
 	struct vn_port *port;          /* NULL once it is at its end */
@@ -70,7 +71,7 @@ static int prepare(struct vn_port *port, struct recorded *recorded)
 	int type = 0, protocol = 0;
 	socklen_t size = sizeof(recorded->here), number = sizeof(int);
 	if (!recorded->packet)
-		recorded->packet = malloc(VN_LARGE + VN_IPV4 + VN_HEADER);
+		recorded->packet = malloc(KEPT);
 	if (!recorded->packet)
 		return -ENOMEM;
 	if (port->remote_size && !getsockname(port->rx.fd, (struct sockaddr *)&recorded->here, &size)) {
@@ -118,7 +119,7 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 		if (number == recorder->ports) {
 			snprintf(outer, sizeof(outer), "%.48s outer", name);
 			vn_pcapng_interface(&recorder->file, LINK_ETHERNET, name, description);
-			vn_pcapng_interface(&recorder->file, recorded->protocol ? LINK_IP : LINK_ETHERNET, outer, description);
+			vn_pcapng_interface(&recorder->file, LINK_ETHERNET, outer, description);
 			snprintf(recorded->name, sizeof(recorded->name), "%s", name);
 			recorder->ports++;
 		}
@@ -197,7 +198,15 @@ void vn_recorder_free(struct vn_recorder *recorder)
 
 /* ---- outer headers ---- */
 
-/* The IP header, and UDP's, that a tunnel's packet has on the wire. Returns its size. */
+/* An Ethernet header, whose addresses no socket shows. Returns its size. */
+static uint32_t put_ethernet(uint8_t *out, bool v4)
+{
+	memset(out, 0, VN_ETHERNET);
+	vn_put16(out + 12, v4 ? 0x0800 : 0x86dd);
+	return VN_ETHERNET;
+}
+
+/* The Ethernet, IP and UDP header that a tunnel's packet has on the wire. Returns their size. */
 static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const struct sockaddr_storage *from,
 			  const struct sockaddr_storage *to, const uint8_t *head, uint32_t head_size, const uint8_t *data,
 			  uint32_t size)
@@ -205,8 +214,9 @@ static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const s
 	const bool v4 = from->ss_family == AF_INET;
 	const uint32_t ip = v4 ? 20 : 40, udp = recorded->udp ? 8 : 0, payload = udp + head_size + size;
 	const size_t address = vn_inet_size(from);
+	out += put_ethernet(out, v4);
 	uint8_t *addresses = out + ip - 2 * address;
-	memset(out, 0, OUTER);
+	memset(out, 0, ip + udp);
 	memcpy(addresses, vn_inet_address(from), address);
 	memcpy(addresses + address, vn_inet_address(to), address);
 	if (v4) {
@@ -234,7 +244,7 @@ static uint32_t put_outer(const struct recorded *recorded, uint8_t *out, const s
 			memcpy(out + ip + 6, &sum, 2);
 		}
 	}
-	return ip + udp;
+	return VN_ETHERNET + ip + udp;
 }
 
 static struct recorded *recorded_of(const struct vn_port *port)
@@ -275,12 +285,14 @@ void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packe
 	const struct sockaddr_storage *from = &port->remote;
 	uint8_t outer[OUTER];
 	uint32_t head = 0;
-	if (recorded->protocol && !recorded->ip_header) {
+	if (recorded->ip_header) {
+		head = put_ethernet(outer, true);
+	} else if (recorded->protocol) {
 		if (port->rx.names[slot].ss_family == from->ss_family) /* not so if it came before the recording */
 			from = &port->rx.names[slot];
 		head = put_outer(recorded, outer, from, &recorded->here, packet, 0, packet, length);
 	}
-	const uint32_t room = VN_LARGE + VN_IPV4 + VN_HEADER - head;
+	const uint32_t room = KEPT - head;
 	recorded->time = time_of(port, slot);
 	*recorded->comment = 0;
 	if (port->transport.vnet) {

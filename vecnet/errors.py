@@ -4,7 +4,8 @@
 
     VecnetError                 whatever vecnet raises on purpose
     ├── InputError              what was written is wrong: a string, a topology, an argument      (exit 2)
-    │   └── VecStringError      … of a vec string
+    │   ├── VecStringError      … of a vec string
+    │   └── CaptureIncomplete   part of a capture could not be replayed; `sent` says how many frames were
     ├── HostError               the host could not be brought to the state that was asked for     (exit 1)
     │   ├── KernelLacksError    this kernel has no such kind of interface; names the module
     │   ├── NotOursError        an interface of that name exists and vecnet did not make it
@@ -88,6 +89,14 @@ class InputError(VecnetError):
 
 class VecStringError(InputError):
     """A vec string that no guest takes as it is meant."""
+
+
+class CaptureIncomplete(InputError):
+    """Part of a capture could not be replayed. `sent` frames were, among them all before the damage."""
+
+    def __init__(self, problems: Iterable[Problem] | str, sent: int) -> None:
+        super().__init__(problems)
+        self.sent = sent
 
 
 class HostError(VecnetError):

@@ -79,7 +79,7 @@ class Port:
         flags |= native.VLAN_AS_GUEST * (not restore_vlan)
         self._make_locks()
         self._last: dict[str, int] | None = None  # the counters of a closed port
-        self.device = device
+        self.device, self.offload = device, offload
         self.handle = native.Handle(device.transport.name, _texts(device.transport), flags)
         native.keep(self)
 

@@ -19,10 +19,13 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
-from vecnet.datapath.capture import ETHERNET, Captured, read_capture
+from vecnet.datapath.capture import COOKED, ETHERNET, Captured, Unread, link_type_name, read_packets
 from vecnet.datapath.native import RecorderHandle
 from vecnet.datapath.port import Port
-from vecnet.errors import InputError
+from vecnet.errors import CaptureIncomplete, InputError, Problem
+from vecnet.transports.base import VNET_HEADER
+
+OUTER = " outer"  # ends the name of the interface that has a recorded port's packets on the wire
 
 
 class Recorder:
@@ -73,50 +76,117 @@ def replay(
     direction: str = "",
     speed: float | None = None,
 ) -> int:
-    """Send the Ethernet frames of a pcap or pcapng file; return how many.
+    """Send the Ethernet frames of a pcap or pcapng file; return how many left.
 
-    - `interface`: those of this one alone, by number or name; None is the file's first one with Ethernet frames.
+    - `interface`: those of this one alone, by number or name; None is the file's first one with Ethernet
+      frames, and of a recording of a port the inner one. Of captures that were joined it is each one's.
     - `direction`: "in" or "out" sends only those that the file says went that way.
     - `speed`: 1 keeps the pace of the capture, 2 doubles it; None is as fast as they are taken.
 
-    Frames that were dropped when they were recorded are left out; those that a capture cut short are sent as they are.
-    Raises InputError where the file is damaged or has no such frames, or an argument makes no sense; PortError; and
+    How many left is what the kernel took: a frame that it refuses (too long, say) is not among them, and is counted
+    under its cause in the port's `stats`. Frames that were dropped when they were recorded are not sent. With
+    offload="raw" each frame gets an empty virtio-net header.
+
+    Raises CaptureIncomplete after all has been sent that is whole, where a capture cut frames short or is damaged;
+    InputError where there are no such frames, the file is no capture, or an argument makes no sense; PortError; and
     OSError where the file cannot be read.
     """
     if speed is not None and not speed > 0:
-        raise InputError(f"speed={speed!r}: 1 keeps the pace, 2 doubles it, None is as fast as possible")
+        raise InputError(f"speed={speed!r}", "1 keeps the pace, 2 doubles it, None is as fast as possible")
     if direction not in ("", "in", "out"):
         raise InputError(f"direction={direction!r} is neither 'in' nor 'out', nor '' for both")
+    chosen = _Chosen(path, interface, direction)
+    header = bytes(VNET_HEADER) if port.offload == "raw" else b""
     sent = 0
     batch: list[bytes] = []
     began: tuple[int, float] | None = None
 
     def flush() -> None:
         nonlocal sent
-        sent += port.send(batch)
+        with port.sending:  # what others send meanwhile is not ours
+            before = port.stats["tx_frames"]
+            port.send(batch)
+            sent += port.stats["tx_frames"] - before
         batch.clear()
 
-    for packet in _chosen(read_capture(path), interface, direction):
+    for packet in chosen.packets():
         if speed is not None:
-            began = began or (packet.time, time.monotonic())
+            if began is None or packet.time < began[0]:  # another file, joined to the first
+                began = packet.time, time.monotonic()
             due = began[1] + (packet.time - began[0]) / 1e9 / speed
             if due > time.monotonic():
                 flush()
                 time.sleep(max(0, due - time.monotonic()))
-        batch.append(packet.data)
+        batch.append(header + packet.data)
         if len(batch) >= port.depth:
             flush()
     flush()
-    if not sent:
-        raise InputError(f"{path}: no such Ethernet frames are in it")
+    chosen.check(sent)
     return sent
 
 
-def _chosen(packets: Iterator[Captured], interface: int | str | None, direction: str) -> Iterator[Captured]:
-    for packet in packets:
+class _Chosen:
+    """The frames of a capture that are to be sent, and what was met beside them."""
+
+    def __init__(self, path: str | PathLike[str], interface: int | str | None, direction: str) -> None:
+        self._path, self._interface, self._direction = path, interface, direction
+        self._taken = 0
+        self._cut = 0  # frames that were captured in part
+        self._left_out: list[Problem] = []
+        self._interfaces: dict[int, tuple[str, int]] = {}  # number: name and link type of what is in the file
+        self._firsts: dict[int, int] = {}  # of each section the interface that is sent, unless one was asked for
+
+    def packets(self) -> Iterator[Captured]:
+        try:
+            for packet in read_packets(self._path):
+                if isinstance(packet, Unread):
+                    self._left_out.append(Problem(f"{self._path}: {packet.reason}"))
+                elif self._fits(packet):
+                    self._cut += not packet.whole
+                    if packet.whole:
+                        self._taken += 1
+                        yield packet
+        except InputError as error:
+            if not self._interfaces:
+                raise
+            self._left_out += error.problems
+
+    def _fits(self, packet: Captured) -> bool:
+        number, name = packet.interface, packet.interface_name
+        self._interfaces[number] = name, packet.link_type
         if packet.link_type != ETHERNET or packet.comment.startswith("dropped: "):
-            continue
-        if interface is None:
-            interface = packet.interface
-        if interface in (packet.interface, packet.interface_name) and direction in ("", packet.direction):
-            yield packet
+            return False
+        if self._direction not in ("", packet.direction):
+            return False
+        if self._interface is not None:
+            return self._interface in (number, name)
+        return not name.endswith(OUTER) and self._firsts.setdefault(packet.section, number) == number
+
+    def check(self, sent: int) -> None:
+        """Raise what is to be said once all is sent."""
+        problems = [*self._left_out]
+        if self._cut:
+            problems.insert(
+                0,
+                Problem(
+                    f"{self._path}: {self._cut} frames were cut short when they were captured, and are left out",
+                    "capture whole ones: tcpdump -s 0",
+                ),
+            )
+        if problems:
+            count = f"{sent} frames were sent, all that are whole" if self._taken else "no frame was sent"
+            raise CaptureIncomplete([*problems, Problem(f"{self._path}: {count}")], sent)
+        if not self._taken:
+            raise InputError(*self._nothing())
+
+    def _nothing(self) -> tuple[str, str]:
+        message = f"{self._path}: no such Ethernet frames are in it"
+        others = {link for _, link in self._interfaces.values()}
+        if not others:
+            return f"{message}: it has no packets at all", ""
+        if ETHERNET not in others:
+            what = ", ".join(f"its packets are {link_type_name(link)}" for link in sorted(others))
+            instead = "capture on one interface: tcpdump -i eth0" if others & set(COOKED) else "capture Ethernet frames"
+            return f"{message}: {what}", instead
+        there = ", ".join(f"{number} {name!r}" for number, (name, _) in sorted(self._interfaces.items()))
+        return message, f"choose among its interfaces ({there}) and directions"
