@@ -20,16 +20,10 @@ CHECKSUM = "tx-checksum-ip-generic"  # ethtool's name of NETIF_F_HW_CSUM, which 
 CHECKSUMS = (CHECKSUM, "tx-checksum-sctp")  # what `ethtool -K IFNAME tx off` switches on these
 
 
-def family(place: Namespace) -> int:
-    number = genl.load_family(place, "ethtool")
-    assert number is not None, "every kernel since 5.6 has ethtool's netlink family"
-    return number
-
-
 def read_checksum_offload(place: Namespace) -> dict[int, bool]:
     """By interface index: whether transmit checksum offload is wanted. A tap has it only while a guest asks for it,
-    so what is wanted tells, not what is active."""
-    number = family(place)
+    so what is wanted tells, not what is active. Raises HostError."""
+    number = genl.family(place, "ethtool")
     header = netlink.pack(ETHTOOL_A_HEADER_FLAGS, struct.pack("=I", COMPACT_BITSETS))
     ask = genl.request(number, ETHTOOL_MSG_FEATURES_GET, 1, netlink.pack(1 | netlink.NESTED, header), dump=True)
     bit = _bits(place, number)[CHECKSUM]

@@ -95,11 +95,23 @@ class Namespace:
         self._route: Socket | None = None
         self._generic: Socket | None = None
         try:
-            with self.entered(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                self.cookie = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+            self.cookie = self._read_cookie()
         except BaseException:
             self.close()
             raise
+
+    def _read_cookie(self) -> int:
+        """A number that no other namespace has. Before Linux 5.14 it is the inode's, which a later one may have again.
+
+        Raises HostError and OSError.
+        """
+        with self.entered(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+            except OSError as error:
+                if error.errno != errno.ENOPROTOOPT:
+                    raise
+        return os.fstat(self.fd).st_ino
 
     def __str__(self) -> str:
         return f"network namespace {self.name}" if self.name else "this network namespace"
