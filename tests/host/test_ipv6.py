@@ -64,7 +64,8 @@ def test_a_plan_foresees_that_ipv6_is_off_for_what_is_new() -> None:
         with pytest.raises(HostError) as caught:
             attempt(topology(SIX))
         assert [str(problem) for problem in caught.value.problems] == [
-            f"{who}: IPv6 is off in this network namespace; allow it with: sysctl -w net.ipv6.conf.default.disable_ipv6=0"
+            f"{who}: IPv6 is off in this network namespace; "
+            "allow it with: sysctl -w net.ipv6.conf.default.disable_ipv6=0"
             for who in ("br0 cannot get fd01::1/64", "t0 cannot get fd00::1/64")
         ]
     assert host_state() == before

@@ -6,7 +6,16 @@ import errno
 import os
 
 from vecnet._native import lib
-from vecnet.errors import AddressMissing, InterfaceMissing, ListenerMissing, PermissionMissing, PortClosed, PortError
+from vecnet.errors import (
+    AddressMissing,
+    InterfaceMissing,
+    ListenerMissing,
+    PermissionMissing,
+    PortClosed,
+    PortError,
+    ResourceMissing,
+)
+from vecnet.kernel.unforeseen import advice
 
 
 def moving(number: int) -> PortError:
@@ -122,14 +131,11 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             f"the interface {detail} is down",
             f"bring it up with: ip link set {detail} up",
         )
+    if step == lib.VN_STEP_SOCKET and number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+        return ResourceMissing, f"this kernel has no {detail} sockets ({why})", "boot one that has"
     if step == lib.VN_STEP_TUN_OPEN:
-        if denied:
-            return (
-                PermissionMissing,
-                f"{detail} may not be opened ({why})",
-                "make it readable and writable for this user",
-            )
-        return InterfaceMissing, f"{detail} cannot be opened ({why})", "load the module with: modprobe tun"
+        kind = PermissionMissing if denied else ResourceMissing
+        return kind, f"{detail} cannot be opened ({why})", advice(OSError(number, why, detail))
     if step == lib.VN_STEP_TUN_ATTACH:
         if denied:
             return (
@@ -176,5 +182,5 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
     if denied:
         return PermissionMissing, f"{detail}: {why}", ""
     if number in (errno.EMFILE, errno.ENFILE):
-        return PortError, f"no descriptor is left for it ({why})", "raise the limit with: ulimit -n"
+        return ResourceMissing, f"no descriptor is left for it ({why})", "raise the limit with: ulimit -n"
     return PortError, f"{detail}: {why}", ""

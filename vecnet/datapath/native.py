@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Never, Protocol
 
-from vecnet.errors import PortClosed, PortError
+from vecnet.errors import PortClosed, PortError, ResourceMissing
 
 try:
     from vecnet._native import ffi, lib
@@ -208,7 +208,7 @@ class LoopHandle:
     def __init__(self) -> None:
         loop = lib.vn_loop_new()
         if not loop:
-            raise PortError("no descriptor is left for a loop; raise the limit with: ulimit -n")
+            raise ResourceMissing("no descriptor is left for a loop", "raise the limit with: ulimit -n")
         self.loop: Any = ffi.gc(loop, lib.vn_loop_free)
         keep(self)
 

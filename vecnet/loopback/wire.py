@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
+from vecnet.errors import HostError, InUseError, PortError
 from vecnet.loopback.subject import Side, Subject
-from vecnet.loopback.verdict import Failed, Untested
+from vecnet.loopback.verdict import Failed, Untested, lacks
 from vecnet.transports.raw import Raw
 from vecnet.values import is_v6
 from vecnet.vecstring import VecDevice
@@ -87,11 +87,9 @@ def _judged() -> Iterator[None]:
     """What keeps a port from being opened, as a verdict."""
     try:
         yield
-    except PermissionMissing as error:
-        raise Untested(str(error)) from None
     except (PortError, HostError) as error:
         taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
-        raise (Untested if taken else Failed)(str(error)) from None
+        raise (Untested if taken or lacks(error) else Failed)(str(error)) from None
 
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:

@@ -18,8 +18,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from vecnet.errors import HostError, InUseError
-from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
+from vecnet.errors import HostError, InUseError, KernelLacksError
+from vecnet.host.kinds.base import Intent, InterfaceKind, Scene, Seen
 from vecnet.host.plan import UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
@@ -115,15 +115,31 @@ class Tap(InterfaceKind):
         return replace(settings, gso_max_segs=values.gso_max_segs)
 
     def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
-        return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
+        """None of which the modules would be enough, see `clashes`."""
+        return ()
+
+    def clashes(self, intent: Intent) -> Iterator[HostError]:
+        """Without its device there is no tap, whatever the kernel has. One that only this user may not open is no
+        matter: a plan may be for another."""
+        new = intent.new(self.name)
+        if not new:
+            return
+        try:
+            os.close(_open(", ".join(map(str, new))))
+        except KernelLacksError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EACCES):
+                yield error
 
 
 def _open(ifname: str) -> int:
+    """Open the device, for `ifname`. Raises KernelLacksError where it is missing or kept from this process."""
     try:
         return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except PermissionError:
-        message = f"{ifname}: {DEVICE} may not be opened by this user"
-        raise HostError(message, f"distributions allow it: chmod a+rw {DEVICE}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EPERM):
+            raise
+        message = f"{ifname}: {DEVICE} cannot be opened: {error.strerror}"
+        raise KernelLacksError(message, advice(error)) from error
 
 
 def attach(ifname: str) -> int:
