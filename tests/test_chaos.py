@@ -71,7 +71,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def vecnet(*words: str, folder: Path) -> subprocess.Popen[bytes]:
     env = environment(PATH=f"{EXECUTABLE.parent}:{environment()['PATH']}", TMPDIR=str(TEMPORARY))
     with (folder / "log").open("wb") as log:
-        command = [EXECUTABLE, *words]
+        command = [str(EXECUTABLE), *words]
         return subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
