@@ -324,7 +324,7 @@ TOGETHER = {
     "no such bridge": (
         tap(host="{bridge: ▸lna}") + "bridges: {lan: {}}\n",
         "the bridge lna of host:tap0 is not declared",
-        "add lna: under bridges, or write one of lan",
+        "write one of lan, or add lna: under bridges",
     ),
     "a member with an address": (
         tap(host="{bridge: lan, ip: ▸10.0.0.1/24}") + "bridges: {lan: {}}\n",
