@@ -98,7 +98,9 @@ def _owner(topology: str, said: Mark | None, kind: str, *, ours: bool) -> tuple[
     if said is None:
         return "was not made by vecnet", f"choose another name{use}"
     if said.topology != topology:
-        return f"belongs to the topology {said.topology}", f"choose another name, or take that down{use}"
+        return f"belongs to the topology {said.topology}", "choose another name, or take that down" + (
+            use if kind == "bridge" else ""
+        )
     if ours:
         return f"belongs to the link {said.link} and is in use", "stop its guest"
     return "belongs to this topology in another network namespace", "take that down there"

@@ -252,6 +252,9 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
             kept[key] = entry
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
+        elif end.is_host and key == "existing" and transport.elsewhere_keys:
+            message = f"existing at {name} is not possible: a {transport.name} interface has the link's own parameters"
+            doc.wrong(entry[0], message, f"write {ELSEWHERE}:{end.ifname} for an end that somebody else has made")
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
