@@ -171,8 +171,9 @@ def keeps_ownerless_taps(release: str) -> bool:
 
 
 def _report(explanation: Explanation) -> dict[str, object]:
-    link = _link(explanation.text)
-    return ({"link": link} if link else {}) | {
+    link, settings = _link(explanation.text), _far_settings(explanation)
+    more = ({"link": link} if link else {}) | ({"other_end": elsewhere.by_key(settings)} if settings else {})
+    return more | {
         "string": explanation.text,
         "ok": explanation.as_meant,
         "severity": str(explanation.severity),
@@ -181,7 +182,6 @@ def _report(explanation: Explanation) -> dict[str, object]:
         "mended": explanation.mended,
         "kernels": explanation.kernels,
         "words": explanation.words,
-        "other_end": elsewhere.by_key(_far_settings(explanation)),
     }
 
 
