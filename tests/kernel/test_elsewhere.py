@@ -54,7 +54,8 @@ def test_what_is_told_configures_the_kernel(name: str) -> None:
                 sublayer = "none" if told["L2-specific sublayer"] == "none" else "default"
                 run(
                     f"ip l2tp add session name router tunnel_id 1 session_id {told['local session']} "
-                    f"peer_session_id {told['remote session']} cookie {theirs} peer_cookie {mine} l2spec_type {sublayer}"
+                    f"peer_session_id {told['remote session']} l2spec_type {sublayer} "
+                    f"cookie {theirs} peer_cookie {mine}"
                 )
             run(f"ip link set router mtu {told['mtu']} up")
             router = stack.enter_context(tapped("router", ETH_P_TEST))
