@@ -82,10 +82,6 @@ class Topology:
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
 
-    def starting(self, guests: Collection[str]) -> Topology:
-        """The same with these guests alone on this host; with all of them, where none is named."""
-        return replace(self, started=frozenset(guests) or None)
-
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
         found: dict[str, list[VecDevice]] = {}
@@ -115,6 +111,10 @@ class Topology:
         guests = self.kernel(guest).guests
         found = (word for device in self.devices(guest) for word in device.transport.words(guests))
         return tuple(dict.fromkeys(found))
+
+    def starting(self, guests: Collection[str]) -> Topology:
+        """The same with these guests alone on this host; with all of them, where none is named."""
+        return replace(self, started=frozenset(guests) or None)
 
     @cached_property
     def interfaces(self) -> tuple[HostInterface, ...]:

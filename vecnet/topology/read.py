@@ -137,22 +137,6 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
     return bridges
 
 
-def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[str, Stated]:
-    """With the bridges that are not declared, and so are there already; what is nearly a declared one is a mistake."""
-    every = dict(bridges)
-    for link in links:
-        given = link.spec.ends[1].given if link.spec.host else {}
-        name = given.get("bridge")
-        if name is None or name in every:
-            continue
-        import difflib
-
-        if not difflib.get_close_matches(name, bridges, 1):
-            netns = {"netns": given["netns"]} if "netns" in given else {}
-            every[name] = Stated(link.ends[1].at("bridge"), {"existing": True, **netns})
-    return every
-
-
 def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
     before = len(doc.problems)
     if doc.is_null(node):
@@ -315,3 +299,19 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
         if len(doc.problems) == before:
             kept.append(link)
     return kept
+
+
+def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[str, Stated]:
+    """With the bridges that are not declared, and so are there already; what is nearly a declared one is a mistake."""
+    every = dict(bridges)
+    for link in links:
+        given = link.spec.ends[1].given if link.spec.host else {}
+        name = given.get("bridge")
+        if name is None or name in every:
+            continue
+        import difflib
+
+        if not difflib.get_close_matches(name, bridges, 1):
+            netns = {"netns": given["netns"]} if "netns" in given else {}
+            every[name] = Stated(link.ends[1].at("bridge"), {"existing": True, **netns})
+    return every
