@@ -62,7 +62,13 @@ def test_plan_before_and_after() -> None:
     assert [(step["action"], step["interface"]) for step in steps] == [("create", "tap-one")]
     vecnet("up", TAP)
     assert answer("plan", TAP) == "tap: nothing to do, 1 interface as wanted\n"
-    assert json.loads(answer("plan", TAP, "--json")) == {"topology": "tap", "unchanged": 1, "steps": [], "notes": [], "elsewhere": {}}
+    assert json.loads(answer("plan", TAP, "--json")) == {
+        "topology": "tap",
+        "unchanged": 1,
+        "steps": [],
+        "notes": [],
+        "elsewhere": {},
+    }
 
 
 def test_status() -> None:
