@@ -164,7 +164,6 @@ def test_a_kernel_that_cannot_say_whose_a_socket_is_has_a_lock_too(monkeypatch: 
 
 
 def test_who_made_a_socket_is_told_of_its_maker_alone() -> None:
-    """What is to be accepted there has the same name, and the kernel says that root made it."""
     with squatter(backlog=3):
         assert unix_sockets.users(b"\0vecnet.lock.") == {b"\0vecnet.lock.0": NOBODY}
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
