@@ -14,6 +14,7 @@
 | `snapshot.py` | what was seen in all namespaces at one moment |
 | `stages.py` | an operation as data, and the sending of many in batches |
 | `kinds/` | a file for each kind of interface, with all its rules; `base.py` has what they share |
+| `settings.py` | what nobody but somebody else sets at an interface: seen, and set back |
 | `nodes.py` | which interfaces are a topology's, and which it wants |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |

@@ -29,6 +29,7 @@ class EndState:
     up: bool
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
+    settings: tuple[str, ...] = ()  # what somebody set, see settings.py: none is ever wanted
     mac: str | None = field(default=None, metadata=UNSAID)
     offload: bool | None = field(default=None, metadata=UNSAID)
 
@@ -83,8 +84,11 @@ def differing(one: EndState | Attributes, other: EndState | Attributes) -> tuple
 
 
 _NAMES = (  # of what people are shown, for the first end and for a pair's second
-    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload")},
-    {"ifname": "peer", "mac": "peer_mac", "mtu": "peer_mtu", "up": "peer_up", "offload": "peer_offload"},
+    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload", "settings")},
+    {
+        "ifname": "peer",
+        **{key: f"peer_{key}" for key in ("mac", "mtu", "up", "offload", "addresses", "bridge", "settings")},
+    },
 )
 
 

@@ -15,12 +15,12 @@ from vecnet.host.plan import Key
 from vecnet.kernel import ethtool, genl
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
 from vecnet.kernel.namespaces import Namespace, Namespaces
-from vecnet.kernel.rtnl import Interface, read_addresses, read_links, read_packet_sockets
+from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
 
 
 def is_link_local(text: str) -> bool:
     """Whether an address is of fe80::/10 (RFC 4291); IPv4's are given by people."""
-    return text.startswith("fe") and ipaddress.ip_interface(text).is_link_local
+    return text.startswith("fe") and ipaddress.ip_address(bare(text)).is_link_local
 
 
 @contextmanager
@@ -71,7 +71,7 @@ class View:
     @cached_property
     def every_address(self) -> set[str]:
         """All local addresses, without prefix lengths."""
-        return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}
+        return {str(ipaddress.ip_address(bare(text))) for texts in self._addresses.values() for text in texts}
 
     @cached_property
     def tunnels(self) -> list[Tunnel]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from vecnet.errors import HostError
-from vecnet.host import mark
+from vecnet.host import mark, settings
 from vecnet.host.mark import Mark
 from vecnet.host.plan import EndState, Node, Plan, differing
 from vecnet.host.snapshot import Snapshot
@@ -156,6 +156,7 @@ class InterfaceKind:
             up=link.up,
             addresses=view.addresses(link),
             bridge=view.master(link),
+            settings=settings.seen(link),
             mac=link.mac,
             offload=view.offload(link) if self.offloads else None,
         )
@@ -206,8 +207,8 @@ class InterfaceKind:
             place = scene.place(end.netns)
             autoconf = not peer and self.autoconf(node.values)
             alias = scene.alias(node, end, self.notes(node.values))
-            settings = Settings(alias=alias, autoconf=autoconf)
-            message = rtnl.set_link(end.ifname, settings if peer else self.late(node, settings))
+            given = Settings(alias=alias, autoconf=autoconf)
+            message = rtnl.set_link(end.ifname, given if peer else self.late(node, given))
             yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
             if not autoconf:
                 call = KeepIpv6Off(end.ifname)
@@ -216,30 +217,32 @@ class InterfaceKind:
                 yield _set_offload(scene, node, end, self.turn)
             if end.up or end.bridge:
                 yield _set_up(scene, node, end, self.turn, bridge=end.bridge is not None)
-        yield from _set_addresses(scene, node, (), node.ends[0].addresses, self.turn)
+            yield from _set_addresses(scene, node, end, (), self.turn)
 
     def change(self, before: Node, after: Node, scene: Scene) -> Iterator[Op]:
         """Bring an interface to what it shall be, all of which can be changed in place."""
         for end, was in zip(after.ends, before.ends, strict=True):
             peer = is_peer(after, end)
             differs = differing(was, end)
-            settings = Settings(
+            given = Settings(
                 mtu=end.mtu if "mtu" in differs else None,
                 mac=end.mac if "mac" in differs else None,
                 group=None if before.grouped else scene.group(end.netns),
                 alias=None if before.link == after.link else scene.alias(after, end, self.notes(after.values)),
             )
             if not peer and differing(before.values, after.values):
-                settings = self.with_own(after.values, settings)
-            if settings.said:
-                what, message = f"set its {', '.join(settings.said)}", rtnl.set_link(end.ifname, settings)
+                given = self.with_own(after.values, given)
+            if given.said:
+                what, message = f"set its {', '.join(given.said)}", rtnl.set_link(end.ifname, given)
                 yield Op(self.set_at, after, scene.place(end.netns), what, message, turn=self.turn)
             if "offload" in differs:
                 yield _set_offload(scene, after, end, self.turn)
             if "up" in differs or "bridge" in differs:
                 yield _set_up(scene, after, end, self.turn, bridge="bridge" in differs)
-        first, was = after.ends[0], before.ends[0]
-        yield from _set_addresses(scene, after, was.addresses, first.addresses, self.turn)
+            yield from _set_addresses(scene, after, end, was.addresses, self.turn)
+            for what, mended in settings.set_back(end.ifname, was.settings):
+                do = mended if isinstance(mended, bytes) else ToIndex(end.ifname, mended)
+                yield Op(Stage.SETTLE, after, scene.place(end.netns), what, do, turn=self.turn)
 
     def remove(self, nodes: Sequence[Node], scene: Scene) -> Iterable[Op]:
         """Remove some that lie in one namespace."""
@@ -263,8 +266,8 @@ class InterfaceKind:
 def new_link(kind: InterfaceKind, node: Node, scene: Scene, data: Sequence[tuple[str, object]] = ()) -> Op:
     """Make an interface by rtnetlink, marked by its group; `data` are its kind's own attributes."""
     (end,) = node.ends
-    settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
-    message = rtnl.new_link(end.ifname, kind.kernel_name, settings, data)
+    given = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
+    message = rtnl.new_link(end.ifname, kind.kernel_name, given, data)
     return Op(Stage.MAKE, node, scene.place(end.netns), "make it", message, turn=kind.turn)
 
 
@@ -294,12 +297,12 @@ def _set_offload(scene: Scene, node: Node, end: EndState, turn: int) -> Op:
     return Op(Stage.SETTLE, node, place, "switch its checksum offload", message, Way.GENERIC, turn)
 
 
-def _set_addresses(scene: Scene, node: Node, before: Sequence[str], after: Sequence[str], turn: int) -> Iterator[Op]:
-    place = scene.place(node.netns)
-    for add, texts, others in ((False, before, after), (True, after, before)):
+def _set_addresses(scene: Scene, node: Node, end: EndState, before: Sequence[str], turn: int) -> Iterator[Op]:
+    place = scene.place(end.netns)
+    for add, texts, others in ((False, before, end.addresses), (True, end.addresses, before)):
         for text in dict.fromkeys(text for text in texts if text not in others):
             what = f"give it the address {text}" if add else f"take the address {text} from it"
-            message = ToIndex(node.ifname, rtnl.address(text, add=add))
+            message = ToIndex(end.ifname, rtnl.address(text, add=add))
             yield Op(Stage.ADDRESS, node, place, what, message, turn=turn)
 
 
