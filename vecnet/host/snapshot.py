@@ -131,8 +131,9 @@ class Snapshot:
             self._views: dict[str | None, View] = {None: look(namespaces.home)}
             for name in sorted(names):
                 self._views[name] = look(namespaces[name])
+            seen = {namespaces[name].cookie for name in self._views}
             for place in namespaces.others():
-                if place.name not in self._views:
+                if place.cookie not in seen:  # maybe by another name
                     with suppress(OSError, HostError):
                         self._views[place.name] = look(place)
 
@@ -158,7 +159,7 @@ class Snapshot:
 
     def is_ours(self, said: mark.Mark, netns: str | None) -> bool:
         """Whether what carries this mark was made from home, and not from another namespace."""
-        return said.home is None if netns is None else said.home == self.home_cookie
+        return netns is None if said.home is None else said.home == self.home_cookie
 
     def family(self, name: str) -> int:
         """The number of a generic netlink family that this kernel has, asked for once."""

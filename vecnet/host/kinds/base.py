@@ -12,7 +12,7 @@ from typing import ClassVar
 from vecnet.errors import HostError
 from vecnet.host import mark, settings
 from vecnet.host.mark import Mark
-from vecnet.host.plan import EndState, Node, Plan, differing
+from vecnet.host.plan import EndState, Node, Plan, differing, fingerprint
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, ToIndex, Way
 from vecnet.kernel import ethtool, rtnl
@@ -39,10 +39,10 @@ class Scene:
         return self.snapshot.group(self.topology, netns)
 
     def alias(self, node: Node, end: EndState, notes: dict[str, str]) -> str:
-        """The mark of an end, as text. A pair's second lies at home and needs no word of where that is."""
+        """The mark of an end, as text. A pair's notes are at its first end."""
         peer = is_peer(node, end)
-        home = self.snapshot.home_cookie if node.netns is not None and not peer else None
-        return str(mark.Mark(self.topology, node.link, peer, home, {} if peer else notes))
+        notes = {} if peer else {**notes, mark.MADE: fingerprint(node)}
+        return str(mark.Mark(self.topology, node.link, peer, self.snapshot.home_cookie, notes))
 
 
 def is_peer(node: Node, end: EndState) -> bool:
@@ -132,19 +132,21 @@ class InterfaceKind:
         """Whether an interface of no kind of the kernel's is what is left of one of these."""
         return False
 
-    def node(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Node | None:
-        """The node of an interface that carries its mark; None where half of it is missing."""
+    def node(self, link: Interface, netns: str | None, snapshot: Snapshot, said: Mark) -> Node | None:
+        """The node of an interface that is marked so; None where half of it is missing."""
         seen = self.seen(link, netns, snapshot)
-        said = snapshot.view(netns).mark(link)
-        if seen is None or said is None:
+        if seen is None:
             return None
         values, *others = seen
         ends = (self.end(link, netns, snapshot), *others)
-        grouped = not self.kernel_name or not any(
-            there.group != snapshot.group(said.topology, end.netns) for end in ends if (there := snapshot.at(end.key))
+        there = [(end, snapshot.at(end.key)) for end in ends]
+        marked = not self.kernel_name or all(
+            one.group == snapshot.group(said.topology, end.netns) and snapshot.view(end.netns).mark(one)
+            for end, one in there
+            if one is not None
         )
-        in_use = self.in_use(link, netns, snapshot)
-        return Node(netns, link.ifname, self.name, said.link, ends, values, grouped=grouped, in_use=in_use)
+        in_use, made = self.in_use(link, netns, snapshot), said.notes.get(mark.MADE, "")
+        return Node(netns, link.ifname, self.name, said.link, ends, values, marked=marked, in_use=in_use, made=made)
 
     def end(self, link: Interface, netns: str | None, snapshot: Snapshot) -> EndState:
         """One end, as it was seen."""
@@ -172,6 +174,8 @@ class InterfaceKind:
                 return f"{end.ifname} is gone"
             if not end.up:
                 return f"{end.ifname} is down"
+            if end.settings:
+                return f"{end.ifname} has {', '.join(end.settings)}"
         return ""
 
     def counters(self, node: Node, snapshot: Snapshot) -> Mapping[str, int]:
@@ -220,15 +224,16 @@ class InterfaceKind:
             yield from _set_addresses(scene, node, end, (), self.turn)
 
     def change(self, before: Node, after: Node, scene: Scene) -> Iterator[Op]:
-        """Bring an interface to what it shall be, all of which can be changed in place."""
+        """Bring an interface to what it shall be, all of which can be changed in place. Its mark says what that is."""
+        remark = not before.marked or before.link != after.link or before.made != fingerprint(after)
         for end, was in zip(after.ends, before.ends, strict=True):
             peer = is_peer(after, end)
             differs = differing(was, end)
             given = Settings(
                 mtu=end.mtu if "mtu" in differs else None,
                 mac=end.mac if "mac" in differs else None,
-                group=None if before.grouped else scene.group(end.netns),
-                alias=None if before.link == after.link else scene.alias(after, end, self.notes(after.values)),
+                group=None if before.marked else scene.group(end.netns),
+                alias=scene.alias(after, end, self.notes(after.values)) if remark else None,
             )
             if not peer and differing(before.values, after.values):
                 given = self.with_own(after.values, given)

@@ -35,7 +35,7 @@ class Veth(InterfaceKind):
             return None
         view = snapshot.view(None)
         said, theirs = snapshot.view(netns).mark(link), view.mark(found[1])
-        if theirs is None or not theirs.peer:
+        if not theirs.peer if theirs else not found[1].alias:  # half made; where somebody wrote an alias, it was whole
             return None
         peer = self.end(found[1], None, snapshot)
         return VethAttributes(autoconf=said is None or said.notes.get("autoconf") != "False"), peer
