@@ -169,19 +169,25 @@ def is_file(subject: str) -> bool:
 def named(subject: str) -> str:
     """The name of the topology that FILE|NAME means. Raises InputError."""
     if is_file(subject):
-        try:
-            return load_topology(subject).name
-        except InputError as error:
-            command = click.get_current_context().info_name
-            up = ", ".join(_names_up()) or "nothing"
-            instead = f"the name of a topology that is up will do; up here: {up}"
-            without = Problem(f"vecnet {command} needs no file", instead)
-            raise InputError([*error.problems, without]) from None
+        return subject_topology(subject).name
     try:
         return Name().parse(subject)
     except Refused:
         instead = "a file has a / in its name, or ends in .yaml, .yml or .json"
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
+
+
+def subject_topology(file: str) -> Topology:
+    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+    try:
+        return load_topology(file)
+    except InputError as error:
+        command = click.get_current_context().info_name
+        up = ", ".join(_names_up()) or "nothing"
+        without = Problem(
+            f"vecnet {command} needs no file", f"the name of a topology that is up will do; up here: {up}"
+        )
+        raise InputError([*error.problems, without]) from None
 
 
 def say_what_may_be_meant(subject: str) -> None:

@@ -30,6 +30,7 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
@@ -78,6 +79,7 @@ def plan(topology: Network) -> Plan:
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
         return _plan(topology, _look(topology, namespaces))
 
 
@@ -92,6 +94,7 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
         places = [namespaces.home, *(namespaces[name] for name in sorted(_named(topology)))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
             snapshot = _look(topology, namespaces)
@@ -118,7 +121,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
         while True:
             places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
             with locked(places, timeout, say), stoppable() as check:
-                snapshot = Snapshot(namespaces, held)
+                snapshot = Snapshot(namespaces, held, everywhere=True)
                 nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
                 needed = {node.netns for node in nodes if node.netns is not None}
                 if not needed <= held:
@@ -133,11 +136,22 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     raise AssertionError("unreachable: no context above swallows an error")
 
 
-def status(name: str | None = None) -> list[Report]:
-    """The interfaces of a topology, or of all, with their health and the kernel's counters."""
-    from vecnet.host.health import reports
+def status(name: str | None = None, topology: Network | None = None) -> list[Report]:
+    """The interfaces of a topology, or of all, with their health and the kernel's counters.
 
-    return reports(name)
+    With the `topology` itself each is held against what that wants. Raises HostError.
+    """
+    from vecnet.host.health import reports
+    from vecnet.host.nodes import wanted_nodes
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        if topology is None:
+            return reports(name, Snapshot(namespaces, counters=True, everywhere=True))
+        topology = _placed(topology, namespaces)
+        snapshot = _look(topology, namespaces, status=True)
+        return reports(topology.name, snapshot, wanted_nodes(topology.interfaces))
 
 
 def attach_tap(interface: HostInterface) -> int:
@@ -172,11 +186,30 @@ def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-def _look(topology: Network, namespaces: Namespaces) -> Snapshot:
+@dataclass(frozen=True)
+class _Placed:
+    """A network whose interfaces' namespaces each go by one name."""
+
+    name: str
+    interfaces: Sequence[HostInterface]
+    outer_ends: Sequence[OuterEnd]
+
+
+def _placed(topology: Network, namespaces: Namespaces) -> Network:
+    """With None for the namespace's own name, and one name where several are of one namespace. Raises HostError."""
+    names: dict[int, str | None] = {namespaces.home.cookie: None}
+    for name in sorted(_named(topology)):
+        names.setdefault(namespaces[name].cookie, name)
+    interfaces = [replace(one, netns=names[namespaces[one.netns].cookie]) for one in topology.interfaces]
+    return _Placed(topology.name, interfaces, topology.outer_ends)
+
+
+def _look(topology: Network, namespaces: Namespaces, *, status: bool = False) -> Snapshot:
     from vecnet.host.snapshot import Snapshot, is_link_local
 
     stated = (text for interface in topology.interfaces for text in interface.addresses)
-    return Snapshot(namespaces, _named(topology), keep=frozenset(filter(is_link_local, stated)))
+    keep = frozenset(filter(is_link_local, stated))
+    return Snapshot(namespaces, _named(topology), keep=keep, counters=status, everywhere=status)
 
 
 def _plan(topology: Network, snapshot: Snapshot) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from vecnet.host import mark
 from vecnet.host.plan import Key
 from vecnet.kernel import ethtool, genl
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
-from vecnet.kernel.namespaces import Namespace, Namespaces
+from vecnet.kernel.namespaces import Namespace, Namespaces, ran_out
 from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
 
 
@@ -54,6 +54,11 @@ class View:
     @cached_property
     def _marks(self) -> dict[int, mark.Mark | None]:
         return {link.index: mark.read(link.alias) for link in self.links if link.alias}
+
+    @property
+    def marks(self) -> list[mark.Mark]:
+        """All that are here."""
+        return [said for said in self._marks.values() if said]
 
     def mark(self, link: Interface) -> mark.Mark | None:
         """What an interface's alias says, where it is vecnet's."""
@@ -115,10 +120,12 @@ class Snapshot:
         *,
         counters: bool = False,
         keep: frozenset[str] = frozenset(),
+        everywhere: bool = False,
     ) -> None:
         """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError.
 
         `keep` are the link-local addresses that count, with their prefix lengths, since IPv6 gives others itself.
+        `everywhere` looks into namespaces without a name, too, where somebody may have moved an interface.
         """
         self._namespaces = namespaces
         self._families: dict[str, int] = {}  # of generic netlink, the same in every namespace
@@ -132,10 +139,16 @@ class Snapshot:
             for name in sorted(names):
                 self._views[name] = look(namespaces[name])
             seen = {namespaces[name].cookie for name in self._views}
-            for place in namespaces.others():
+            for place in namespaces.others(everywhere):
                 if place.cookie not in seen:  # maybe by another name
-                    with suppress(OSError, HostError):
-                        self._views[place.name] = look(place)
+                    try:
+                        view = look(place)
+                    except (OSError, HostError) as error:
+                        if ran_out(error):
+                            raise
+                        continue
+                    if place.is_named or any(self.is_ours(said, place.name) for said in view.marks):
+                        self._views[place.name] = view
 
     def place(self, netns: str | None) -> Namespace:
         """The namespace of that name, home where it is None."""
