@@ -187,6 +187,55 @@ def test_an_interface_that_was_moved_into_a_namespace_without_a_name() -> None:
         assert b"tap-db" not in process.communicate(b"\n")[0]
 
 
+GUEST = """
+import fcntl, os, socket, struct, sys
+def opened():
+    tap = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"tap-db", 0x5002))
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    raw.bind(("p-veth-db", 0))
+    return tap, raw
+tap, raw = opened()
+other = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(other, 0x400454CA, struct.pack("16sH22x", b"tap-web", 0x5002))
+print("open", flush=True)
+sys.stdin.readline()
+os.close(tap), raw.close()  # as a guest does whose devices go down, and come up
+held = opened()
+print("open again", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_guest_whose_interface_was_made_anew_is_to_open_it_again() -> None:
+    brought_up()
+    words = [f"vec{n}:transport={t},ifname={i},gro=1" for n, t, i in ((0, "tap", "tap-web"), (1, "tap", "tap-db"))]
+    words += ["vec2:transport=raw,ifname=p-veth-db", "vec3:transport=raw,ifname=tap-d", "x=ifname=tap-db"]
+    with subprocess.Popen([sys.executable, "-c", GUEST, *words], stdin=PIPE, stdout=PIPE) as guest:
+        assert guest.stdin is not None
+        assert guest.stdout is not None
+        guest.stdout.readline()
+        assert host.plan(topology(LAB)).notes == ()
+        assert ill(file=False) == {}
+        by_hand("link del tap-db")
+        by_hand("link del veth-db")
+        said = {
+            ifname: f"{Path(sys.executable).name} (process {guest.pid}) still has the {end} that was there before: in that guest, "
+            f"ip link set {device} down, and up again"
+            for ifname, end, device in (("tap-db", "tap-db", "vec1"), ("veth-db", "p-veth-db", "vec2"))
+        }
+        assert set(host.plan(topology(LAB)).notes) == {*said.values()}
+        done = host.up(topology(LAB))
+        assert all(f"note: {text}" in done.summary().splitlines() for text in said.values())
+        assert set(host.plan(topology(LAB)).notes) == {*said.values()}
+        assert ill(file=True) == ill(file=False) == said
+        guest.stdin.write(b"\n")
+        guest.stdin.flush()
+        guest.stdout.readline()
+        assert ill(file=True) == {}
+        assert host.plan(topology(LAB)).notes == ()
+
+
 def test_the_name_of_the_very_own_namespace() -> None:
     """And two names of another one: each interface is there once, whatever its namespace is called."""
     for name in ("blue", "home"):

@@ -18,6 +18,7 @@
 | `nodes.py` | which interfaces are a topology's, and which it wants |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
+| `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
 | `outer_addresses.py` | a private network's loopback |
@@ -216,10 +217,11 @@ def _plan(topology: Network, snapshot: Snapshot) -> Plan:
     from vecnet.host.checks import refuse_impossible
     from vecnet.host.difference import difference
     from vecnet.host.nodes import found_nodes, wanted_nodes
+    from vecnet.host.reopen import to_reopen
     from vecnet.host.snapshot import many_objects
 
     with many_objects():
         wanted = wanted_nodes(topology.interfaces)
         todo = difference(topology.name, wanted, found_nodes(topology.name, snapshot), snapshot)
         refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
-        return todo
+        return replace(todo, notes=(*todo.notes, *to_reopen(wanted, snapshot).values()))

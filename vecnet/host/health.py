@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from vecnet.host.kinds import KINDS
 from vecnet.host.nodes import found_nodes
 from vecnet.host.plan import Action, Key, Node, Step, changed, drifted
+from vecnet.host.reopen import to_reopen
 from vecnet.host.snapshot import Snapshot
 
 
@@ -44,8 +45,9 @@ def reports(name: str | None, snapshot: Snapshot, wanted: Sequence[Node] | None 
     """
     names = snapshot.topologies() if name is None else [name]
     found = {topology: found_nodes(topology, snapshot) for topology in names}
+    stale = to_reopen((node for nodes in found.values() for node in nodes.values()), snapshot)
     every = [
-        _report(topology, node, _why(node, snapshot, wanted), snapshot)
+        _report(topology, node, _why(node, snapshot, wanted) or stale.get(node.key, ""), snapshot)
         for topology in names
         for _, node in sorted(found[topology].items())
     ]
