@@ -190,10 +190,14 @@ def subject_topology(file: str) -> Topology:
         raise InputError([*error.problems, without]) from None
 
 
-def say_what_may_be_meant(subject: str) -> None:
-    """Of a FILE|NAME that has made nothing here: what has, and that a file of that name was not looked at."""
+def say_what_is_meant(subject: str) -> None:
+    """Of a FILE|NAME that is taken for a name: that a file of that name was not looked at."""
     if not is_file(subject) and Path(subject).is_file():
         say(f"{subject} is taken for a topology's name; the file is ./{subject}")
+
+
+def say_what_is_up() -> None:
+    """What has made something here, beside a FILE|NAME that has made nothing."""
     if names := _names_up():
         say(f"what is up here: {', '.join(names)}")
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import emit_json, is_file, json_option, named, say_what_may_be_meant, subject_topology
+from vecnet.cli.common import (
+    emit_json,
+    is_file,
+    json_option,
+    named,
+    say_what_is_meant,
+    say_what_is_up,
+    subject_topology,
+)
 from vecnet.cli.terminal import answer, say, width
 from vecnet.columns import Styled, table
 from vecnet.errors import EXIT_FAILED
@@ -31,6 +39,8 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     """
     topology = subject_topology(subject) if subject is not None and is_file(subject) else None
     name = topology.name if topology else named(subject) if subject is not None else None
+    if subject is not None:
+        say_what_is_meant(subject)
     from vecnet import host
 
     report = host.status(name, topology)
@@ -39,7 +49,7 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     elif not report:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
-            say_what_may_be_meant(subject)
+            say_what_is_up()
     else:
         _print_table(report)
     if (name and not report) or not all(entry.healthy for entry in report):
