@@ -221,7 +221,8 @@ def test_a_guest_whose_interface_was_made_anew_is_to_open_it_again() -> None:
         by_hand("link del veth-db")
         who = f"{Path(sys.executable).name} (process {guest.pid})"
         said = {
-            ifname: f"{who} still has the {end} that was there before: in that guest, ip link set {device} down, and up again"
+            ifname: f"{who} still has the {end} that was there before: in that guest, "
+            f"ip link set {device} down, and up again"
             for ifname, end, device in (("tap-db", "tap-db", "vec1"), ("veth-db", "p-veth-db", "vec2"))
         }
         assert set(host.plan(topology(LAB)).notes) == {*said.values()}
