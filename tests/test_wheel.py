@@ -84,8 +84,8 @@ CONTAINER = (
     "audit_write setfcap"
 )
 WHO = {
-    "a user": ("--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"),
-    "root of a container": (f"--bounding-set=-all,+{',+'.join(CONTAINER.split())}", "--inh-caps=-all"),
+    "a user": ("unshare", "--user", "--map-user=1000", "--map-group=1000"),  # no capability, as after a login
+    "root of a container": ("setpriv", f"--bounding-set=-all,+{',+'.join(CONTAINER.split())}", "--inh-caps=-all"),
 }
 # the device has the mode that distributions give it
 START = """ip link set lo up && mknod "$0/tun" c 10 200 && chmod 666 "$0/tun" && mount --bind "$0/tun" /dev/net/tun &&
@@ -110,11 +110,9 @@ def home(wheel: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("who", WHO)
 def test_the_readmes_commands_as_a_new_user(who: str, home: Path) -> None:
     """Those that need no privilege, or a user namespace's alone."""
-    mine = ["setpriv", *WHO[who]]
+    mine = WHO[who]
     allowed = subprocess.run([*mine, "unshare", "--user", "--map-root-user", "--net", "true"], check=False)
     need(allowed.returncode == 0, "needs user namespaces")
-    readable = subprocess.run([*mine, home / "my environment/bin/python", "-c", ""], check=False)
-    need(readable.returncode == 0, "needs a Python that anybody may run")
     script = "; ".join(
         [
             "set -e",

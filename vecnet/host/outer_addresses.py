@@ -23,7 +23,7 @@ def put_on_loopback(addresses: Collection[str]) -> None:
         if why:
             raise HostError(f"loopback {_NAME} cannot get {', '.join(ipv6)}: {why}", instead)
         every = rtnl.read_addresses(place, link_local=False).values()
-        have = {text.partition("/")[0] for texts in every for text in texts}
+        have = {rtnl.bare(text) for texts in every for text in texts}
         messages = [rtnl.set_link(_NAME, rtnl.Settings(up=True))]
         messages += [
             rtnl.address(f"{text}/{128 if ':' in text else 32}", add=True).of(index)

@@ -6,6 +6,8 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     another guest         that guest's string
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
+    elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
+    outside, or beyond    nothing: vecnet is not there
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Side:
     bridge: str | None = None
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
+    twin: bool = False  # plays a device elsewhere
 
     @property
     def is_host(self) -> bool:
@@ -52,12 +55,15 @@ class Side:
     @property
     def words(self) -> str:
         """What it is, in a report: real, or played by vecnet."""
-        return "the host" if self.is_host else "a simulated switch" if self.switch else "a simulated guest"
+        if self.is_host:
+            return "the host"
+        return f"a simulated {'switch' if self.switch else 'twin' if self.twin else 'guest'}"
 
     @property
     def note(self) -> str:
         """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
-        return f"far end: {self.words}, and not the one that the guest will meet" if self.switch else ""
+        simulated = self.switch or self.twin
+        return f"far end: {self.words}, and not the one that the guest will meet" if simulated else ""
 
     @property
     def transport(self) -> Transport | None:
@@ -93,6 +99,10 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
         elif link.options[0].far_end is FarEnd.SWITCH:
             sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
+        elif link.far_settings:
+            sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
+        elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
+            sides.append(Side(name=f"what is beyond {link.interfaces[0].ifname}"))
         elif link.interfaces:
             interface = link.interfaces[0]
             bridge = bridges.get(interface.bridge or "")
