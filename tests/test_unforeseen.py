@@ -116,12 +116,21 @@ def test_a_guests_descriptor_beyond_the_limit() -> None:
     assert "64; raise it with: ulimit -n" in done.stdout
 
 
+NO_PROC = "/proc is not mounted; mount it with: mount -t proc proc /proc"
+
+
 @pytest.mark.parametrize("name", ["plan", "up", "status", "down", "loopback", "sandbox"])
 def test_no_proc(name: str) -> None:
+    """What needs nothing of it does its work, and all else says what is missing."""
     done = limited("mount -t tmpfs none /proc", *EVERY[name])
     said = done.stdout + done.stderr
-    if done.returncode or name != "loopback":  # two sockets need nothing of it
-        assert "/proc is not mounted; mount it with: mount -t proc proc /proc" in said
+    assert not done.returncode or NO_PROC in said
+
+
+def test_no_proc_to_read_what_uses_an_interface() -> None:
+    done = limited(f"mount -t tmpfs none /proc && '{EXECUTABLE}' up '{LAB}'", "status")
+    assert done.returncode == 1
+    assert NO_PROC in done.stderr
 
 
 @pytest.mark.parametrize("limit", [8, 10, 12, 14, 15, 16, 17, 18, 20, 22, 24, 28])
