@@ -14,7 +14,7 @@
     └── PortError               a vec string could not be opened, or frames could not be moved    (exit 1)
         ├── PermissionMissing   a capability or a file's permission is missing
         ├── InterfaceMissing    the interface is not there or is down
-        ├── ListenerMissing     nobody listens on the other side (bess)
+        ├── ListenerMissing     nobody listens on the other side (bess), or its program has ended (vde)
         ├── AddressMissing      the local address is on no interface, or no route leads to the remote one
         └── PortClosed          the port was closed, maybe by another thread
 """
