@@ -209,9 +209,7 @@ def heard(kernel: Kernel) -> dict[str, tuple[Heard, Heard]]:
         file = wiring.folder / "ports.yaml"
         file.write_text(text)
         said = json.loads(wiring.run(sys.executable, "-m", "vecnet", "up", "--json", file).stdout)
-        strings = {
-            name: {string.partition(":")[0]: string for string in own["strings"]} for name, own in said.items()
-        }
+        strings = {name: {string.partition(":")[0]: string for string in own["strings"]} for name, own in said.items()}
         ends: dict[str, Tunnel] = {}
         for case in CASES:
             place = places[case.wire.name]

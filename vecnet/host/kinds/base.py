@@ -177,6 +177,10 @@ class InterfaceKind:
         """What it counts beyond its interface."""
         return {}
 
+    def owner(self, values: Attributes) -> int | None:
+        """The user that it belongs to, by number; None where it is nobody's."""
+        return None
+
     # how it is made
 
     def make(self, node: Node, scene: Scene) -> Iterable[Op]:
