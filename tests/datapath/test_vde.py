@@ -237,7 +237,9 @@ def test_a_fork_leaves_the_program_to_the_parent(folder: Path) -> None:
         assert receive(other, 1) == [frame(5)]
         if not (child := os.fork()):  # which holds our end, too
             time.sleep(60)
+        before = time.monotonic()
         port.close()
+        assert time.monotonic() - before < 0.9  # it was not waited for until it was killed
         try:
             assert children() == ["vde_plug S"]  # the other's
         finally:
