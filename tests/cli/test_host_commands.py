@@ -62,7 +62,13 @@ def test_plan_before_and_after() -> None:
     assert [(step["action"], step["interface"]) for step in steps] == [("create", "tap-one")]
     vecnet("up", TAP)
     assert answer("plan", TAP) == "tap: nothing to do, 1 interface as wanted\n"
-    assert json.loads(answer("plan", TAP, "--json")) == {"topology": "tap", "unchanged": 1, "steps": []}
+    assert json.loads(answer("plan", TAP, "--json")) == {
+        "topology": "tap",
+        "unchanged": 1,
+        "steps": [],
+        "notes": [],
+        "elsewhere": {},
+    }
 
 
 def test_status() -> None:
@@ -187,7 +193,7 @@ def test_down_by_file_and_by_name() -> None:
         assert names() == set()
     again = vecnet("down", "tap", "--json")
     assert (again.returncode, again.stderr) == (0, "tap: nothing to do\n")
-    assert json.loads(again.stdout) == {"topology": "tap", "unchanged": 0, "steps": []}
+    assert json.loads(again.stdout) == {"topology": "tap", "unchanged": 0, "steps": [], "notes": []}
     vecnet("up", TAP)
     removed = json.loads(vecnet("down", "-", "--json", input=TAP.read_text()).stdout)
     assert [(step["action"], step["interface"]) for step in removed["steps"]] == [("delete", "tap-one")]
@@ -242,13 +248,14 @@ def test_a_name_is_a_name_whatever_files_there_are(command: str, tmp_path: Path)
     named = vecnet(command, "tap", cwd=tmp_path)
     assert named.returncode == 0
     assert "other" not in named.stdout + named.stderr
+    assert named.stderr.splitlines()[0] == "tap is taken for a topology's name; the file is ./tap"
     filed = vecnet(command, "./tap", cwd=tmp_path)
     assert "other: nothing to do" in filed.stderr or "nothing of other is up here" in filed.stderr
     vecnet("down", "tap")
     (tmp_path / "gone").write_text("name: tap\n")
     vecnet("up", LAB)
     said = vecnet(command, "gone", cwd=tmp_path).stderr.splitlines()
-    assert said[1:] == ["gone is taken for a topology's name; the file is ./gone", "what is up here: lab"]
+    assert [said[0], said[2]] == ["gone is taken for a topology's name; the file is ./gone", "what is up here: lab"]
 
 
 @pytest.mark.parametrize("command", ["status", "down"])

@@ -42,7 +42,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     lines = launch.commands(topology, guests, words)
     launch.require_kernels(topology, lines)
     places = {guest: launch.namespace(topology, guest) for guest in guests}
-    _require_up(topology, file, up)
+    _require_up(topology.starting(guests), file, up)
     inherited = launch.descriptors(topology, guests)
     starts = {guest: launch.Start(lines[guest], inherited[guest], places[guest]) for guest in guests}
     if len(guests) == 1:
@@ -58,7 +58,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
 
 def _require_up(topology: Topology, file: str, up: bool) -> None:
     """Raise HostError unless the host's ends are there, or make them."""
-    if not topology.interfaces:
+    if not topology.interfaces and not topology.outer_ends:
         return
     from vecnet import host
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,13 +14,13 @@ from vecnet.host import mark
 from vecnet.host.plan import Key
 from vecnet.kernel import ethtool, genl
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
-from vecnet.kernel.namespaces import Namespace, Namespaces
-from vecnet.kernel.rtnl import Interface, read_addresses, read_links, read_packet_sockets
+from vecnet.kernel.namespaces import Namespace, Namespaces, ran_out
+from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
 
 
 def is_link_local(text: str) -> bool:
     """Whether an address is of fe80::/10 (RFC 4291); IPv4's are given by people."""
-    return text.startswith("fe") and ipaddress.ip_interface(text).is_link_local
+    return text.startswith("fe") and ipaddress.ip_address(bare(text)).is_link_local
 
 
 @contextmanager
@@ -48,12 +48,21 @@ class View:
         return {link.ifname: link for link in self.links}
 
     @cached_property
+    def by_alternative_name(self) -> dict[str, Interface]:
+        return {name: link for link in self.links for name in link.alternative_names}
+
+    @cached_property
     def by_index(self) -> dict[int, Interface]:
         return {link.index: link for link in self.links}
 
     @cached_property
     def _marks(self) -> dict[int, mark.Mark | None]:
         return {link.index: mark.read(link.alias) for link in self.links if link.alias}
+
+    @property
+    def marks(self) -> list[mark.Mark]:
+        """All that are here."""
+        return [said for said in self._marks.values() if said]
 
     def mark(self, link: Interface) -> mark.Mark | None:
         """What an interface's alias says, where it is vecnet's."""
@@ -71,7 +80,7 @@ class View:
     @cached_property
     def every_address(self) -> set[str]:
         """All local addresses, without prefix lengths."""
-        return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}
+        return {str(ipaddress.ip_address(bare(text))) for texts in self._addresses.values() for text in texts}
 
     @cached_property
     def tunnels(self) -> list[Tunnel]:
@@ -99,6 +108,10 @@ class View:
         """Whether the interface wants to be handed checksums that are still to be filled; None where it cannot."""
         return self._checksums.get(link.index)
 
+    def joins(self, link: Interface) -> tuple[str, ...]:
+        """The features, by ethtool's words, with which the interface joins what it receives into large frames."""
+        return ethtool.read_joining(self.place, link.index)
+
     def master(self, link: Interface) -> str | None:
         """The name of the bridge that the interface is a member of."""
         above = self.by_index.get(link.master) if link.master else None
@@ -115,10 +128,12 @@ class Snapshot:
         *,
         counters: bool = False,
         keep: frozenset[str] = frozenset(),
+        everywhere: bool = False,
     ) -> None:
         """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError.
 
         `keep` are the link-local addresses that count, with their prefix lengths, since IPv6 gives others itself.
+        `everywhere` looks into namespaces without a name, too, where somebody may have moved an interface.
         """
         self._namespaces = namespaces
         self._families: dict[str, int] = {}  # of generic netlink, the same in every namespace
@@ -131,10 +146,17 @@ class Snapshot:
             self._views: dict[str | None, View] = {None: look(namespaces.home)}
             for name in sorted(names):
                 self._views[name] = look(namespaces[name])
-            for place in namespaces.others():
-                if place.name not in self._views:
-                    with suppress(OSError, HostError):
-                        self._views[place.name] = look(place)
+            seen = {namespaces[name].cookie for name in self._views}
+            for place in namespaces.others(everywhere):
+                if place.cookie not in seen:  # maybe by another name
+                    try:
+                        view = look(place)
+                    except (OSError, HostError) as error:
+                        if ran_out(error):
+                            raise
+                        continue
+                    if place.is_named or any(self.is_ours(said, place.name) for said in view.marks):
+                        self._views[place.name] = view
 
     def place(self, netns: str | None) -> Namespace:
         """The namespace of that name, home where it is None."""
@@ -152,13 +174,18 @@ class Snapshot:
         """The interface of that name in that namespace, where there is one."""
         return self._views[key[0] or None].by_name.get(key[1])
 
+    def named(self, key: Key) -> Interface | None:
+        """The interface that has that name, be it an alternative one, which no other may have."""
+        view = self._views[key[0] or None]
+        return view.by_name.get(key[1]) or view.by_alternative_name.get(key[1])
+
     def group(self, topology: str, netns: str | None) -> int:
         """The interface group of what a topology has in a namespace."""
         return mark.group(topology, None if netns is None else self.home_cookie)
 
     def is_ours(self, said: mark.Mark, netns: str | None) -> bool:
         """Whether what carries this mark was made from home, and not from another namespace."""
-        return said.home is None if netns is None else said.home == self.home_cookie
+        return netns is None if said.home is None else said.home == self.home_cookie
 
     def family(self, name: str) -> int:
         """The number of a generic netlink family that this kernel has, asked for once."""

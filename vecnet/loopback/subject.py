@@ -7,6 +7,8 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
     a network outside     another end of it, if any number of ends join it
+    elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
+    a program, or beyond  nothing: vecnet is not there
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Side:
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
     beside: bool = False  # another end of a network outside, in the place of those that a guest will meet there
+    twin: bool = False  # plays a device elsewhere
 
     @property
     def is_host(self) -> bool:
@@ -56,13 +59,14 @@ class Side:
         """What it is, in a report: real, or played by vecnet."""
         if self.is_host:
             return "the host"
-        return "a simulated switch" if self.switch else "a simulated neighbour" if self.beside else "a simulated guest"
+        played = "switch" if self.switch else "neighbour" if self.beside else "twin" if self.twin else "guest"
+        return f"a simulated {played}"
 
     @property
     def note(self) -> str:
         """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
-        is_other = self.switch or self.beside
-        return f"far end: {self.words}, and not the one that the guest will meet" if is_other else ""
+        simulated = self.switch or self.beside or self.twin
+        return f"far end: {self.words}, and not the one that the guest will meet" if simulated else ""
 
     @property
     def transport(self) -> Transport | None:
@@ -96,6 +100,10 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
         if device is not None:
             netns = device.transport.opened_in(link.spec)
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
+        elif link.far_settings:
+            sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
+        elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
+            sides.append(Side(name=f"what is beyond {link.interfaces[0].ifname}"))
         elif link.interfaces:
             interface = link.interfaces[0]
             bridge = bridges.get(interface.bridge or "")

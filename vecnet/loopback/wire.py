@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested
+from vecnet.transports.answers import FarEnd
 from vecnet.transports.raw import Raw
 from vecnet.values import is_v6
 from vecnet.vecstring import VecDevice
@@ -60,6 +61,8 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
+        if far.twin:
+            _refuse_to_play_elsewhere(far, namespaces)
         with _judged():
             here, there = _with_descriptors(subject, stack)
             # the far end first: a guest connects to a switch that listens
@@ -151,10 +154,12 @@ def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
 
 def _refuse_unplayable(subject: Subject) -> None:
     """Raise Untested, or Failed where the guest's own end is deaf: its program ends soon after it was started."""
+    end = f"vecnet cannot play {subject.far.name}, the other end of a {subject.transport} link"
+    if subject.near.transport is None or subject.near.transport.far_end is not FarEnd.PROGRAM:
+        raise Untested(end)
     with guest_port(subject) as port, _judged():
         port.recv(_PATIENCE)
-    end = f"{subject.far.name}, the other end of a {subject.transport} link"
-    raise Untested(f"{subject.near.name} opens, and vecnet cannot play {end}")
+    raise Untested(f"{subject.near.name} opens, and {end}")
 
 
 def _refuse_foreign_switch(side: Side) -> None:
@@ -168,6 +173,18 @@ def _refuse_foreign_switch(side: Side) -> None:
         raise Untested(f"{path}: {who.value}: remove it if nobody has it, or run this outside the sandbox")
     if who is not Holder.NOBODY:
         raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
+
+
+def _refuse_to_play_elsewhere(side: Side, namespaces: Namespaces) -> None:
+    """Raise Untested where the address is another machine's, as it should be."""
+    from vecnet.kernel.rtnl import is_reached
+
+    at = side.transport.receives_at() if side.transport else None
+    if at is None or not is_reached(namespaces.home, at.address):
+        where = f", at {at.address}," if at else ""
+        raise Untested(
+            f"{side.name}{where} is not this machine: the wire ends there; in `vecnet sandbox` a twin plays it"
+        )
 
 
 def mac_of(side: Side) -> bytes:

@@ -9,14 +9,15 @@ from vecnet.errors import Refused
 from vecnet.impairment import ImpairmentText
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import HOST, OUTSIDE, End, Key
-from vecnet.values import IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, End, Key
+from vecnet.values import Flag, IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
 _MAC = Key(Mac(), "the Ethernet address; chosen from the names if left out")
+_EXISTING = Key(Flag(), "on: it is there already, and is neither made, nor changed, nor removed")
 _NETNS = Key(Name(), "the named network namespace that the interface is in; it must exist")
 
 TOPOLOGY = {
@@ -34,12 +35,14 @@ BRIDGE = {
     "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the MTU of the bridge and of all its members"),
     "mac": _MAC,
     "netns": _NETNS,
+    "existing": _EXISTING,
 }
 INTERFACE = {
     "ip": _IP,
     "mac": _MAC,
-    "bridge": Key(IfName(), "the bridge, declared under bridges, that the interface is a member of"),
+    "bridge": Key(IfName(), "the bridge that it is a member of; one that is not under bridges is there already"),
     "netns": _NETNS,
+    "existing": _EXISTING,
 }
 _LINK = {
     "name": Key(Name(), "the link's name; that of its ends if left out"),
@@ -58,7 +61,7 @@ def link_keys(transport: type[Transport]) -> dict[str, Key]:
 
 
 def end_keys(transport: type[Transport], where: str = "") -> dict[str, Key]:
-    """The keys of an endpoint, those that must be there first: of a guest's, or of one at HOST or OUTSIDE."""
+    """The keys of an endpoint, those that must be there first: a guest's, or one's at HOST, OUTSIDE or ELSEWHERE."""
     return _keys_of_end(transport.name, where)
 
 
@@ -69,20 +72,22 @@ def _keys_of_end(name: str, where: str) -> dict[str, Key]:
         keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
     elif where == OUTSIDE:
         keys = {**transport.outside_keys}
+    elif where == ELSEWHERE:
+        keys = {**transport.elsewhere_keys, "ip": _IP} if transport.elsewhere_keys else {}
     else:
         keys = {**transport.guest_keys, "ip": _IP, "mac": _MAC}
     return dict(sorted(keys.items(), key=lambda item: not item[1].required))
 
 
 def parse_endpoint(text: str) -> End:
-    """The end that `web:vec0`, `host:tap0` or `outside:vde` names. Raises Refused."""
+    """The end that `web:vec0`, `host:tap0`, `outside:vde` or `elsewhere:router` names. Raises Refused."""
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
     if node == HOST:
         return End(None, NewIfName().parse(ifname))
-    if node == OUTSIDE:
-        return End(None, Name().parse(ifname), where=OUTSIDE)
+    if node in (OUTSIDE, ELSEWHERE):
+        return End(None, Name().parse(ifname), where=node)
     Name().parse(node)
     if not re.fullmatch(GUEST_IFNAME, ifname):
         message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"

@@ -15,7 +15,7 @@ from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import HOST, OUTSIDE, End, Link, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, End, Link, Sides
 
 
 class Stated:
@@ -78,7 +78,8 @@ def read(doc: Document) -> Draft:
         is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
-    return Draft(name, defaults, guests, bridges, _endpoints_once(doc, links), is_whole)
+    links = _endpoints_once(doc, links)
+    return Draft(name, defaults, guests, _with_implied(bridges, links), links, is_whole)
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -129,6 +130,10 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
         found = doc.entries(value, f"bridge {name}")
         given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
         bridges[name] = Stated(key, given, _nodes(found))
+        for other in ("ip", "mac") if given.get("existing") else ():
+            if other in given:
+                message = f"{other} is not vecnet's to choose: the bridge {name} is there already"
+                doc.wrong(found[other][0], message, "leave it out, or existing: on")
     return bridges
 
 
@@ -150,7 +155,7 @@ def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
         return None
     if len(doc.problems) > before:
         return None  # its values cannot be judged together
-    # the host or what is outside last, and the rest by name, so that the order in the file means nothing
+    # where no guest is last, and the rest by name, so that the order in the file means nothing
     (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].node is None, str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
     return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
@@ -214,7 +219,7 @@ def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport
     return ends
 
 
-_WHOSE = {"": "a guest's end", HOST: "the host's end", OUTSIDE: "the end outside"}
+_WHOSE = {"": "a guest's end", HOST: "the host's end", OUTSIDE: "the end outside", ELSEWHERE: "the end elsewhere"}
 
 
 def _where(end: End) -> str:
@@ -231,6 +236,9 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
             kept[key] = entry
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
+        elif end.is_host and key == "existing" and transport.elsewhere_keys:
+            message = f"existing at {name} is not possible: a {transport.name} interface has the link's own parameters"
+            doc.wrong(entry[0], message, f"write {ELSEWHERE}:{end.ifname} for an end that somebody else has made")
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
@@ -246,7 +254,7 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     hosts = [stated for end, stated in ends if end.is_host]
     outside = transport.sides is Sides.OUTSIDE_AND_GUEST
     for end, stated in ends:
-        if end.node is None and (str(end) != f"{OUTSIDE}:{transport.program}" if outside else not end.is_host):
+        if end.node is None and not _possible(transport, end):
             other = (
                 f"write {OUTSIDE}:{transport.program}" if outside else f"write {HOST}:ifname, or a guest's, guest:vecN"
             )
@@ -255,14 +263,22 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     if outside and len({end.node is None for end, _ in ends}) == 1:
         message = f"a {transport.name} link has one end at a guest, and the other at {OUTSIDE}:{transport.program}"
         doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
-    elif len(hosts) == 2:
-        doc.wrong(hosts[1].node, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
+    elif all(end.node is None for end, _ in ends):
+        message = "both ends of the link are at the host" if len(hosts) == 2 else "neither end of the link is a guest's"
+        doc.wrong(ends[1][1].node, message, "one of them must be a guest's, guest:vecN")
     elif not hosts and transport.sides is Sides.HOST_AND_GUEST:
         message = f"a {transport.name} link has one end at the host, and cannot join two guests"
         doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
     else:
         return True
     return False
+
+
+def _possible(transport: type[Transport], end: End) -> bool:
+    """Whether a link of the transport may have this end, at which no guest is."""
+    if transport.sides is Sides.OUTSIDE_AND_GUEST or end.where == OUTSIDE:
+        return transport.program != "" and str(end) == f"{OUTSIDE}:{transport.program}"
+    return end.is_host or bool(transport.elsewhere_keys)
 
 
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
@@ -272,8 +288,8 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     for link in links:
         before = len(doc.problems)
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            if _where(end) == OUTSIDE:
-                continue  # a program there serves any number of links
+            if _where(end) in (OUTSIDE, ELSEWHERE):
+                continue  # a program or a device there serves any number of links
             where = (str(end), end.given.get("netns"))
             if where in seen:
                 line = seen[where].start_mark.line + 1
@@ -283,3 +299,19 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
         if len(doc.problems) == before:
             kept.append(link)
     return kept
+
+
+def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[str, Stated]:
+    """With the bridges that are not declared, and so are there already; what is nearly a declared one is a mistake."""
+    every = dict(bridges)
+    for link in links:
+        given = link.spec.ends[1].given if link.spec.host else {}
+        name = given.get("bridge")
+        if name is None or name in every:
+            continue
+        import difflib
+
+        if not difflib.get_close_matches(name, bridges, 1):
+            netns = {"netns": given["netns"]} if "netns" in given else {}
+            every[name] = Stated(link.ends[1].at("bridge"), {"existing": True, **netns})
+    return every

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import HOST, OUTSIDE, Key, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, Key, Sides
 from vecnet.values import NewIfName, Schema
 
 PATH = Path(__file__).with_name("topology.schema.json")
 
 _HOST_END = f"^host:{NewIfName.PATTERN}$"
-_GUEST_END = rf"^(?!(host|outside):)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
+_ELSEWHERE_END = f"^{ELSEWHERE}:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}$"
+_GUEST_END = rf"^(?!(host|outside|elsewhere):)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
 
 
 def schema() -> Schema:
@@ -28,7 +29,9 @@ def schema() -> Schema:
         "defaults": _mapping(grammar.COMMON),
         "guests": {
             "type": ["object", "null"],
-            "patternProperties": {"^(?!(host|outside)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$": _mapping(grammar.GUEST)},
+            "patternProperties": {
+                "^(?!(host|outside|elsewhere)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$": _mapping(grammar.GUEST)
+            },
             "additionalProperties": False,
         },
         "links": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/link"}},
@@ -81,11 +84,13 @@ def _endpoints(transport: type[Transport]) -> list[Schema]:
     where = OUTSIDE if transport.sides is Sides.OUTSIDE_AND_GUEST else HOST
     far = f"^{OUTSIDE}:{transport.program}$" if where == OUTSIDE else _HOST_END
     host, guest = grammar.end_keys(transport, where), grammar.end_keys(transport)
+    keys = grammar.end_keys(transport, ELSEWHERE)
+    elsewhere = {_ELSEWHERE_END: _mapping(keys)} if keys else {}
     long: Schema = {
         "type": "object",
         "minProperties": 2,
         "maxProperties": 2,
-        "patternProperties": {far: _mapping(host), _GUEST_END: _mapping(guest)},
+        "patternProperties": {far: _mapping(host), **elsewhere, _GUEST_END: _mapping(guest)},
         "additionalProperties": False,
     }
     forms = [long]

@@ -29,6 +29,7 @@ class Fd(Transport):
     howto = "varies"
     guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
     host_keys = TAP_KEYS
+    interface_keys = ("ip", "mac", "bridge", "existing")
 
     fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
 
