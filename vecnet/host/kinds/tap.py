@@ -21,7 +21,7 @@ from typing import Literal
 
 from vecnet.errors import HostError, InUseError
 from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
-from vecnet.host.plan import UNSAID, Node
+from vecnet.host.plan import ONCE, UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
 from vecnet.kernel import netlink, rtnl
@@ -50,7 +50,7 @@ class TapValues(Attributes):
     group: int | None
     vnet_hdr: bool | None = field(default=None, metadata=UNSAID)
     gso_max_segs: int = GSO_MAX_SEGS
-    caller: int | None = field(default=None, metadata=UNSAID)
+    caller: int | None = field(default=None, metadata=ONCE)
 
 
 @dataclass(frozen=True, slots=True)
