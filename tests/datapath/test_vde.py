@@ -47,7 +47,7 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     plug = tmp_path / "bin" / "vde_plug"
     plug.write_text(
         f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/words\nls -l /proc/$$/fd >{tmp_path}/fds\n"
-        f'grep -E "^Sig(Blk|Ign)" /proc/$$/status >{tmp_path}/signals\nexec {real} "$@"\n'
+        f'grep -E "^Sig(Blk|Ign)" /proc/self/status >{tmp_path}/signals\nexec {real} "$@"\n'
     )
     plug.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
