@@ -15,7 +15,7 @@
         ├── PermissionMissing   a capability or a file's permission is missing
         ├── ResourceMissing     a descriptor, a device file or a protocol is missing on this machine
         ├── InterfaceMissing    the interface is not there or is down
-        ├── ListenerMissing     nobody listens on the other side (bess)
+        ├── ListenerMissing     nobody listens on the other side (bess), or its program has ended (vde)
         ├── AddressMissing      the local address is on no interface, or no route leads to the remote one
         └── PortClosed          the port was closed, maybe by another thread
 """

@@ -6,8 +6,9 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     another guest         that guest's string
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
+    a network outside     another end of it, if any number of ends join it
     elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
-    outside, or beyond    nothing: vecnet is not there
+    a program, or beyond  nothing: vecnet is not there
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Side:
     bridge: str | None = None
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
+    beside: bool = False  # another end of a network outside, in the place of those that a guest will meet there
     twin: bool = False  # plays a device elsewhere
 
     @property
@@ -57,12 +59,13 @@ class Side:
         """What it is, in a report: real, or played by vecnet."""
         if self.is_host:
             return "the host"
-        return f"a simulated {'switch' if self.switch else 'twin' if self.twin else 'guest'}"
+        played = "switch" if self.switch else "neighbour" if self.beside else "twin" if self.twin else "guest"
+        return f"a simulated {played}"
 
     @property
     def note(self) -> str:
         """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
-        simulated = self.switch or self.twin
+        simulated = self.switch or self.beside or self.twin
         return f"far end: {self.words}, and not the one that the guest will meet" if simulated else ""
 
     @property
@@ -97,8 +100,6 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
         if device is not None:
             netns = device.transport.opened_in(link.spec)
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
-        elif link.options[0].far_end is FarEnd.SWITCH:
-            sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
         elif link.far_settings:
             sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
         elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
@@ -116,7 +117,7 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
                 )
             )
         else:
-            sides.append(Side(name=name))
+            sides.append(_named_by(VecDevice(0, link.options[0]), name))
     near, far = sides
     return Subject(
         name=link.name,
@@ -129,6 +130,18 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
     )
 
 
+def _named_by(device: VecDevice, name: str) -> Side:
+    """The far end that a string names by itself, as far as it can be opened."""
+    options = device.transport
+    if options.far_end is FarEnd.SWITCH:
+        return Side(name=name, device=device, switch=True)
+    if options.far_name:
+        return Side(name=name, ifname=options.far_name)
+    if (other := options.beside()) is not None:
+        return Side(name=name, device=VecDevice(0, other), beside=True)
+    return Side(name=name)
+
+
 def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     """A string and its peer's. Without one, the far end is what the string names: an interface, a switch.
 
@@ -139,9 +152,9 @@ def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     if peer is not None:
         far = Side(name="peer", device=peer)
     elif options.far_end is FarEnd.SWITCH:
-        far = Side(name="switch", device=device, switch=True)
-    elif options.far_end is FarEnd.HOST_INTERFACE:
-        far = Side(name=f"host:{options.far_name}", ifname=options.far_name)
+        far = _named_by(device, "switch")
+    elif options.far_end in (FarEnd.HOST_INTERFACE, FarEnd.PROGRAM):
+        far = _named_by(device, f"host:{options.far_name}" if options.far_name else f"outside:{options.program}")
     elif options.far_end is FarEnd.OTHER_STRING:
         raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
     else:

@@ -182,6 +182,10 @@ class InterfaceKind:
         """What it counts beyond its interface."""
         return {}
 
+    def owner(self, values: Attributes) -> int | None:
+        """The user that it belongs to, by number; None where it is nobody's."""
+        return None
+
     # what is there already
 
     def unfit(self, there: Interface) -> str:
