@@ -81,6 +81,7 @@ MISSING: list[tuple[str, type[VecnetError], str]] = [
     ("vec0:transport=hybrid,ifname=none", InterfaceMissing, "there is no interface none"),
     ("vec0:transport=raw,ifname=none", InterfaceMissing, "there is no interface none"),
     ("vec0:transport=raw,ifname=asleep", InterfaceMissing, "asleep is down; .* ip link set asleep up"),
+    ("vec0:transport=raw,ifname=a;sleep", InterfaceMissing, "ip link set 'a;sleep' up"),
     ("vec0:transport=tap,ifname=near", PortError, "near is no tap"),
     ("vec0:transport=tap,ifname=busy", PortError, "busy is in use by another process"),
     ("vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2", AddressMissing, "192.0.2.1 is on no interface .* .ip -br addr"),
@@ -103,6 +104,7 @@ def test_opening_says_what_is_missing_and_how_to_give_it(device: str, kind: type
     veth()
     tap("busy")
     ip("link", "add", "asleep", "type", "veth", "peer", "name", "other")
+    ip("link", "add", "a;sleep", "type", "veth", "peer", "name", "another")
     ip("addr", "add", "10.9.0.1/24", "dev", "near")
     with vecnet.open_port("vec0:transport=tap,ifname=busy"), vecnet.open_port(UDP):
         before = open_descriptors()

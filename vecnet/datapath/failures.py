@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from shlex import quote
 
 from vecnet._native import lib
 from vecnet.errors import (
@@ -134,7 +135,7 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
         return (
             InterfaceMissing,
             f"the interface {detail} is down",
-            f"bring it up with: ip link set {detail} up",
+            f"bring it up with: ip link set {quote(detail)} up",
         )
     if step == lib.VN_STEP_SOCKET and number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
         return ResourceMissing, f"this kernel has no {detail} sockets ({why})", "boot one that has"
@@ -146,7 +147,7 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             return (
                 PermissionMissing,
                 f"the tap {detail} belongs to another user, and CAP_NET_ADMIN is missing",
-                f"make it with: ip tuntap add {detail} mode tap user NAME",
+                f"make it with: ip tuntap add {quote(detail)} mode tap user NAME",
             )
         if number == errno.EBUSY:
             return (
@@ -158,7 +159,7 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             return (
                 PortError,
                 f"{detail} is no tap of one queue",
-                f"make one with: ip tuntap add {detail} mode tap vnet_hdr",
+                f"make one with: ip tuntap add {quote(detail)} mode tap vnet_hdr",
             )
     if step == lib.VN_STEP_TUN_HEADER:
         return (
@@ -179,8 +180,9 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             "pass it on at this process's start",
         )
     if step == lib.VN_STEP_PROGRAM:
-        kind = PermissionMissing if denied else ListenerMissing
-        return kind, f"there is no {detail} in PATH that can be started ({why})", "install vdeplug 4: Debian's vdeplug"
+        missing = PermissionMissing if denied else ListenerMissing
+        message = f"there is no {detail} in PATH that can be started ({why})"
+        return missing, message, "install vdeplug 4: Debian's vdeplug"
     if step == lib.VN_STEP_FILTER:
         return (
             PortError,

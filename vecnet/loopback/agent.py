@@ -25,6 +25,7 @@ from functools import partial
 
 from vecnet.errors import VecnetError
 from vecnet.kernel import libc
+from vecnet.kernel.unforeseen import in_words
 from vecnet.loopback.icmp import ping
 from vecnet.loopback.verdict import lacks
 from vecnet.transports.link import HostInterface, TapAttributes
@@ -182,7 +183,8 @@ def _answer(method: Callable[..., dict[str, object]], request: dict[str, object]
     try:
         return method(**request)
     except OSError as error:
-        return {"error": error.strerror or str(error), "lacks": lacks(error)}
+        short = lacks(error)
+        return {"error": str(in_words(error)) if short else error.strerror or str(error), "lacks": short}
     except VecnetError as error:
         return {"error": str(error), "lacks": lacks(error)}
 
