@@ -7,6 +7,7 @@
 | read.py | nodes to what the file states |
 | resolve.py | what was left out: choices and MTUs |
 | clashes.py | what can be there only once |
+| circles.py | switches and bridges that are joined in a circle; a switch's ports |
 | kernels.py | the kernels that guests boot, and whether they take their strings |
 | underlay.py | the MTU of a route |
 | model.py | the result |
@@ -21,7 +22,7 @@ import gc
 import os
 from collections.abc import Iterator
 
-from vecnet.topology.model import ResolvedLink, Topology
+from vecnet.topology.model import ResolvedLink, Switching, Topology
 
 __all__ = ["ResolvedLink", "Topology", "load", "loads"]
 
@@ -48,7 +49,7 @@ def loads(
     text: str, *, path: str = "topology", underlay: Underlay | None = None, kernel: Kernel | None = None
 ) -> Topology:
     """The topology in a text; `path` is the file's name in errors, and names the topology where it has no `name`."""
-    from vecnet.topology import clashes, kernels, resolve
+    from vecnet.topology import circles, clashes, kernels, resolve
     from vecnet.topology.document import Document
     from vecnet.topology.read import read
 
@@ -59,6 +60,7 @@ def loads(
         mtus = resolve.settle_mtus(doc, draft, wires, functools.cache(underlay or _route_mtu))
         bridges = list(resolve.bridge_interfaces(draft, mtus))
         clashes.check(doc, draft, wires, bridges)
+        circles.check(doc, draft, wires)
         booted = kernels.of_guests(doc, draft, kernel)
         kernels.check(doc, wires, booted)
         doc.finish()
@@ -73,7 +75,8 @@ def loads(
             )
             for wire in wires
         )
-        return Topology(draft.name, path, tuple(links), tuple(bridges), booted)
+        switches = {name: Switching(**stated.given) for name, stated in draft.switches.items()}
+        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches)
 
 
 @contextlib.contextmanager
