@@ -19,7 +19,6 @@ from vecnet.values import UNIX_PATH_MAX
 
 _DIGITS = 16  # of a name that is shortened
 CONTROL = "control"  # the socket by which a server is asked
-LOCK = "lock"
 
 
 def base() -> str:

@@ -49,8 +49,6 @@ class PortState:
 @contextmanager
 def answering(path: str, states: Callable[[], list[PortState]]) -> Iterator[None]:
     """Answer at the socket `path` within the block. The caller holds the folder's lock. Raises HostError."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108 - of a server that was killed
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             listener.bind(path)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vecnet import runtime
 from vecnet.errors import HostError, VecnetError
-from vecnet.kernel.unforeseen import advice
-from vecnet.serving.control import PortState, answering
+from vecnet.serving.control import PortState, answering, server
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
 from vecnet.serving.served import Say, Served, ServedSwitch
@@ -59,25 +59,45 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
 
 @contextmanager
 def _locked(topology: str) -> Iterator[str]:
-    """The topology's private folder, which one process has at a time. Raises HostError."""
-    folder = runtime.make_folder(topology)
-    path = f"{folder}/{runtime.LOCK}"
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostError(f"{path} cannot be made: {error.strerror}", advice(error)) from None
-    try:
+    """The topology's private folder, which one process has at a time; it is gone at the end. Raises HostError."""
+    while True:
+        folder = runtime.make_folder(topology)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-            instead = f"stop it, or let it read the file again: kill -HUP {pid}"
-            raise HostError(f"{topology} is served already, by process {pid}", instead) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        yield folder
-    finally:
-        os.close(lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pid = server(topology)
+                who = f"by process {pid}" if pid else "or is just being"
+                instead = f"stop it, or let it read the file again: kill -HUP {pid or 'PID'}"
+                raise HostError(f"{topology} is served already, {who}", instead) from None
+            if not _is(folder, lock):  # another one has ended meanwhile, and has removed it
+                continue
+            try:
+                _sweep(folder)
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+        finally:
+            os.close(lock)
+
+
+def _is(folder: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(folder), os.fstat(descriptor))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(folder: str) -> None:
+    """Remove what a server that was killed has left: its lock is ours."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108
 
 
 def _states(topology: str, served: Served) -> list[PortState]:
