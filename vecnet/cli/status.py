@@ -37,7 +37,7 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     report = host.status(name)
     ports = control.states(name)
     if as_json:
-        emit_json([entry.as_json() for entry in (*report, *ports)])
+        emit_json([entry.as_json() for entry in report] + [port.as_json() for port in ports])
     elif not report and not ports:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
@@ -47,7 +47,8 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
             _print_table(report)
         if ports:
             _print_ports(ports)
-    if (name and not report and not ports) or not all(entry.healthy for entry in (*report, *ports)):
+    healthy = all(entry.healthy for entry in report) and all(port.healthy for port in ports)
+    if (name and not report and not ports) or not healthy:
         ctx.exit(EXIT_FAILED)
 
 
