@@ -4,6 +4,8 @@ sentence, and a part of what to write instead.
 
 from __future__ import annotations
 
+from tests.topology.broken_switches import SWITCHES
+
 MARK = "▸"
 
 
@@ -522,5 +524,5 @@ GUESTS = {
     ),
 }
 
-TABLES = (SYNTAX, STRUCTURE, ENDPOINTS, VALUES, TOGETHER, CLASHES, GUESTS)
+TABLES = (SYNTAX, STRUCTURE, ENDPOINTS, VALUES, TOGETHER, CLASHES, GUESTS, SWITCHES)
 CASES = {name: case for table in TABLES for name, case in table.items()}

@@ -28,7 +28,7 @@ def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
             message = f"{wire.draft.name} closes a circle: {ends[0]} and {ends[1]} are joined already"
             doc.wrong(wire.draft.node, message, "leave one of the links out: a broadcast would go round for ever")
         joined[one] = other
-    used = {end.switch for wire in wires for end in wire.spec.ends}
+    used = {end.switch for link in draft.links for end in link.spec.ends}
     for name, stated in draft.switches.items():
         if name not in used and draft.is_whole:
             doc.wrong(stated.node, f"no link has an end at the switch {name}", "leave it out")

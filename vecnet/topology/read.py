@@ -262,7 +262,7 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
-        elif where := next((where for where, other in others.items() if key in other), None):
+        elif (where := next((where for where, other in others.items() if key in other), None)) is not None:
             whose = _WHOSE[where]
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
         else:
