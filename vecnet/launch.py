@@ -74,17 +74,21 @@ def _require_both(links: Iterable[ResolvedLink], guests: Collection[str]) -> Non
 
 def inherited(link: ResolvedLink) -> tuple[int, int | None]:
     """What the guests at a link's ends inherit; None where there is none. The caller closes it. Raises HostError."""
-    door = link.spec.door
-    if door is None:
+    if link.spec.door is None:
         return inherited_pair(link.interfaces)
+    return connection_to(link.spec.door, link.name), None
+
+
+def connection_to(door: str, link: str) -> int:
+    """A socket that is connected to the switch that listens at `door`. Raises HostError."""
     packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         packets.connect(door)
     except OSError as error:
         packets.close()
-        where = f"{link.name}: no switch listens at {door}: {error.strerror}"
+        where = f"{link}: no switch listens at {door}: {error.strerror}"
         raise HostError(where, "run `vecnet serve` beside, with the same file") from None
-    return packets.detach(), None
+    return packets.detach()
 
 
 def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None]:

@@ -6,6 +6,8 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     another guest         that guest's string
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
+    vecnet's own switch   the real one, with a port of the tester's: see switched.py; it may be the near end, too
+    a program outside     the real one, started for it: see outside.py
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import Untested
+from vecnet.serving.plan import Door, Outside, PlannedPort, Wire, ports_of
 from vecnet.transports.answers import FarEnd
+from vecnet.transports.link import OUTSIDE
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
@@ -39,10 +43,11 @@ class Side:
     bridge: str | None = None
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
+    planned: PlannedPort | None = None  # the port of vecnet's own switch, or what stands outside behind one
 
     @property
     def is_host(self) -> bool:
-        return self.device is None
+        return self.device is None and self.planned is None
 
     @property
     def stack(self) -> str:
@@ -52,6 +57,9 @@ class Side:
     @property
     def words(self) -> str:
         """What it is, in a report: real, or played by vecnet."""
+        if self.planned is not None:
+            behind = self.planned.behind
+            return f"the real {behind.program}" if isinstance(behind, Outside) else "vecnet's own switch"
         return "the host" if self.is_host else "a simulated switch" if self.switch else "a simulated guest"
 
     @property
@@ -62,6 +70,8 @@ class Side:
     @property
     def transport(self) -> Transport | None:
         """The options of its string."""
+        if self.planned is not None and isinstance(self.planned.behind, Wire):
+            return self.planned.behind.options
         return self.device.transport if self.device else None
 
 
@@ -76,21 +86,37 @@ class Subject:
     far: Side
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
+    topology: str = ""  # whose folder of sockets is needed; "" where none is
+    door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the far end is a program that vecnet starts."""
+        return self.far.planned is not None and isinstance(self.far.planned.behind, Outside)
 
 
 def of_topology(topology: Topology, names: Sequence[str] = ()) -> list[Subject]:
     """The links of a topology as subjects, or those of them that are named."""
     bridges = {bridge.ifname: bridge for bridge in topology.bridges}
-    return [_of_link(link, bridges) for link in topology.links if not names or link.name in names]
+    return [_of_link(link, topology, bridges) for link in topology.links if not names or link.name in names]
 
 
-def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subject:
+def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostInterface]) -> Subject:
     sides = []
+    ports = {(switch, port.name): port for switch, port in ports_of(link)}
+    outside = next((port for port in ports.values() if isinstance(port.behind, Outside)), None)
     for end, device in zip(link.spec.ends, link.devices, strict=True):
         name, addresses = str(end), tuple(end.given.get("ip", ()))
         if device is not None:
             netns = device.transport.opened_in(link.spec)
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
+        elif end.kind == OUTSIDE and outside is not None:
+            sides.append(Side(name=name, planned=outside))
+        elif end.switch:
+            # a program outside stands behind the very port
+            planned = None if outside is not None else ports[end.switch, end.ifname]
+            addresses = () if planned is None else _met_at(topology, end.switch, link)
+            sides.append(Side(name=name, planned=planned, addresses=addresses))
         elif link.options[0].far_end is FarEnd.SWITCH:
             sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
         elif link.interfaces:
@@ -116,7 +142,18 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        topology=topology.name if ports else "",
+        door=next((port for port in ports.values() if isinstance(port.behind, Door)), None) if outside else None,
     )
+
+
+def _met_at(topology: Topology, switch: str, link: ResolvedLink) -> tuple[str, ...]:
+    """The addresses of another guest at a switch: who is met there, and whom the tester plays."""
+    for other in topology.links:
+        near, far = other.spec.ends
+        if other is not link and switch in (near.switch, far.switch) and near.given.get("ip"):
+            return tuple(near.given["ip"])
+    return ()
 
 
 def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:

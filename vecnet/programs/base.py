@@ -97,6 +97,8 @@ class Program:
     package: ClassVar[str]  # Debian's
     keys: ClassVar[Mapping[str, Key]] = {}
     framing: ClassVar[Framing] = Framing.PACKETS
+    dhcp: ClassVar[bool] = True  # whether it hands out addresses
+    echoes_by_host: ClassVar[bool] = False  # whether it answers an echo by a ping socket of the host's
 
     def __init_subclass__(cls) -> None:
         if "name" in cls.__dict__:

@@ -34,6 +34,7 @@ class Passt(Program):
     package = "passt"
     keys = {"ports": PORTS, "subnet": SUBNET, "ipv6": IPV6, "dns": DNS, "loopback": LOOPBACK}
     framing = Framing.STREAM
+    echoes_by_host = True
 
     @classmethod
     def start(cls, wanted: Wanted) -> Running:

@@ -35,7 +35,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
     events: queue.SimpleQueue[int] = queue.SimpleQueue()  # signals
     with (
         handled((*_ENDS, signal.SIGHUP), events.put),
-        _locked(topology.name) as folder,
+        locked(topology.name) as folder,
         Served(folder, say) as served,
         answering(f"{folder}/{runtime.CONTROL}", lambda: _states(topology.name, served)),
     ):
@@ -58,7 +58,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
 
 
 @contextmanager
-def _locked(topology: str) -> Iterator[str]:
+def locked(topology: str) -> Iterator[str]:
     """The topology's private folder, which one process has at a time; it is gone at the end. Raises HostError."""
     while True:
         folder = runtime.make_folder(topology)

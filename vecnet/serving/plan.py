@@ -69,14 +69,14 @@ def planned(topology: Topology) -> tuple[PlannedSwitch, ...]:
     """All switches that a topology asks for, in the order of their names."""
     ports: dict[str, list[PlannedPort]] = {name: [] for name in topology.switches}
     for link in topology.links:
-        for switch, port in _ports(link):
+        for switch, port in ports_of(link):
             ports.setdefault(switch, []).append(port)
     return tuple(
         PlannedSwitch(name, topology.switches.get(name, Switching()), tuple(ports[name])) for name in sorted(ports)
     )
 
 
-def _ports(link: ResolvedLink) -> Iterator[tuple[str, PlannedPort]]:
+def ports_of(link: ResolvedLink) -> Iterator[tuple[str, PlannedPort]]:
     """The ports of a link, each with its switch's name."""
     near, far = link.spec.ends
     for index, end in enumerate(link.spec.ends):
