@@ -2,6 +2,9 @@
 
 It ends with its stream, so it never outlives vecnet, although it changes its user when root starts it.
 
+The one of Debian 12, of 2023-03-09, spoils a TCP connection on which both ends send at once: it gives bytes of the host
+two places in the stream, whoever moves its frames. One way after the other it is right.
+
 Source: passt(1), "--fd" and "OPTIONS"; qemu's stream netdev, net/stream.c.
 """
 
