@@ -24,6 +24,7 @@ struct pump {
 	uint8_t slots[BATCH][SLOT];     /* packets, each with its length before it */
 	struct iovec rest[BATCH];       /* what of them is still to be written: from `next` to `count` */
 	int next, count;
+	uint64_t moved;                 /* frames, both ways together */
 };
 
 /* The length of the frame that begins at `at`: 0 where it is not there whole, -EPROTO where it is none. */
@@ -38,24 +39,24 @@ static int whole(const struct pump *pump)
 	return there >= PREFIX + length ? (int)length : 0;
 }
 
-/* Send the frames that are there whole. Returns their number, -EAGAIN where the socket is full before the last of them. */
+/* Send the frames that are there whole. Returns 0, -EAGAIN where the socket is full before the last of them, or -errno. */
 static int send_frames(struct pump *pump)
 {
-	int length, sent = 0;
+	int length;
 	while ((length = whole(pump)) > 0) {
 		const uint8_t *frame = pump->read + pump->at + PREFIX;
 		if (send(pump->packets, frame, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EMSGSIZE)
 			return errno == ENOBUFS ? -EAGAIN : -errno;
 		pump->at += PREFIX + (size_t)length;
-		sent++;
+		pump->moved++;
 	}
 	memmove(pump->read, pump->read + pump->at, pump->end - pump->at);
 	pump->end -= pump->at;
 	pump->at = 0;
-	return length < 0 ? length : sent;
+	return length;
 }
 
-/* Returns frames, -EAGAIN, -EPIPE at the stream's end, or -errno. */
+/* Returns 0, -EAGAIN, -EPIPE at the stream's end, or -errno. */
 static int from_stream(struct pump *pump)
 {
 	const ssize_t more = recv(pump->stream, pump->read + pump->end, ROOM - pump->end, MSG_DONTWAIT);
@@ -84,7 +85,7 @@ static int write_rest(struct pump *pump)
 	return 0;
 }
 
-/* Returns frames, -EAGAIN, -EPIPE at the socket's end, or -errno. */
+/* Returns 0, -EAGAIN, -EPIPE at the socket's end, or -errno. */
 static int from_packets(struct pump *pump)
 {
 	struct mmsghdr messages[BATCH];
@@ -104,10 +105,10 @@ static int from_packets(struct pump *pump)
 		if (messages[i].msg_hdr.msg_flags & MSG_TRUNC)
 			continue;
 		vn_put32(pump->slots[i], length);
+		pump->moved++;
 		pump->rest[pump->count++] = (struct iovec){pump->slots[i], PREFIX + length};
 	}
-	const int error = write_rest(pump);
-	return error ? error : came;
+	return write_rest(pump);
 }
 
 static bool ends(int result)
@@ -140,7 +141,7 @@ static int pump_until_stopped(struct pump *pump, struct vn_loop *loop)
 			in = from_packets(pump);
 		if (ends(out) || ends(in))
 			return ends(out) ? out : in;
-		loop->counters[VN_LOOP_FRAMES] += (uint64_t)(out > 0 ? out : 0) + (uint64_t)(in > 0 ? in : 0);
+		__atomic_store_n(&loop->counters[VN_LOOP_FRAMES], pump->moved, __ATOMIC_RELAXED);
 	}
 	return 0;
 }
