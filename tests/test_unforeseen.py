@@ -54,6 +54,13 @@ CALLS: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+def test_a_call_that_python_has_specialised_is_named() -> None:
+    for _ in range(100):
+        with pytest.raises(FileNotFoundError) as caught:
+            tempfile.mkdtemp(dir="/none", prefix="x")
+        assert "mkdir('/none/x" in str(in_words(caught.value))
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_the_call_and_its_object_are_named(name: str) -> None:
     call, sentence = CALLS[name]

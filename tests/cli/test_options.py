@@ -86,6 +86,7 @@ def test_several_guests_are_all_answered() -> None:
     web, db = ([str(device) for device in load(LAB).devices(guest)] for guest in ("web", "db"))
     lines = answer("args", LAB, "-g", "web", "--guest", "db").splitlines()
     assert lines == [*(f"web\t{word}" for word in web), *(f"db\t{word}" for word in db)]
-    assert json.loads(answer("args", LAB, "-g", "db", "-g", "web", "--json")) == {"db": db, "web": web}
+    wanted = {name: {"strings": strings, "words": []} for name, strings in (("db", db), ("web", web))}
+    assert json.loads(answer("args", LAB, "-g", "db", "-g", "web", "--json")) == wanted
     assert answer("args", LAB, "-g", "web", "-g", "web") == answer("args", LAB, "-g", "web")
     assert answer("args", TAP, "--json", "--format", "json") == answer("args", TAP, "--json")

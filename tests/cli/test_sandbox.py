@@ -206,10 +206,12 @@ def test_an_interrupt_at_any_moment_ends_it_without_a_traceback() -> None:
         assert process.returncode == 130
 
 
-def test_a_shell_has_its_jobs() -> None:
+def test_a_shell_has_its_jobs(tmp_path: Path) -> None:
     """Ctrl-C ends what a shell in a sandbox runs, and not the shell; Ctrl-Z stops it."""
-    shell = shutil.which("bash")
-    need(shell, "needs bash")
+    need_command("bash")
+    shell = tmp_path / "shell"  # without the start-up files, which name a prompt of their own
+    shell.write_text("#!/bin/sh\nexec bash --norc\n")
+    shell.chmod(0o755)
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(EXECUTABLE, [str(EXECUTABLE), "sandbox", str(TAP)], environment(SHELL=str(shell), PS1="READY> "))

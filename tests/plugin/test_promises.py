@@ -153,7 +153,7 @@ def test_expects():
     )
     done = run(source)
     done.assert_outcomes(passed=2, warnings=1)
-    done.stdout.fnmatch_lines(["test_it.py::test_warns", "*test_it.py:7: LabWarning: the wire is slow"])
+    done.stdout.fnmatch_lines(["test_it.py::test_warns", "*test_it.py:*: LabWarning: the wire is slow"])
     done = run(source, "-W", "error")
     done.assert_outcomes(passed=1, failed=1)
 

@@ -135,7 +135,7 @@ def test_what_the_second_pytest_did_not_collect_is_told(pytester: pytest.Pyteste
     pytester.path.joinpath("lab.yaml").write_text(LAB)
     pytester.makepyfile(test_it=HEAD + "assert os.environ.get('PYTEST_XDIST_WORKER') != 'labs'\ndef test_one(): pass\n")
     done = pytester.run(*NETWORK, *POWERLESS, *PYTEST, *QUICK)
-    done.assert_outcomes(failed=1)
+    done.assert_outcomes(errors=1)
     done.stdout.fnmatch_lines(["it was not collected where tests with a lab run", "*assert 'labs' != 'labs'*"])
 
 

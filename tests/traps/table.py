@@ -191,7 +191,7 @@ TRAPS = [
         "no packet moves, and it spins",
         {"spins": "yes", "again": "yes"},
         GRE_PEER,
-        since={"6.12": Outcome(DROPS, "no packet moves, and it spins", {"spins": "yes", "again": "panic"})},
+        since={"6.12": Outcome(DROPS, "no packet moves, it spins, and panics", {"spins": "yes", "again": "panic"})},
         alone=True,
     ),
     Trap(f"{GRE},depth=70000", PANIC, "so large a queue cannot be had, and the guest kernel panics"),

@@ -54,7 +54,7 @@ def _call(error: OSError) -> str:
         return "import"
     before = [one for one in dis.get_instructions(code) if one.offset <= place.tb_lasti]
     names = [code.co_name]
-    if before[-1].opname.startswith("CALL"):
+    if before[-1].opname.startswith(("CALL", "PRECALL")):  # Python 3.11 calls in PRECALL, once it has specialised it
         begin = _begin(before[-1].positions)
         loaded = (one for one in before if one.opname.startswith("LOAD_") and _begin(one.positions) == begin)
         names += [one.argval for one in loaded if isinstance(one.argval, str) and not one.argval.startswith("__")]
