@@ -166,8 +166,9 @@ def test_a_program_outside_is_one_file(project: Path, tmp_path: Path, monkeypatc
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     vecnet(project, "check", "seen.yaml")
     (string,) = vecnet(project, "args", "seen.yaml").split()
-    guest = f"import vecnet\nwith vecnet.open_port({string!r}) as port: port.send(bytes(60)); print(port.recv(20))"
-    assert vecnet(project, "run", "seen.yaml", "--", sys.executable, "-c", guest) == f"[{bytes(60)!r}]\n"
+    frame = b"\xff" * 6 + b"\x02\0\0\0\0\1" + bytes(48)
+    guest = f"import vecnet\nwith vecnet.open_port({string!r}) as port: port.send({frame!r}); print(port.recv(20))"
+    assert vecnet(project, "run", "seen.yaml", "--", sys.executable, "-c", guest) == f"[{frame!r}]\n"
     schema = "from vecnet.topology import schema; print(schema.text())"
     done = subprocess.run([sys.executable, "-c", schema], cwd=project, capture_output=True, text=True, check=True)
     assert "^outside:mirror$" in done.stdout

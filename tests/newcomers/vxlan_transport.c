@@ -22,14 +22,10 @@ static enum vn_counter verify(const struct vn_port *port, const uint8_t *header)
 	return vn_get32(header + 4) == vxlan->network ? VN_RX_FRAMES : VN_RX_DROP_KEY;
 }
 
-static int open_vxlan(struct vn_port *port, const struct vn_options *options, struct vn_failure *failure)
+static int open_vxlan(struct vn_port *port, struct vn_options *options, struct vn_failure *failure)
 {
 	struct vxlan *vxlan = (void *)port->state;
-	uint64_t vni;
-	int rc = vn_number(options, "vni", 0, &vni, failure);
-	if (rc)
-		return rc;
-	vxlan->network = (uint32_t)vni << 8;
+	vxlan->network = (uint32_t)vn_number(options, "vni", 0) << 8;
 	vn_put32(port->tx.template, VALID);
 	vn_put32(port->tx.template + 4, vxlan->network);
 	port->header = 8;

@@ -18,8 +18,10 @@ import pytest
 
 from tests.cli.command import environment, refused, vecnet
 from tests.datapath.wires import receive, wait_for
-from tests.need import need_command
+from tests.host.network import private_network
+from tests.need import need_command, need_root
 from tests.serving.frames import answer_to_arp, guest
+from vecnet import open_port as vecnet_open
 from vecnet.datapath.loops import drain, generate
 
 LAB = """
@@ -248,3 +250,23 @@ def test_what_cannot_be_opened_is_told_all_at_once(folder: Path) -> None:
     assert "lan:other--host:no-such-if: " in done.stderr
     assert not folder.exists()
     assert list(folder.parent.iterdir()) == []
+
+
+def test_a_monitor_gets_a_copy_of_what_passes(folder: Path) -> None:
+    """Two guests speak to each other, and a tap of the host's sees it, which is in nothing else."""
+    need_root()
+    file = folder.parents[1] / "lab.yaml"
+    file.write_text(LAB + "  - {transport: tap, endpoints: {lan:see: {mirror: all}, host:tap-see: }}\n")
+    with private_network():
+        assert vecnet("up", file).returncode == 0
+        with (
+            serving(file),
+            vecnet_open("vec0:transport=raw,ifname=tap-see") as seen,
+            guest(f"{folder}/lan:web") as web,
+            guest(f"{folder}/lan:db") as db,
+        ):
+            for sender, to, own in ((web, 2, 1), (db, 1, 2), (web, 2, 1)):
+                sender.send(b"\x02\0\0\0\0" + bytes([to]) + b"\x02\0\0\0\0" + bytes([own]) + b"\x88\xb5" + bytes(46))
+            copies = [frame for frame in receive(seen, 3) if frame[12:14] == b"\x88\xb5"]
+            assert len(copies) == 3
+        file.write_text(LAB)

@@ -34,7 +34,12 @@ OPTIONS: Misread = [
     (f"{FD},depth=0x80", FALLBACK, "the guest falls back to its default; write 128", f"{FD},depth=128"),
     (f"{FD},depth=0x40", NOTE, "cannot read '0x40', and its default is the same; write 64", FD),
     (f"{FD},depth=0128", NOTE, "no mac", f"{FD},depth=128"),
-    (f"{FD},depth=0", DROPS, "'0' is not a whole number from 1 to 1024; 6.1: the guest takes it: no packet moves", None),
+    (
+        f"{FD},depth=0",
+        DROPS,
+        "'0' is not a whole number from 1 to 1024; 6.1: the guest takes it: no packet moves",
+        None,
+    ),
     (f"{FD},depth=65537", PANIC, "so large a queue cannot be had, and the guest kernel panics", None),
     (f"{FD},depth=128", NOTE, "depth=128: the guest's kernel warns of its NAPI weight, and works", f"{FD},depth=128"),
     (f"{FD},depth=4096", DROPS, "more than 1024 packets never move at once", None),

@@ -41,10 +41,18 @@ if TYPE_CHECKING:
     from vecnet.loopback.wire import Wire
     from vecnet.topology import Topology
 
-__all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "prove"]
+__all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "probes_of", "prove"]
 
 _TURN = 3600.0  # seconds to wait for another run
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+
+
+def probes_of(subject: Subject) -> tuple[str, ...]:
+    """The names of the probes that a subject has."""
+    from vecnet.loopback import outside
+    from vecnet.loopback.probes import NAMES
+
+    return ("open", *outside.PROBES) if subject.is_outside else NAMES
 
 
 def prove(
