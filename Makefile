@@ -21,10 +21,12 @@ bench: venv ## every transport next to a bare loop on the same sockets; the READ
 	$(BIN)/vecnet bench --json bench.json --svg docs/bench.svg
 	@echo "figures: bench.json, chart: docs/bench.svg"
 
-sanitize: venv ## the tests, with the compiled module under the address and undefined-behaviour sanitizers
+SANITIZED ?= tests/datapath tests/loopback tests/transports tests/bench tests/uml tests/test_launch.py
+
+sanitize: venv ## what runs the compiled module, under the address and undefined-behaviour sanitizers
 	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
 	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not unsanitized" \
-	    -o pythonpath=".sanitize/lib ." $(TESTS)
+	    -o pythonpath=".sanitize/lib ." $(or $(TESTS),$(SANITIZED))
 
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
 	VECNET_FUZZ_RUNS=$(or $(RUNS),1000000) $(BIN)/pytest tests/datapath/test_fuzz.py

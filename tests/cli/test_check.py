@@ -92,6 +92,7 @@ def test_a_file() -> None:
         "guests": ["web"],
         "kernels": {"web": ["6.1", "6.12", "7.2"]},
         "words": {"web": []},
+        "elsewhere": {},
         **NOTHING,
     }
 
@@ -114,8 +115,12 @@ def test_more_strings_than_a_command_line_holds(tmp_path: Path) -> None:
 def test_all_examples_at_once() -> None:
     files = sorted(TOPOLOGIES.glob("*.yaml"))
     lines = answer("check", *files).splitlines()
-    assert [line.partition(":")[0] for line in lines if not line.startswith("note: ")] == list(map(str, files))
-    assert all("needs init_on_alloc=1 beside its strings" in line for line in lines if line.startswith("note: "))
+    assert [line.partition(":")[0] for line in lines if ": topology " in line] == list(map(str, files))
+    notes = [line for line in lines if line.startswith("note: ")]
+    existing = ["br-ours", "nic-two"]
+    assert [line.split()[1] for line in notes if "is somebody else's" in line] == existing
+    assert sum("needs init_on_alloc=1 beside its strings" in line for line in notes) == len(notes) - len(existing)
+    assert sum(line.startswith("elsewhere:router, for web:vec0:") for line in lines) == 1
 
 
 def test_where_kernels_part() -> None:

@@ -62,7 +62,13 @@ def test_plan_before_and_after() -> None:
     assert [(step["action"], step["interface"]) for step in steps] == [("create", "tap-one")]
     vecnet("up", TAP)
     assert answer("plan", TAP) == "tap: nothing to do, 1 interface as wanted\n"
-    assert json.loads(answer("plan", TAP, "--json")) == {"topology": "tap", "unchanged": 1, "steps": []}
+    assert json.loads(answer("plan", TAP, "--json")) == {
+        "topology": "tap",
+        "unchanged": 1,
+        "steps": [],
+        "notes": [],
+        "elsewhere": {},
+    }
 
 
 def test_status() -> None:
@@ -187,7 +193,7 @@ def test_down_by_file_and_by_name() -> None:
         assert names() == set()
     again = vecnet("down", "tap", "--json")
     assert (again.returncode, again.stderr) == (0, "tap: nothing to do\n")
-    assert json.loads(again.stdout) == {"topology": "tap", "unchanged": 0, "steps": []}
+    assert json.loads(again.stdout) == {"topology": "tap", "unchanged": 0, "steps": [], "notes": []}
     vecnet("up", TAP)
     removed = json.loads(vecnet("down", "-", "--json", input=TAP.read_text()).stdout)
     assert [(step["action"], step["interface"]) for step in removed["steps"]] == [("delete", "tap-one")]

@@ -83,7 +83,7 @@ MISSING: list[tuple[str, type[VecnetError], str]] = [
     ("vec0:transport=raw,ifname=asleep", InterfaceMissing, "asleep is down; .* ip link set asleep up"),
     ("vec0:transport=tap,ifname=near", PortError, "near is no tap"),
     ("vec0:transport=tap,ifname=busy", PortError, "busy is in use by another process"),
-    ("vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2", AddressMissing, "192.0.2.1 is on no interface .* ip addr add"),
+    ("vec0:transport=gre,src=192.0.2.1,dst=192.0.2.2", AddressMissing, "192.0.2.1 is on no interface .* .ip -br addr"),
     ("vec0:transport=gre,src=fd00::1,dst=fd00::2,v6=1", AddressMissing, "fd00::1 is on no interface"),
     ("vec0:transport=gre,src=fe80::1,dst=fe80::2,v6=1", AddressMissing, "name its interface: fe80::1%"),
     ("vec0:transport=gre,src=10.9.0.1,dst=192.0.2.2", AddressMissing, "no route leads to 192.0.2.2"),

@@ -122,7 +122,7 @@ def test_l2tp_tunnel_ids_are_unique() -> None:
     assert isinstance(attributes, L2tpAttributes)
     number = attributes.tunnel_id
     run(TUNNEL.format(number, "udp") + " udp_sport 6000 udp_dport 6000")
-    refused(wanted, f"t0: a tunnel with the id {number} exists and is not vecnet's")
+    refused(wanted, f"t0: a tunnel with the id {number} exists and is not vecnet's; rename the host's interface")
 
 
 def test_l2tp_sessions_are_unique_once_a_tunnel_is_straight_on_ip() -> None:
@@ -159,7 +159,7 @@ def test_the_local_address_is_there_and_the_remote_one_is_reached(text: str) -> 
     refused(
         lab(away),
         f"t0: the address {missing} is on no interface of this host",
-        f"ip addr add {missing}/{128 if v6 else 32} dev lo",
+        "write an address that this host has",
     )
     far = text.replace("fd00:2::10", "fd00:9::9") if v6 else text.replace("192.0.2.10", "203.0.113.9")
     unreached = "fd00:9::9" if v6 else "203.0.113.9"

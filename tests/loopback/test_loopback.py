@@ -27,7 +27,7 @@ from vecnet.topology import load
 
 TOPOLOGIES = sorted(Path("topologies").glob("*.yaml"))
 TUNNELS = {"gretap", "ip6gretap", "l2tpv3-udp", "l2tpv3-ip"}  # need a kernel with tunnels: tests/kernel
-OUTSIDE = {"vde"}  # the datapath cannot play what is there
+OUTSIDE = {"vde", "existing"}  # the datapath cannot play what is there
 PLAYED = [path for path in TOPOLOGIES if path.stem not in TUNNELS | OUTSIDE]
 LOOPBACK = (sys.executable, "-m", "vecnet", "loopback")
 
@@ -58,6 +58,34 @@ def test_an_end_that_cannot_be_played_is_no_pass() -> None:
     done = in_sandbox(Path("topologies/vde.yaml"))
     assert done.returncode == 3, done.stdout + done.stderr
     assert "vecnet cannot play outside:vde, the other end of a vde link" in done.stdout
+
+
+def test_what_is_beyond_an_interface_that_exists_is_no_pass() -> None:
+    """A bridge that exists has a stand-in in a sandbox, which is proved; who knows what is beyond a network card."""
+    done = in_sandbox(Path("topologies/existing.yaml"), "-p", "frames")
+    assert done.returncode == 3, done.stdout + done.stderr
+    verdicts = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert verdicts[:3] == ["PASS", "PASS", "UNTESTED"]
+    assert "vecnet cannot play what is beyond nic-two, the other end of a raw link" in done.stdout
+
+
+def test_a_device_elsewhere_is_played_in_a_sandbox_alone_and_called_simulated(tmp_path: Path) -> None:
+    example = Path("topologies/elsewhere.yaml")
+    done = in_sandbox(example, "-p", "frames", "--json", "-")
+    (link,) = json.loads(done.stdout)["links"]
+    assert (done.returncode, link["verdict"], link["far_end"]) == (0, "pass", "a simulated twin")
+    words = in_sandbox(example, "-p", "frames").stdout
+    assert "far end: a simulated twin, and not the one that the guest will meet\n" in words
+    with private_network():
+        subprocess.run(
+            "ip link set lo up; ip addr add 192.0.2.1/32 dev lo; ip route add 203.0.113.9 dev lo", shell=True
+        )
+        real = vecnet("loopback", example, "--json", "-")
+    (link,) = json.loads(real.stdout)["links"]
+    assert (real.returncode, link["verdict"], link["far_end"]) == (3, "untested", "elsewhere:router")
+    assert link["probes"][0]["reason"].startswith(
+        "elsewhere:router, at 203.0.113.9, is not this machine: the wire ends"
+    )
 
 
 def test_one_link_one_probe_in_words(tmp_path: Path) -> None:

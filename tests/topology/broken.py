@@ -149,6 +149,29 @@ ENDPOINTS = {
         "both ends of the link are at the host",
         "must be a guest's",
     ),
+    "a tap elsewhere": (
+        "links:\n  - transport: tap\n    endpoints: [web:vec0, ▸elsewhere:r]\n",
+        "a tap link has no end at elsewhere:r",
+        "write host:ifname",
+    ),
+    "the host and elsewhere": (
+        gre(one="{local: 192.0.2.1}", two="{local: 192.0.2.2}")
+        .replace("web:vec0", "host:g0")
+        .replace("db:vec0", "▸elsewhere:r"),
+        "neither end of the link is a guest's",
+        "must be a guest's",
+    ),
+    "elsewhere without its address": (
+        gre(two="{key: 7}").replace("db:vec0", "▸elsewhere:r"),
+        "elsewhere:r, the end elsewhere of a gre link, needs local",
+        "add local:",
+    ),
+    "a key of an interface elsewhere": (
+        gre(two="{local: 192.0.2.2, ▸mac: 02:00:00:00:00:01}").replace("db:vec0", "elsewhere:r"),
+        "elsewhere:r, the end elsewhere of a gre link, has no key 'mac'",
+        "its keys are local, key, ip",
+    ),
+    "a guest with the reserved name": (tap() + "guests: {▸elsewhere: {}}\n", "is a reserved word", "another name"),
     "tap between guests": (
         "links:\n  - transport: tap\n    endpoints: [web:vec0, ▸db:vec0]\n",
         "a tap link has one end at the host, and cannot join two guests",
@@ -326,12 +349,56 @@ TOGETHER = {
     "no such bridge": (
         tap(host="{bridge: ▸lna}") + "bridges: {lan: {}}\n",
         "the bridge lna of host:tap0 is not declared",
-        "add lna: under bridges, or write one of lan",
+        "write one of lan, or add lna: under bridges",
     ),
     "a member with an address": (
         tap(host="{bridge: lan, ip: ▸10.0.0.1/24}") + "bridges: {lan: {}}\n",
         "where an address of its own is not reached",
         "give the address to the bridge lan",
+    ),
+    "an address of an interface that exists": (
+        tap(host="{existing: on, ip: ▸10.0.0.1/24}"),
+        "ip at host:tap0 is not vecnet's to choose: host:tap0 is there already",
+        "leave it out, or existing: on",
+    ),
+    "an owner of a tap that exists": (
+        tap(host="{existing: on, owner: ▸root}"),
+        "is not vecnet's to choose",
+        "leave it",
+    ),
+    "a bridge of an interface that exists": (
+        tap(host="{existing: on, bridge: ▸br0}") + "bridges: {br0: {}}\n",
+        "bridge at host:tap0 is not vecnet's to choose",
+        "leave it out",
+    ),
+    "a guest's end of an interface that exists": (
+        "links:\n  - transport: raw\n    endpoints: {web:vec0: {ifname: ▸v0}, host:eth1: {existing: on}}\n",
+        "ifname at web:vec0 is not vecnet's to choose: host:eth1 is there already",
+        "leave it out",
+    ),
+    "an address of a bridge that exists": (
+        tap() + "bridges: {br0: {existing: on, ▸ip: 10.0.0.1/24}}\n",
+        "ip is not vecnet's to choose: the bridge br0 is there already",
+        "leave it out, or existing: on",
+    ),
+    "a tunnel's interface that exists": (
+        gre(two="{local: 192.0.2.2, ▸existing: on}").replace("db:vec0", "host:g0"),
+        "existing at host:g0 is not possible: a gre interface has the link's own parameters",
+        "write elsewhere:g0",
+    ),
+    "half of the internet": (tap(host="{ip: ▸200.0.0.1/1}"), "a large part of the internet", "such as 200.0.0.1/24"),
+    "all of it": (tap(host='{ip: ▸"2001:db8::1/0"}'), "a large part of the internet", "such as 2001:db8::1/64"),
+    "a bridge with all of it": (tap() + "bridges: {lan: {ip: ▸10.0.0.1/0}}\n", "a large part of the internet", "/24"),
+    "no address at all": (tap(host='{ip: ▸"::/0"}'), "cannot be the address of an interface", "choose another"),
+    "this host's own address elsewhere": (
+        gre(two="{local: ▸127.0.0.9}").replace("db:vec0", "elsewhere:r"),
+        "127.0.0.9 is every machine's own address, and not elsewhere:r's",
+        "give the outer address of the device there",
+    ),
+    "one address at both ends": (
+        gre(two="{local: ▸192.0.2.1}").replace("db:vec0", "elsewhere:r"),
+        "192.0.2.1 is web:vec0's own address",
+        "give the outer address of the device there",
     ),
     "a bridge elsewhere": (
         tap(host="{bridge: ▸lan}") + "bridges: {lan: {netns: blue}}\n",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.need import need_command, need_root
 from vecnet import parse
 from vecnet.topology import Topology, load
 from vecnet.transports import TRANSPORTS
@@ -33,6 +36,28 @@ def test_an_example(path: Path) -> None:
         assert interface.ifname in text
         if interface.kind in ("gretap", "ip6gretap", "l2tp"):
             assert f"mtu {interface.mtu} " in drawing  # the commands by hand do the same
+
+
+PLAYED = """
+import os
+from vecnet import open_port
+from vecnet.topology import load
+(device,) = load("topologies/bess.yaml").devices("web")
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+with open_port(device, role="switch") as switch, open_port(device) as guest:
+    guest.send([b"a frame that nobody needs a right for"])
+    print(*switch.recv(timeout=5))
+"""
+
+
+def test_the_switch_of_an_example_needs_no_root() -> None:
+    need_root()  # to be another user than root
+    need_command("unshare")
+    words = [sys.executable, "-c", PLAYED]
+    own_tmp = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /tmp && exec "$@"', "sh"]
+    done = subprocess.run([*own_tmp, *words], capture_output=True, text=True, check=False)
+    assert done.stdout == "b'a frame that nobody needs a right for'\n", done.stderr
 
 
 def test_every_transport_and_a_lab() -> None:

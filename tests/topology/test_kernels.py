@@ -15,7 +15,7 @@ from vecnet.guests.kernel import of_version
 from vecnet.topology import Topology, loads
 
 VDE = 'links: [{transport: vde, endpoints: {web:vec0: {}, outside:vde: {url: "slirp://"}}}]\n'
-ENDS = "endpoints: {a:vec0: {local: 192.0.2.1}, b:vec0: {local: 192.0.2.2}}"
+ENDS = "endpoints: {a:vec0: {local: 127.0.0.2}, b:vec0: {local: 127.0.0.3}}"
 IP = f"links: [{{transport: l2tpv3, encap: ip, mtu: 1300, {ENDS}}}]\n"
 CLEAR = ("init_on_alloc=1",)
 

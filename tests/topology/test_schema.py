@@ -33,6 +33,7 @@ BEYOND = {
     "an end used twice",
     "a link to itself",
     "two hosts",
+    "the host and elsewhere",
 }
 
 

@@ -233,6 +233,11 @@ class Wiring:
             finally:
                 call(_libc.setns(outside.fileno(), _CLONE_NEWNET))
 
+    @property
+    def network(self) -> int:
+        """The process whose network namespace this is, for `ip link … netns`."""
+        return self._holder.pid
+
     def inside(self, *command: str | Path) -> list[str]:
         """The command line that runs `command` in here."""
         return [*self._enter, *map(str, command)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from vecnet.cli import elsewhere
 from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
-from vecnet.cli.terminal import emit
+from vecnet.cli.terminal import emit, say, width
 
 
 @click.command("args")
@@ -17,4 +20,6 @@ def command(file: str, chosen: tuple[str, ...], form: str) -> None:
 
     One a line, for: linux mem=256M ubd0=root.img $(vecnet args FILE --guest web)
     """
-    emit(strings(load_topology(file), chosen, form))
+    topology = load_topology(file)
+    emit(strings(topology, chosen, form))
+    say(*elsewhere.lines(topology, width(sys.stderr)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vecnet import legacy
+from vecnet.cli import elsewhere
 from vecnet.cli.common import count, emit_json, json_line, json_option, load_topology
 from vecnet.cli.terminal import answer, show, width
 from vecnet.columns import Part, Styled, table
@@ -96,6 +97,7 @@ def _check_file(file: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
         answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes)
+        answer(*elsewhere.lines(topology, width(sys.stdout)))
     return {
         "file": file,
         "ok": True,
@@ -104,6 +106,7 @@ def _check_file(file: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
         "kernels": {guest: [str(one) for one in topology.kernel(guest).guests] for guest in topology.guests},
         "words": {guest: topology.words(guest) for guest in topology.guests},
         "notes": notes,
+        "elsewhere": elsewhere.as_json(topology),
         "problems": [],
     }
 
@@ -116,6 +119,7 @@ def _notes(topology: Topology) -> Iterator[str]:
             there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
     yield from _ownerless(topology)
+    yield from _existing(topology)
     for guest in topology.guests:
         kernel = topology.kernel(guest)
         if kernel.note:
@@ -135,9 +139,18 @@ def _notes(topology: Topology) -> Iterator[str]:
             )
 
 
+def _existing(topology: Topology) -> Iterator[str]:
+    """What a file cannot tell of interfaces that are there already."""
+    for one in topology.interfaces:
+        if one.existing:
+            place = f" in {one.netns}" if one.netns else ""
+            yield f"note: {one.ifname}{place} is somebody else's: plan says whether it is there, and will do as it is"
+
+
 def _ownerless(topology: Topology) -> Iterator[str]:
     """Taps that nobody but root could open here, unless `up` finds out who calls it."""
-    taps = [(one.ifname, one.attributes) for one in topology.interfaces if isinstance(one.attributes, TapAttributes)]
+    made = [one for one in topology.interfaces if not one.existing]
+    taps = [(one.ifname, one.attributes) for one in made if isinstance(one.attributes, TapAttributes)]
     ownerless = [ifname for ifname, its in taps if its.owner is None and its.group is None]
     release = os.uname().release
     if ownerless and keeps_ownerless_taps(release):
@@ -158,8 +171,9 @@ def keeps_ownerless_taps(release: str) -> bool:
 
 
 def _report(explanation: Explanation) -> dict[str, object]:
-    link = _link(explanation.text)
-    return ({"link": link} if link else {}) | {
+    link, settings = _link(explanation.text), _far_settings(explanation)
+    more = ({"link": link} if link else {}) | ({"other_end": elsewhere.by_key(settings)} if settings else {})
+    return more | {
         "string": explanation.text,
         "ok": explanation.as_meant,
         "severity": str(explanation.severity),
@@ -197,8 +211,16 @@ def _print_explanation(explanation: Explanation) -> None:
         answer(f"  {_label(explanation)}: {explanation.mended}")
     elif not explanation.as_meant:
         answer("  what was meant cannot be told, or this kernel cannot do it, so no mended string is given")
+    if settings := _far_settings(explanation):
+        answer(f"  its other end: {elsewhere.in_words(settings)}")
     if link := _link(explanation.text):
         answer(f"  as a link of a topology: {json_line(link)}")
+
+
+def _far_settings(explanation: Explanation) -> elsewhere.Settings:
+    """What a device that is no guest must be told to be the other end of a string that is right."""
+    device = explanation.device if explanation.as_meant else None
+    return {**device.transport.mirror().settings()} if device else {}
 
 
 def _label(explanation: Explanation) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from vecnet.cli import elsewhere
 from vecnet.cli.common import emit_json, file_argument, json_option, load_topology
-from vecnet.cli.terminal import answer
+from vecnet.cli.terminal import answer, width
 
 
 @click.command("plan")
@@ -18,6 +21,6 @@ def command(file: str, as_json: bool) -> None:
 
     plan = host.plan(topology)
     if as_json:
-        emit_json(plan.as_json())
+        emit_json({**plan.as_json(), "elsewhere": elsewhere.as_json(topology)})
     else:
-        answer(*plan.describe().split("\n"))
+        answer(*plan.describe().split("\n"), *elsewhere.lines(topology, width(sys.stdout)))

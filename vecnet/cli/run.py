@@ -45,7 +45,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     lines = launch.commands(topology, guests, words)
     launch.require_kernels(topology, lines)
     places = {guest: launch.namespace(topology, guest) for guest in guests}
-    _require_up(topology, file, up)
+    _require_up(topology.starting(guests), file, up)
 
     def starts() -> dict[str, launch.Start]:
         inherited = launch.descriptors(topology, guests)
@@ -70,7 +70,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
 
 def _require_up(topology: Topology, file: str, up: bool) -> None:
     """Raise HostError unless the host's ends are there, or make them."""
-    if not topology.interfaces:
+    if not topology.interfaces and not topology.outer_ends:
         return
     from vecnet import host
 

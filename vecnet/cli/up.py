@@ -16,13 +16,13 @@ from vecnet.cli.terminal import emit, say
 def command(file: str, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
-    What is there already stays as it is. What fails half-way is undone.
+    What is there already stays as it is. What fails half-way is undone. With --guest, other guests may be elsewhere.
     """
     topology = load_topology(file)
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
     with progress("up") as report:
-        plan = host.up(topology, progress=report)
+        plan = host.up(topology.starting(chosen), progress=report)
     say(*plan.summary().split("\n"))
     emit(text)

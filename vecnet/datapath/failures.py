@@ -59,13 +59,13 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             return (
                 AddressMissing,
                 f"the local address {detail} is on no interface here",
-                f"add it with: ip addr add {detail} dev …",
+                "give one that is, as `ip -br addr` shows; another machine's is never to be added here",
             )
         if number == errno.EADDRINUSE:
             return (
                 PortError,
                 f"{detail} is in use, by a socket or a file",
-                "remove that, or give another port or path",
+                "give another port or path, or end what uses it",
             )
         if number == errno.EINVAL:
             return (
@@ -153,7 +153,7 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
         return (
             PortError,
             f"the tap {detail}, where a guest expects one of {lib.VN_VNET}",
-            f"make it again: ip link del {detail.split()[0]}, then vecnet up",
+            "vecnet down, then vecnet up make it again; one that is not vecnet's is its owner's to make again",
         )
     if step == lib.VN_STEP_MISFIT:
         return (

@@ -15,11 +15,12 @@
 | `stages.py` | an operation as data, and the sending of many in batches |
 | `kinds/` | a file for each kind of interface, with all its rules; `base.py` has what they share |
 | `nodes.py` | which interfaces are a topology's, and which it wants |
+| `existing.py` | what is there already, and is not vecnet's |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
-| `outer_addresses.py` | a private network's loopback |
+| `outer_addresses.py`, `stand_ins.py` | a private network's loopback, and its stand-ins for what exists |
 
 What only a change needs is imported with the first: pyroute2, which encodes it, takes a while.
 
@@ -29,6 +30,7 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
@@ -155,9 +157,11 @@ def prepare_sandbox(topology: Network) -> None:
     """Bring a private network's loopback up, with the outer addresses on it that the topology's guests bind.
 
     Those of the topology's own interfaces are not put there as well. Where names of network namespaces are the private
-    network's own, those that the topology asks for are made. Raises HostError.
+    network's own, those that the topology asks for are made. Interfaces that are to exist have stand-ins. Raises
+    HostError.
     """
     from vecnet.host.outer_addresses import put_on_loopback
+    from vecnet.host.stand_ins import make_stand_ins
     from vecnet.kernel import namespaces
 
     for name in sorted(_named(topology)):
@@ -165,6 +169,7 @@ def prepare_sandbox(topology: Network) -> None:
             namespaces.add(name)
     own = {text.partition("/")[0] for interface in topology.interfaces for text in interface.addresses}
     put_on_loopback({end.address for end in topology.outer_ends} - own)
+    make_stand_ins(topology.interfaces)
 
 
 def _named(topology: Network) -> set[str]:
@@ -179,13 +184,14 @@ def _look(topology: Network, namespaces: Namespaces) -> Snapshot:
 
 
 def _plan(topology: Network, snapshot: Snapshot) -> Plan:
-    from vecnet.host.checks import refuse_impossible
+    from vecnet.host.checks import refuse_impossible, stays_here
     from vecnet.host.difference import difference
     from vecnet.host.nodes import found_nodes, wanted_nodes
     from vecnet.host.snapshot import many_objects
 
     with many_objects():
         wanted = wanted_nodes(topology.interfaces)
-        todo = difference(topology.name, wanted, found_nodes(topology.name, snapshot), snapshot)
+        found = found_nodes(topology.name, snapshot)
+        todo = difference(topology.name, wanted, found, snapshot, topology.interfaces)
         refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
-        return todo
+        return replace(todo, notes=(*todo.notes, *stays_here(topology.outer_ends, snapshot)))

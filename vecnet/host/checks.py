@@ -28,7 +28,9 @@ def refuse_impossible(ends: Sequence[OuterEnd], wanted: Sequence[Node], plan: Pl
     new = [step.coming for step in plan.steps if step.coming]
     soon = [ipaddress.ip_interface(text) for node in wanted for text in node.ends[0].addresses]
     here = {str(one.ip) for one in soon}
-    guests = [end for end in ends if not end.is_host and _is_local(end.address, here, None, snapshot)]
+    guests = [
+        end for end in ends if not end.is_host and not end.elsewhere and _is_local(end.address, here, None, snapshot)
+    ]
     intent = Intent(wanted, plan, snapshot, guests)
     errors = [*_lacking(new, snapshot)]
     errors += [error for kind in KINDS.values() for error in kind.clashes(intent)]
@@ -73,23 +75,42 @@ def _addresses(
             continue
         local, remote = outer
         if not _is_local(local, here, node.netns, snapshot):
-            yield _missing(str(node), local)
+            yield _missing(str(node), local, "")
         elif not reached(node.netns, remote):
-            yield HostError(f"{node}: no route leads to {remote}", f"add one with: ip route add {remote} via …")
+            yield _unreached(str(node), remote)
+    to_elsewhere = {end.link for end in ends if end.elsewhere}
     for end in ends:
         if end.here and not _is_local(end.address, here, None, snapshot):
-            yield _missing(f"link {end.link}", end.address)
+            movable = "" if end.link in to_elsewhere else end.endpoint
+            yield _missing(f"link {end.link}", end.address, movable)
+        elif end.elsewhere and not reached(None, end.address):
+            yield _unreached(f"link {end.link}", end.address)
+
+
+def stays_here(ends: Sequence[OuterEnd], snapshot: Snapshot) -> Iterator[str]:
+    """Addresses elsewhere that are this host's own: what is sent there does not leave it."""
+    for end in ends:
+        if end.elsewhere and _is_local(end.address, set(), None, snapshot):
+            yield f"{end.address}, which is {end.endpoint}'s, is an address of this host: nothing leaves it"
 
 
 def _routed(netns: str | None, remote: str, snapshot: Snapshot) -> bool:
     return udp_error(snapshot.place(netns), connect=(remote, 9)) not in (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
-def _missing(who: str, local: str) -> HostError:
-    return HostError(
-        f"{who}: the address {local} is on no interface of this host, and the tunnel's end there cannot be opened",
-        f"add it with: ip addr add {local}/{128 if ':' in local else 32} dev lo",
-    )
+def _unreached(who: str, remote: str) -> HostError:
+    return HostError(f"{who}: no route leads to {remote}", f"add one with: ip route add {remote} via …")
+
+
+def _missing(who: str, local: str, endpoint: str) -> HostError:
+    """Nobody is told to add the address, which may be another machine's: this host would be cut off from it."""
+    instead = "write an address that this host has, as `ip -br addr` shows"
+    if endpoint:
+        node, _, _ = endpoint.partition(":")
+        instead += "" if ":" in local else ", or one of 127.0.0.0/8"
+        instead += f"; if {node} is another machine, write elsewhere:{node} in place of {endpoint}"
+    message = f"{who}: the address {local} is on no interface of this host, and the tunnel's end there cannot be opened"
+    return HostError(message, instead)
 
 
 def _is_local(address: str, soon: set[str], netns: str | None, snapshot: Snapshot) -> bool:

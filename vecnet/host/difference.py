@@ -9,21 +9,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from vecnet.errors import HostError, InUseError, NotOursError
+from vecnet.host import existing
 from vecnet.host.kinds import KINDS
 from vecnet.host.mark import Mark
 from vecnet.host.plan import Action, Key, Node, Plan, Step, changed
 from vecnet.host.refusals import together
 from vecnet.host.snapshot import Snapshot
+from vecnet.transports.link import HostInterface
 
 _HALF = "left half made by a run that was killed"
 
 
-def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node], snapshot: Snapshot) -> Plan:
-    """The steps from `found` to `wanted`. Raises HostError, with all that stands in the way."""
-    errors: list[HostError] = []
+def difference(
+    topology: str,
+    wanted: Sequence[Node],
+    found: Mapping[Key, Node],
+    snapshot: Snapshot,
+    interfaces: Sequence[HostInterface] = (),
+) -> Plan:
+    """The steps from `found` to `wanted`, beside those of `interfaces` that exist.
+
+    Raises HostError, with all that stands in the way.
+    """
+    errors = [*existing.errors(interfaces, found, snapshot)]
     steps: list[Step] = []
     goals = {node.key: node for node in wanted}
     for key in sorted(found.keys() - goals.keys()):
@@ -45,10 +56,10 @@ def difference(topology: str, wanted: Sequence[Node], found: Mapping[Key, Node],
         else:
             steps.append(step)
     errors += _occupied(topology, steps, found, snapshot)
-    errors += _bridges_missing(steps, wanted, snapshot)
+    errors += _bridges_missing(steps, {(one.netns or "", one.ifname) for one in interfaces}, wanted, snapshot)
     if errors:
         raise together(errors)
-    return Plan(topology, tuple(steps), unchanged)
+    return Plan(topology, tuple(steps), unchanged, tuple(existing.notes(interfaces, snapshot)))
 
 
 def _step(there: Node | None, goal: Node) -> Step | None:
@@ -73,26 +84,32 @@ def _occupied(
     going = {key for step in steps if step.going for key in step.going.keys}
     for node in filter(None, (step.coming for step in steps)):
         for key in node.keys:
-            link = snapshot.at(key)
-            if link is not None and key not in going:
+            link = snapshot.named(key)
+            if link is not None and (key[0], link.ifname) not in going:
                 said = snapshot.view(key[0] or None).mark(link)
-                whose, instead = _owner(topology, said, ours=key in found)
-                yield NotOursError(f"{node}: an interface {key[1]} exists and {whose}", instead)
+                whose, instead = _owner(topology, said, node.kind if key == node.key else "", ours=key in found)
+                also = "" if link.ifname == key[1] else f", as an alternative name of {link.ifname},"
+                yield NotOursError(f"{node}: an interface {key[1]} exists{also} and {whose}", instead)
 
 
-def _owner(topology: str, said: Mark | None, *, ours: bool) -> tuple[str, str]:
-    """Whose an interface is, and what to do."""
+def _owner(topology: str, said: Mark | None, kind: str, *, ours: bool) -> tuple[str, str]:
+    """Whose an interface is, and what to do; it is never ours to remove."""
+    use = ", or write existing: on to use it as it is" if kind in ("bridge", "tap", "veth") else ""
     if said is None:
-        return "was not made by vecnet", "rename one of the two, or remove it with `ip link del`"
+        return "was not made by vecnet", f"choose another name{use}"
     if said.topology != topology:
-        return f"belongs to the topology {said.topology}", "rename one of the two, or take that down"
+        return f"belongs to the topology {said.topology}", "choose another name, or take that down" + (
+            use if kind == "bridge" else ""
+        )
     if ours:
         return f"belongs to the link {said.link} and is in use", "stop its guest"
     return "belongs to this topology in another network namespace", "take that down there"
 
 
-def _bridges_missing(steps: Iterable[Step], wanted: Sequence[Node], snapshot: Snapshot) -> Iterator[HostError]:
-    made = {node.key for node in wanted if node.kind == "bridge"}
+def _bridges_missing(
+    steps: Iterable[Step], named: Set[Key], wanted: Sequence[Node], snapshot: Snapshot
+) -> Iterator[HostError]:
+    made = {node.key for node in wanted if node.kind == "bridge"} | named
     for node in filter(None, (step.after for step in steps)):
         bridge = node.ends[0].bridge
         key = (node.netns or "", bridge or "")

@@ -13,8 +13,8 @@ from vecnet.transports.link import HostInterface
 
 
 def wanted_nodes(interfaces: Sequence[HostInterface]) -> list[Node]:
-    """The nodes that a topology's interfaces ask for. Raises HostError, for an owner that does not exist, say."""
-    return [KINDS[interface.kind].wanted(interface) for interface in interfaces]
+    """The nodes that a topology asks vecnet to make. Raises HostError, for an owner that does not exist, say."""
+    return [KINDS[interface.kind].wanted(interface) for interface in interfaces if not interface.existing]
 
 
 def found_nodes(topology: str, snapshot: Snapshot) -> dict[Key, Node]:

@@ -185,6 +185,7 @@ class Plan:
     topology: str
     steps: tuple[Step, ...] = ()
     unchanged: int = 0
+    notes: tuple[str, ...] = ()  # what is to be known of what is not vecnet's to change
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -201,11 +202,15 @@ class Plan:
             "topology": self.topology,
             "unchanged": self.unchanged,
             "steps": [step.as_json() for step in self.steps],
+            "notes": list(self.notes),
         }
 
     def _nothing(self) -> str:
         as_wanted = f", {_count(self.unchanged)} as wanted" if self.unchanged else ""
-        return f"{self.topology}: nothing to do{as_wanted}"
+        return self._with_notes([f"{self.topology}: nothing to do{as_wanted}"])
+
+    def _with_notes(self, lines: list[str]) -> str:
+        return "\n".join(map(text.shown, [*lines, *(f"note: {note}" for note in self.notes)]))
 
     def describe(self) -> str:
         """The difference, for people."""
@@ -214,7 +219,7 @@ class Plan:
         lines = [line for step in self.steps for line in _described(step)]
         counts = Counter(step.action for step in self.steps)
         total = ", ".join(f"{counts[action]} to {action}" for action in _SIGNS if counts[action])
-        return "\n".join(map(text.shown, [*lines, f"{self.topology}: {total}, {self.unchanged} unchanged"]))
+        return self._with_notes([*lines, f"{self.topology}: {total}, {self.unchanged} unchanged"])
 
     def summary(self) -> str:
         """What was done, in one line, with a line for each interface that was kept."""
@@ -224,7 +229,7 @@ class Plan:
             return self._nothing()
         unchanged = f", {self.unchanged} unchanged" if self.unchanged else ""
         notes = [f"{step.node}: {step.why}" for step in self.steps if step.why]
-        return "\n".join(map(text.shown, [f"{self.topology}: {done}{unchanged}", *notes]))
+        return self._with_notes([f"{self.topology}: {done}{unchanged}", *notes])
 
 
 def _count(number: int) -> str:

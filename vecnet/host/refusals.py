@@ -16,7 +16,7 @@ _ADVICE = {
     errno.ENODEV: "it went away meanwhile; try again",
     errno.ENXIO: "it went away meanwhile; try again",
     errno.EADDRINUSE: "another socket or tunnel has that address and port; see `ss -ulnp` and `ip l2tp show tunnel`",
-    errno.EADDRNOTAVAIL: "the local address is on no interface; add it with `ip addr add`",
+    errno.EADDRNOTAVAIL: "the local address is on no interface; write one that this host has, as `ip -br addr` shows",
     errno.ENETUNREACH: "no route leads to the remote address; add one with `ip route add`",
     errno.EHOSTUNREACH: "no route leads to the remote address; add one with `ip route add`",
     errno.ENOBUFS: "the kernel is short of memory for messages; try again",

@@ -48,6 +48,10 @@ class View:
         return {link.ifname: link for link in self.links}
 
     @cached_property
+    def by_alternative_name(self) -> dict[str, Interface]:
+        return {name: link for link in self.links for name in link.alternative_names}
+
+    @cached_property
     def by_index(self) -> dict[int, Interface]:
         return {link.index: link for link in self.links}
 
@@ -98,6 +102,10 @@ class View:
     def offload(self, link: Interface) -> bool | None:
         """Whether the interface wants to be handed checksums that are still to be filled; None where it cannot."""
         return self._checksums.get(link.index)
+
+    def joins(self, link: Interface) -> tuple[str, ...]:
+        """The features, by ethtool's words, with which the interface joins what it receives into large frames."""
+        return ethtool.read_joining(self.place, link.index)
 
     def master(self, link: Interface) -> str | None:
         """The name of the bridge that the interface is a member of."""
@@ -151,6 +159,11 @@ class Snapshot:
     def at(self, key: Key) -> Interface | None:
         """The interface of that name in that namespace, where there is one."""
         return self._views[key[0] or None].by_name.get(key[1])
+
+    def named(self, key: Key) -> Interface | None:
+        """The interface that has that name, be it an alternative one, which no other may have."""
+        view = self._views[key[0] or None]
+        return view.by_name.get(key[1]) or view.by_alternative_name.get(key[1])
 
     def group(self, topology: str, netns: str | None) -> int:
         """The interface group of what a topology has in a namespace."""

@@ -15,9 +15,12 @@ ETHTOOL_MSG_STRSET_GET, ETHTOOL_MSG_FEATURES_GET, ETHTOOL_MSG_FEATURES_SET = 1, 
 ETHTOOL_A_HEADER_DEV_INDEX, ETHTOOL_A_HEADER_FLAGS, COMPACT_BITSETS = 1, 3, 1
 ETHTOOL_A_BITSET_VALUE = 4
 ETH_SS_FEATURES = 4
+FEATURES_ACTIVE = 4  # ETHTOOL_A_FEATURES_ACTIVE
 
 CHECKSUM = "tx-checksum-ip-generic"  # ethtool's name of NETIF_F_HW_CSUM, which tap, veth and gretap have
 CHECKSUMS = (CHECKSUM, "tx-checksum-sctp")  # what `ethtool -K IFNAME tx off` switches on these
+
+JOINING = {"gro": "rx-gro", "lro": "rx-lro", "rx-gro-hw": "rx-gro-hw"}  # by the words of `ethtool -K`
 
 
 def family(place: Namespace) -> int:
@@ -46,6 +49,22 @@ def read_checksum_offload(place: Namespace) -> dict[int, bool]:
         if read[sets] is not None:
             found[netlink.number(netlink.attributes(got[1])[ETHTOOL_A_HEADER_DEV_INDEX])] = bool(read[sets])
     return found
+
+
+def read_joining(place: Namespace, index: int) -> tuple[str, ...]:
+    """The features, in the words of `ethtool -K`, with which an interface joins the frames that it receives."""
+    number = family(place)
+    header = netlink.pack(ETHTOOL_A_HEADER_DEV_INDEX, struct.pack("=I", index))
+    header += netlink.pack(ETHTOOL_A_HEADER_FLAGS, struct.pack("=I", COMPACT_BITSETS))
+    ask = genl.request(number, ETHTOOL_MSG_FEATURES_GET, 1, netlink.pack(1 | netlink.NESTED, header))
+    _, message = place.generic.ask(ask)
+    active = netlink.attributes(netlink.attributes(message[genl.HEADER.size :])[FEATURES_ACTIVE])
+    bits, active_bits = _bits(place, number), active[ETHTOOL_A_BITSET_VALUE]
+    return tuple(
+        word
+        for word, feature in JOINING.items()
+        if (bit := bits.get(feature)) is not None and active_bits[bit // 8] >> bit % 8 & 1
+    )
 
 
 _BITS: dict[str, int] = {}  # the same for every namespace of this kernel

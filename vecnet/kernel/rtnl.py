@@ -26,10 +26,12 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RT
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
-IFLA_TXQLEN, IFLA_GSO_MAX_SEGS, IFLA_INFO_KIND, IFLA_INFO_DATA = 13, 40, 1, 2
+IFLA_TXQLEN, IFLA_GSO_MAX_SEGS, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PROMISCUITY = 13, 40, 52, 53, 30
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 IFF_UP, IFF_RUNNING = 1, 0x40
+ARPHRD_ETHER = 1
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 IN6_ADDR_GEN_MODE_NONE = 1
 RT_SCOPE_LINK = 253
@@ -43,6 +45,7 @@ _USED = frozenset(
     (
         *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64),
         *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS, IFLA_TXQLEN),
+        *(IFLA_PROP_LIST, IFLA_PROMISCUITY),
     )
 )
 
@@ -65,6 +68,9 @@ class Interface:
     elsewhere: bool  # … which is another one
     carrier: bool
     gso_max_segs: int
+    alternative_names: tuple[str, ...] = ()
+    ethernet: bool = True
+    promiscuous: bool = False
     queue: int = 0  # packets that it holds back at the most, txqueuelen
     counters: tuple[int, ...] = ()
 
@@ -122,7 +128,7 @@ def read_packet_sockets() -> frozenset[int]:
 
 
 def _interface(message: memoryview) -> Interface:
-    _, _, index, flags, _ = IFINFO.unpack_from(message)
+    _, hardware, index, flags, _ = IFINFO.unpack_from(message)
     got = netlink.attributes(message[IFINFO.size :], _USED)
     info = netlink.attributes(got[IFLA_LINKINFO]) if IFLA_LINKINFO in got else {}
     number = netlink.number
@@ -141,9 +147,18 @@ def _interface(message: memoryview) -> Interface:
         elsewhere=IFLA_LINK_NETNSID in got,
         carrier=IFLA_CARRIER in got and bool(got[IFLA_CARRIER][0]),
         gso_max_segs=number(got[IFLA_GSO_MAX_SEGS]) if IFLA_GSO_MAX_SEGS in got else GSO_MAX_SEGS,
+        alternative_names=tuple(_alternatives(got[IFLA_PROP_LIST])) if IFLA_PROP_LIST in got else (),
+        ethernet=hardware == ARPHRD_ETHER,
+        promiscuous=IFLA_PROMISCUITY in got and number(got[IFLA_PROMISCUITY]) > 0,
         queue=number(got[IFLA_TXQLEN]) if IFLA_TXQLEN in got else 0,
         counters=_COUNTERS.unpack_from(got[IFLA_STATS64]) if IFLA_STATS64 in got else (),
     )
+
+
+def _alternatives(properties: memoryview) -> Iterator[str]:
+    for kind, value in netlink.every(properties):
+        if kind == IFLA_ALT_IFNAME:
+            yield netlink.text(value)
 
 
 def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:

@@ -95,7 +95,9 @@ def prove(
             else:
                 results = _prove_one(subject, chosen, stacks, host, captures, live, done)
             note = subject.far.note if results[0].verdict is Verdict.PASS else ""
-            reports.append(LinkReport(subject.name, subject.transport, tuple(results), subject.far.words, note))
+            played = results[0].verdict is Verdict.PASS or not subject.far.twin
+            far_end = subject.far.words if played else subject.far.name
+            reports.append(LinkReport(subject.name, subject.transport, tuple(results), far_end, note))
         for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
             result = _attempt(bridge.PROBE, partial(_cross, one, host, live), lambda: host.filters)
             reports.append(LinkReport(one.name, "bridge", (result,), "the guests of its members"))

@@ -8,6 +8,8 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     a switch              the switch's side of the guest's string, where no switch listens already
     vecnet's own switch   the real one, with a port of the tester's: see switched.py; it may be the near end, too
     a program outside     the real one, started for it: see outside.py
+    elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
+    outside, or beyond    nothing: vecnet is not there
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Side:
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
     planned: PlannedPort | None = None  # the port of vecnet's own switch, or what stands outside behind one
+    twin: bool = False  # plays a device elsewhere
 
     @property
     def is_host(self) -> bool:
@@ -60,12 +63,15 @@ class Side:
         if self.planned is not None:
             behind = self.planned.behind
             return f"the real {behind.program}" if isinstance(behind, Outside) else "vecnet's own switch"
-        return "the host" if self.is_host else "a simulated switch" if self.switch else "a simulated guest"
+        if self.is_host:
+            return "the host"
+        return f"a simulated {'switch' if self.switch else 'twin' if self.twin else 'guest'}"
 
     @property
     def note(self) -> str:
         """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
-        return f"far end: {self.words}, and not the one that the guest will meet" if self.switch else ""
+        simulated = self.switch or self.twin
+        return f"far end: {self.words}, and not the one that the guest will meet" if simulated else ""
 
     @property
     def transport(self) -> Transport | None:
@@ -119,6 +125,10 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
             sides.append(Side(name=name, planned=planned, addresses=addresses))
         elif link.options[0].far_end is FarEnd.SWITCH:
             sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
+        elif link.far_settings:
+            sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
+        elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
+            sides.append(Side(name=f"what is beyond {link.interfaces[0].ifname}"))
         elif link.interfaces:
             interface = link.interfaces[0]
             bridge = bridges.get(interface.bridge or "")

@@ -61,6 +61,8 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
+        if far.twin:
+            _refuse_to_play_elsewhere(far, namespaces)
         with _judged():
             folder = stack.enter_context(_folder(subject))
             # the far end first: a guest connects to a switch that listens
@@ -205,6 +207,18 @@ def _refuse_foreign_switch(side: Side) -> None:
         raise Untested(f"{path}: {who.value}: remove it if nobody has it, or run this outside the sandbox")
     if who is not Holder.NOBODY:
         raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
+
+
+def _refuse_to_play_elsewhere(side: Side, namespaces: Namespaces) -> None:
+    """Raise Untested where the address is another machine's, as it should be."""
+    from vecnet.kernel.rtnl import is_reached
+
+    at = side.transport.receives_at() if side.transport else None
+    if at is None or not is_reached(namespaces.home, at.address):
+        where = f", at {at.address}," if at else ""
+        raise Untested(
+            f"{side.name}{where} is not this machine: the wire ends there; in `vecnet sandbox` a twin plays it"
+        )
 
 
 def mac_of(side: Side) -> bytes:

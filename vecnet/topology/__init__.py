@@ -9,7 +9,7 @@
 | clashes.py | what can be there only once |
 | circles.py | switches and bridges that are joined in a circle; a switch's ports |
 | kernels.py | the kernels that guests boot, and whether they take their strings |
-| underlay.py | the MTU of a route |
+| underlay.py | the MTU of a route, and of an interface that exists |
 | model.py | the result |
 | schema.py | the JSON Schema, for editors |
 """
@@ -29,24 +29,35 @@ __all__ = ["ResolvedLink", "Topology", "load", "loads"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
-    from vecnet.topology.resolve import Underlay
+    from vecnet.topology.resolve import InterfaceMtu, Underlay
 
 
-def load(path: str | os.PathLike[str], *, underlay: Underlay | None = None, kernel: Kernel | None = None) -> Topology:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    underlay: Underlay | None = None,
+    interface_mtu: InterfaceMtu | None = None,
+    kernel: Kernel | None = None,
+) -> Topology:
     """The topology in a file; "-" is standard input.
 
     `underlay` gives the MTU, in bytes, of the way from one outer address to another, or None where there is none; left
-    out, the host's kernel is asked. `kernel` is that of the guests that state none; left out, any. Raises InputError
-    with every mistake and its place.
+    out, the host's kernel is asked. `interface_mtu` gives that of an interface that exists, likewise. `kernel` is that
+    of the guests that state none; left out, any. Raises InputError with every mistake and its place.
     """
     from vecnet.topology.document import read_text
 
     file = os.fspath(path)
-    return loads(read_text(file), path=file, underlay=underlay, kernel=kernel)
+    return loads(read_text(file), path=file, underlay=underlay, interface_mtu=interface_mtu, kernel=kernel)
 
 
 def loads(
-    text: str, *, path: str = "topology", underlay: Underlay | None = None, kernel: Kernel | None = None
+    text: str,
+    *,
+    path: str = "topology",
+    underlay: Underlay | None = None,
+    interface_mtu: InterfaceMtu | None = None,
+    kernel: Kernel | None = None,
 ) -> Topology:
     """The topology in a text; `path` is the file's name in errors, and names the topology where it has no `name`."""
     from vecnet.topology import circles, clashes, kernels, resolve
@@ -57,8 +68,9 @@ def loads(
         doc = Document("standard-input" if path == "-" else path, text)
         draft = read(doc)
         wires = resolve.wires(doc, draft)
-        mtus = resolve.settle_mtus(doc, draft, wires, functools.cache(underlay or _route_mtu))
-        bridges = list(resolve.bridge_interfaces(draft, mtus))
+        asked = functools.cache(underlay or _route_mtu), functools.cache(interface_mtu or _interface_mtu)
+        mtus = resolve.settle_mtus(doc, draft, wires, *asked)
+        bridges = list(resolve.bridge_interfaces(doc, draft, mtus))
         clashes.check(doc, draft, wires, bridges)
         circles.check(doc, draft, wires)
         booted = kernels.of_guests(doc, draft, kernel)
@@ -95,3 +107,9 @@ def _route_mtu(local: str, remote: str) -> int | None:
     from vecnet.topology.underlay import route_mtu  # its socket module is for tunnels alone
 
     return route_mtu(local, remote)
+
+
+def _interface_mtu(ifname: str) -> int | None:
+    from vecnet.topology.underlay import interface_mtu
+
+    return interface_mtu(ifname)

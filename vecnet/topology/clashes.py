@@ -16,6 +16,7 @@ from vecnet.topology.resolve import Wire
 from vecnet.transports.link import HostInterface
 
 IPV6_MIN_MTU = 1280  # RFC 8200, section 5
+SHORTEST_PREFIX = 8  # bits: the largest networks that are anybody's own, 10.0.0.0/8 and fd00::/8 (RFC 1918, 4193)
 
 Named = tuple[tuple[object, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
 
@@ -66,15 +67,17 @@ def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterfac
 
 def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
-        text = f"the MAC address {bridge.mac} of bridge {bridge.ifname}"
-        yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
+        if bridge.mac is not None:
+            text = f"the MAC address {bridge.mac} of bridge {bridge.ifname}"
+            yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
     for wire in wires:
         for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
             if end.node is not None:
                 yield (options.mac,), f"the MAC address {options.mac} of {end}", stated.at("mac")
         for interface in wire.interfaces:
-            text = f"the MAC address {interface.mac} of {interface.ifname}"
-            yield (interface.mac,), text, wire.draft.ends[1].at("mac" if wire.spec.host else "")
+            if interface.mac is not None:
+                text = f"the MAC address {interface.mac} of {interface.ifname}"
+                yield (interface.mac,), text, wire.draft.ends[1].at("mac" if wire.spec.host else "")
 
 
 def _netns(wire: Wire) -> str | None:
@@ -97,9 +100,9 @@ def _bridge_is_there(doc: Document, draft: Draft, wire: Wire) -> None:
     if wire.bridge is None:
         return
     stated, end = wire.draft.ends[1], wire.spec.ends[1]
-    if wire.bridge not in draft.bridges:
-        known = ", ".join(draft.bridges)
-        instead = f"add {wire.bridge}: under bridges" + (f", or write one of {known}" if known else "")
+    if wire.bridge not in draft.bridges:  # it is nearly one that is
+        known = ", ".join(name for name, bridge in draft.bridges.items() if not bridge.given.get("existing"))
+        instead = f"write one of {known}, or add {wire.bridge}: under bridges, with existing: on if it is there already"
         doc.wrong(stated.at("bridge"), f"the bridge {wire.bridge} of {end} is not declared", instead)
         return
     home = draft.bridges[wire.bridge].given.get("netns")
@@ -128,6 +131,10 @@ def _usable_addresses(doc: Document, draft: Draft, wires: list[Wire]) -> None:
             machine = f"write one of its machines, such as {network[1 % network.num_addresses]}/{network.prefixlen}"
             if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
                 doc.wrong(stated.at("ip"), f"{interface.ip} cannot be the address of an interface", "choose another")
+            elif network.prefixlen < SHORTEST_PREFIX:
+                message = f"{address} would take a large part of the internet to this wire"
+                own = f"{interface.ip}/{24 if interface.version == 4 else 64}"
+                doc.wrong(stated.at("ip"), message, f"write the prefix length of the wire's own network, such as {own}")
             elif wide and interface.ip == network.network_address:
                 message = f"{address} is the address of the network itself"
                 doc.wrong(stated.at("ip"), message, machine)

@@ -11,7 +11,7 @@ from vecnet.impairment import ImpairmentText
 from vecnet.programs import PROGRAMS
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import HOST, OUTSIDE, SWITCH, End, Key
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key
 from vecnet.values import Flag, IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
@@ -19,6 +19,7 @@ GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
 _MAC = Key(Mac(), "the Ethernet address; chosen from the names if left out")
+_EXISTING = Key(Flag(), "on: it is there already, and is neither made, nor changed, nor removed")
 _NETNS = Key(Name(), "the named network namespace that the interface is in; it must exist")
 
 TOPOLOGY = {
@@ -48,12 +49,14 @@ BRIDGE = {
     "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the MTU of the bridge and of all its members"),
     "mac": _MAC,
     "netns": _NETNS,
+    "existing": _EXISTING,
 }
 INTERFACE = {
     "ip": _IP,
     "mac": _MAC,
-    "bridge": Key(IfName(), "the bridge, declared under bridges, that the interface is a member of"),
+    "bridge": Key(IfName(), "the bridge that it is a member of; one that is not under bridges is there already"),
     "netns": _NETNS,
+    "existing": _EXISTING,
 }
 _LINK = {
     "name": Key(Name(), "the link's name; that of its ends if left out"),
@@ -72,7 +75,7 @@ def link_keys(transport: type[Transport]) -> dict[str, Key]:
 
 
 def end_keys(transport: type[Transport], where: str = "", program: str = "") -> dict[str, Key]:
-    """The keys of an endpoint, those that must be there first: of a guest's, or of one at HOST, SWITCH or OUTSIDE.
+    """The keys of an endpoint, those that must be there first: a guest's, or one's at HOST, SWITCH, OUTSIDE, ELSEWHERE.
 
     Outside it is the program's keys.
     """
@@ -92,6 +95,8 @@ def _keys_of_end(name: str, where: str, program: str) -> dict[str, Key]:
         keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
     elif where == OUTSIDE:
         keys = {**(PROGRAMS[program].keys if program in PROGRAMS else transport.outside_keys)}
+    elif where == ELSEWHERE:
+        keys = {**transport.elsewhere_keys, "ip": _IP} if transport.elsewhere_keys else {}
     elif where == SWITCH:
         own = transport.guest_keys if transport.switch_keys is None else transport.switch_keys
         keys = {**own, **_PORT}
@@ -101,14 +106,17 @@ def _keys_of_end(name: str, where: str, program: str) -> dict[str, Key]:
 
 
 def parse_endpoint(text: str, switches: Collection[str] = ()) -> End:
-    """The end that `web:vec0`, `host:tap0`, `outside:vde` or, of these switches, `lan:web` names. Raises Refused."""
+    """The end that `web:vec0`, `host:tap0`, `outside:vde`, `elsewhere:router` or, of these switches, `lan:web` names.
+
+    Raises Refused.
+    """
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
     if node == HOST:
         return End(None, NewIfName().parse(ifname))
-    if node == OUTSIDE:
-        return End(None, Name().parse(ifname), where=OUTSIDE)
+    if node in (OUTSIDE, ELSEWHERE):
+        return End(None, Name().parse(ifname), where=node)
     Name().parse(node)
     if node in switches:
         if re.fullmatch("vec[0-9]+", ifname):

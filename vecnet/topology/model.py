@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vecnet.errors import InputError, Position
 from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Link, OuterEnd
+from vecnet.transports.link import ELSEWHERE, HostInterface, Link, OuterEnd
 from vecnet.vecstring import VecDevice
 
 
@@ -45,6 +45,15 @@ class ResolvedLink:
         return first, second
 
     @property
+    def far_settings(self) -> Mapping[str, str | int]:
+        """What the device elsewhere, where the link ends at one, must be told, by name."""
+        end, options = self.spec.ends[1], self.options[1]
+        if end.node is not None or end.where != ELSEWHERE:
+            return {}
+        inner = {"inner address": ", ".join(end.given["ip"])} if end.given.get("ip") else {}
+        return {**options.settings(), "mtu": self.mtu, **inner}
+
+    @property
     def outer_ends(self) -> tuple[OuterEnd, ...]:
         """Both ends of a tunnel; none where the transport has no outer packet."""
         return tuple(
@@ -53,8 +62,9 @@ class ResolvedLink:
                 endpoint=str(end),
                 address=end.given["local"],
                 is_host=end.is_host,
-                here=self.spec.host is None,
+                here=self.spec.host is None and end.node is not None,
                 claims=options.claims(self.spec, index, options),
+                elsewhere=end.where == ELSEWHERE and end.node is None,
             )
             for index, (end, options) in enumerate(zip(self.spec.ends, self.options, strict=True))
             if "local" in end.given
@@ -82,6 +92,7 @@ class Topology:
     bridges: tuple[HostInterface, ...]
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     switches: Mapping[str, Switching] = field(default_factory=dict)
+    started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
 
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
@@ -113,6 +124,10 @@ class Topology:
         found = (word for device in self.devices(guest) for word in device.transport.words(guests))
         return tuple(dict.fromkeys(found))
 
+    def starting(self, guests: Collection[str]) -> Topology:
+        """The same with these guests alone on this host; with all of them, where none is named."""
+        return replace(self, started=frozenset(guests) or None)
+
     @cached_property
     def interfaces(self) -> tuple[HostInterface, ...]:
         """What the host must have, bridges first."""
@@ -121,4 +136,7 @@ class Topology:
     @cached_property
     def outer_ends(self) -> tuple[OuterEnd, ...]:
         """The ends of all tunnels."""
-        return tuple(end for link in self.links for end in link.outer_ends)
+        every = (end for link in self.links for end in link.outer_ends)
+        if self.started is None:
+            return tuple(every)
+        return tuple(replace(end, here=end.here and end.endpoint.partition(":")[0] in self.started) for end in every)

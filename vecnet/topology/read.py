@@ -16,7 +16,7 @@ from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import HOST, OUTSIDE, SWITCH, End, Link, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Link, Sides
 
 
 class Stated:
@@ -82,7 +82,8 @@ def read(doc: Document) -> Draft:
         is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
-    return Draft(name, defaults, guests, switches, bridges, _endpoints_once(doc, links), is_whole)
+    links = _endpoints_once(doc, links)
+    return Draft(name, defaults, guests, switches, _with_implied(bridges, links), links, is_whole)
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -156,6 +157,10 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
         found = doc.entries(value, f"bridge {name}")
         given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
         bridges[name] = Stated(key, given, _nodes(found))
+        for other in ("ip", "mac") if given.get("existing") else ():
+            if other in given:
+                message = f"{other} is not vecnet's to choose: the bridge {name} is there already"
+                doc.wrong(found[other][0], message, "leave it out, or existing: on")
     return bridges
 
 
@@ -200,7 +205,8 @@ def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] |
     return None
 
 
-_ORDER = ("", SWITCH, HOST, OUTSIDE)
+_FAR = (HOST, OUTSIDE, ELSEWHERE)  # of which a link has one end at the most
+_ORDER = ("", SWITCH, *_FAR)
 
 
 def _ends(
@@ -246,7 +252,13 @@ def _ends(
     return ends
 
 
-_WHOSE = {"": "a guest's end", HOST: "the host's end", OUTSIDE: "the end outside", SWITCH: "a switch's end"}
+_WHOSE = {
+    "": "a guest's end",
+    HOST: "the host's end",
+    OUTSIDE: "the end outside",
+    ELSEWHERE: "the end elsewhere",
+    SWITCH: "a switch's end",
+}
 
 
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
@@ -259,6 +271,9 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
             kept[key] = entry
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
+        elif end.is_host and key == "existing" and transport.elsewhere_keys:
+            message = f"existing at {name} is not possible: a {transport.name} interface has the link's own parameters"
+            doc.wrong(entry[0], message, f"write {ELSEWHERE}:{end.ifname} for an end that somebody else has made")
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
@@ -276,15 +291,16 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     programs = [f"{OUTSIDE}:{name}" for name in grammar.programs(transport)]
     far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
     for end, stated in ends:
-        if (end.is_host and not at_host) or (end.kind == OUTSIDE and str(end) not in programs):
+        if end.node is None and not end.switch and not _possible(transport, end, programs):
             doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
     kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
     if kinds == {HOST}:
         doc.wrong(last, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
-    elif kinds <= {HOST, OUTSIDE}:
-        doc.wrong(last, "neither end of the link is a guest's or a switch's", "one must be a guest's, guest:vecN")
-    elif kinds & {HOST, OUTSIDE} or transport.sides is Sides.ANY or (SWITCH in kinds and transport.at_switch):
+    elif kinds <= set(_FAR):
+        message = "neither end of the link is a guest's or a switch's"
+        doc.wrong(last, message, "one of them must be a guest's, guest:vecN")
+    elif kinds & set(_FAR) or transport.sides is Sides.ANY or (SWITCH in kinds and transport.at_switch):
         return True
     else:
         joined = "a guest and a switch" if len(kinds) == 2 else "two switches" if SWITCH in kinds else "two guests"
@@ -295,6 +311,13 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     return False
 
 
+def _possible(transport: type[Transport], end: End, programs: Collection[str]) -> bool:
+    """Whether a link of the transport may have this end, at which no guest is, nor a switch."""
+    if end.kind == OUTSIDE:
+        return str(end) in programs
+    return transport.sides is not Sides.OUTSIDE_AND_GUEST and (end.is_host or bool(transport.elsewhere_keys))
+
+
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     """The links whose ends no earlier link has; what else such a link may clash with follows from that alone."""
     seen: dict[tuple[str, object], Node] = {}
@@ -302,8 +325,8 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     for link in links:
         before = len(doc.problems)
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            if end.kind == OUTSIDE:
-                continue  # a program there serves any number of links
+            if end.kind in (OUTSIDE, ELSEWHERE):
+                continue  # a program or a device there serves any number of links
             where = (str(end), end.given.get("netns"))
             if where in seen:
                 line = seen[where].start_mark.line + 1
@@ -313,3 +336,19 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
         if len(doc.problems) == before:
             kept.append(link)
     return kept
+
+
+def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[str, Stated]:
+    """With the bridges that are not declared, and so are there already; what is nearly a declared one is a mistake."""
+    every = dict(bridges)
+    for link in links:
+        given = link.spec.ends[1].given if link.spec.host else {}
+        name = given.get("bridge")
+        if name is None or name in every:
+            continue
+        import difflib
+
+        if not difflib.get_close_matches(name, bridges, 1):
+            netns = {"netns": given["netns"]} if "netns" in given else {}
+            every[name] = Stated(link.ends[1].at("bridge"), {"existing": True, **netns})
+    return every

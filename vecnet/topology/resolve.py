@@ -5,14 +5,17 @@
    the order in the file nor a link that is added elsewhere moves it without need.
 2. An MTU that is left out is 1500, or what the underlay leaves. The underlay is the route that the kernel has, or a
    bridge of this very topology that holds one of the addresses: `up` will make it, and must not change what was said.
-3. A bridge drops in silence what is larger than the member it leaves by. So the members of a bridge have one MTU: the
-   one that is stated at the bridge, else the smallest of its members'.
+3. An interface that exists has the MTU that the kernel tells, unless one is stated.
+4. A bridge drops in silence what is larger than the member it leaves by. So the members of a bridge have one MTU: the
+   one that is stated at the bridge, else that of a bridge that exists, else the smallest of its members'.
+5. A bridge takes the lowest MAC address among its members for its own, unless it is set. So what joins a bridge that
+   exists has a high one, as libvirt's taps have.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from yaml.nodes import Node
 
@@ -25,6 +28,7 @@ from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import OUTSIDE, Claim, HostInterface, Link, Mistake, chosen_mac
 
 Underlay = Callable[[str, str], int | None]
+InterfaceMtu = Callable[[str], int | None]
 
 _TRIES = 64  # choices for one value, before a range counts as full
 
@@ -141,13 +145,23 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
         taken.setdefault((claim.what, *claim.value), (wire, end, claim.shared))
 
 
-def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underlay) -> dict[str, int]:
+def settle_mtus(
+    doc: Document, draft: Draft, found: list[Wire], underlay: Underlay, interface_mtu: InterfaceMtu
+) -> dict[str, int]:
     """Find the MTU of every link and so its interfaces, and return the MTUs of the bridges."""
+
+    def known(end: Mapping[str, object], ifname: str) -> int | None:
+        """That of an interface which exists; in another network namespace it cannot be asked."""
+        there = interface_mtu(ifname) if end.get("existing") and "netns" not in end else None
+        return None if there is None else max(MIN_MTU, min(MAX_MTU, there))
+
     for wire in found:
         path = _path_mtu(draft, wire, underlay)
         if path is not None:
             wire.limit = min(MAX_MTU, path - wire.options[0].overhead)
         wire.mtu = min(DEFAULT_MTU, wire.limit)
+        if wire.spec.existing:
+            wire.mtu = known(wire.spec.ends[1].given, wire.spec.ends[1].ifname) or DEFAULT_MTU
         node, mtu = _stated_mtu(draft, wire)
         if wire.limit < MIN_MTU:
             message = f"the underlay leaves {wire.limit} bytes for a packet, and a guest needs {MIN_MTU}"
@@ -159,16 +173,29 @@ def settle_mtus(doc: Document, draft: Draft, found: list[Wire], underlay: Underl
                 doc.wrong(node, message, f"write at most {wire.limit}, or leave it out")
             else:
                 wire.mtu = mtu
-    bridges = {name: _settle_bridge(doc, draft, name, members) for name, members in _members(draft, found).items()}
+    bridges = {
+        name: _settle_bridge(doc, draft, name, members, known(draft.bridges[name].given, name))
+        for name, members in _members(draft, found).items()
+    }
     for wire in found:
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
             first, second = (dataclasses.replace(options, mtu=wire.mtu) for options in wire.options)
             wire.options = (first, second)
         wire.interfaces = tuple(
-            dataclasses.replace(interface, link=wire.draft.name)
+            _placed(doc, draft, wire, interface)
             for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
         )
     return bridges
+
+
+def _placed(doc: Document, draft: Draft, wire: Wire, interface: HostInterface) -> HostInterface:
+    """A link's interface with what it has of its link, of the file, and of the bridge that it joins."""
+    where = doc.at(wire.draft.ends[1].at("existing")) if interface.existing else None
+    bridge = draft.bridges.get(interface.bridge or "")
+    mac = interface.mac
+    if mac and bridge and bridge.given.get("existing") and "mac" not in wire.spec.ends[1].given:
+        mac = f"fe{mac[2:]}"
+    return dataclasses.replace(interface, link=wire.draft.name, mac=mac, where=where)
 
 
 def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:
@@ -202,14 +229,15 @@ def _members(draft: Draft, found: list[Wire]) -> dict[str, list[Wire]]:
     return members
 
 
-def _settle_bridge(doc: Document, draft: Draft, name: str, members: list[Wire]) -> int:
+def _settle_bridge(doc: Document, draft: Draft, name: str, members: list[Wire], there: int | None) -> int:
     bridge = draft.bridges[name]
     smallest = min(members, key=lambda wire: (wire.mtu, wire.draft.name), default=None)
-    mtu = int(bridge.given.get("mtu", smallest.mtu if smallest else DEFAULT_MTU))
+    mtu = int(bridge.given.get("mtu", there or (smallest.mtu if smallest else DEFAULT_MTU)))
     for wire in members:
         node, stated = _stated_mtu(draft, wire)
         if node is not None and stated is not None and stated <= wire.limit and stated != mtu:
-            whose = f"{smallest.draft.name} on it has" if smallest and "mtu" not in bridge.given else "has"
+            follows = smallest and not there and "mtu" not in bridge.given
+            whose = f"{smallest.draft.name} on it has" if smallest and follows else "has"
             message = f"mtu {stated} on bridge {name}, which drops larger frames than its own in silence: {whose} {mtu}"
             doc.wrong(node, message, f"write mtu: {mtu}, or leave it out")
         elif mtu > wire.limit:
@@ -220,15 +248,18 @@ def _settle_bridge(doc: Document, draft: Draft, name: str, members: list[Wire]) 
     return mtu
 
 
-def bridge_interfaces(draft: Draft, mtus: dict[str, int]) -> Iterator[HostInterface]:
+def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iterator[HostInterface]:
     """The bridges, with an address each that does not change as members come and go."""
     for name, bridge in draft.bridges.items():
+        existing = bool(bridge.given.get("existing"))
         yield HostInterface(
             ifname=name,
             kind="bridge",
             mtu=mtus[name],
-            mac=bridge.given.get("mac") or chosen_mac(draft.name, "bridge", name),
+            mac=None if existing else bridge.given.get("mac") or chosen_mac(draft.name, "bridge", name),
             addresses=tuple(bridge.given.get("ip", ())),
             netns=bridge.given.get("netns"),
             link=f"bridge {name}",
+            existing=existing,
+            where=doc.at(bridge.at("existing")) if existing else None,
         )

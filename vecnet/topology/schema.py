@@ -12,16 +12,17 @@ from pathlib import Path
 
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import HOST, OUTSIDE, SWITCH, Key, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, Key, Sides
 from vecnet.values import NewIfName, Schema
 
 PATH = Path(__file__).with_name("topology.schema.json")
 
 _HOST_END = f"^host:{NewIfName.PATTERN}$"
-_ENDPOINTS = "the two ends: guest:vecN, host:ifname, switch:port, outside:program"
+_ENDPOINTS = "the two ends: guest:vecN, host:ifname, switch:port, outside:program, elsewhere:device"
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-_NAMED = f"^(?!(host|outside)$){_NAME}$"
-_NODE = f"(?!(host|outside):){_NAME}"
+_NAMED = f"^(?!(host|outside|elsewhere)$){_NAME}$"
+_NODE = f"(?!(host|outside|elsewhere):){_NAME}"
+_ELSEWHERE_END = f"^{ELSEWHERE}:{_NAME}$"
 _GUEST_END = f"^{_NODE}:{grammar.GUEST_IFNAME}$"
 _SWITCH_END = f"^{_NODE}:(?!vec[0-9]+$){_NAME}$"
 
@@ -95,6 +96,8 @@ def _endpoints(transport: type[Transport]) -> list[Schema]:
     far = {f"^{OUTSIDE}:{name}$": grammar.end_keys(transport, OUTSIDE, name) for name in grammar.programs(transport)}
     if transport.sides is not Sides.OUTSIDE_AND_GUEST:
         far[_HOST_END] = grammar.end_keys(transport, HOST)
+    if keys := grammar.end_keys(transport, ELSEWHERE):
+        far[_ELSEWHERE_END] = keys
     ends = {**far, **near}
     long: Schema = {
         "type": "object",

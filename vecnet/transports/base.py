@@ -27,6 +27,7 @@ NAPI_WEIGHT = 64  # NAPI_POLL_WEIGHT, linux/netdevice.h
 DEFAULT_MTU = 1500
 MIN_MTU = max(guest.mtu.start for guest in GENERATIONS)
 MAX_MTU = min(65521, *(guest.mtu.stop - 1 for guest in GENERATIONS))  # drivers/net/tun.c: what a tap takes
+NOT_OURS = {"ifname"}, {"ip", "mac", "bridge", "owner", "group"}  # the guest's and the host's keys, of one that exists
 MAX_DEPTH = 1024  # UIO_MAXIOV: the host kernel moves no more in one call
 
 
@@ -44,6 +45,7 @@ class Transport:
     guest_keys: ClassVar[Mapping[str, Key]] = {}  # … at a guest's endpoint
     host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
     outside_keys: ClassVar[Mapping[str, Key]] = {}  # … at the end outside
+    elsewhere_keys: ClassVar[Mapping[str, Key]] = {}  # … at the end elsewhere; without any it cannot be there
     program: ClassVar[str] = ""  # … and the name of the program there, where the guest itself starts it
     switch_keys: ClassVar[Mapping[str, Key] | None] = None  # … at a switch's end; as a guest's, if left out
     at_switch: ClassVar[bool] = False  # whether vecnet's own switch listens for it, see Link.door
@@ -164,7 +166,11 @@ class Transport:
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
         """Values of a link that are right one by one and do not go together."""
-        return iter(())
+        if link.existing:
+            for end in (0, 1):
+                for key in link.ends[end].given.keys() & NOT_OURS[end]:
+                    message = f"{key} at {link.ends[end]} is not vecnet's to choose: {link.ends[1]} is there already"
+                    yield Mistake(message, "leave it out, or existing: on", key, end)
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
@@ -180,6 +186,10 @@ class Transport:
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         """What the end at index `end` needs for itself alone."""
         return ()
+
+    def settings(self) -> Mapping[str, str | int]:
+        """What a device that is not vecnet's must be told to be this end, by name; nothing where none can be."""
+        return {}
 
     @property
     def far_name(self) -> str:

@@ -32,6 +32,7 @@ class Fd(Transport):
     host_keys = TAP_KEYS
     switch_keys = {}
     at_switch = True
+    interface_keys = ("ip", "mac", "bridge", "existing")
 
     fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
 

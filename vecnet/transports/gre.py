@@ -32,7 +32,7 @@ class Gre(Tunnel):
         "key": Key(Flag(), "whether packets carry a key, chosen unless an end states its own"),
         "sequence": Key(Choice(("off", "on", "pinned")), "sequence numbers: none, rising, or always 0"),
     }
-    guest_keys = host_keys = {**LOCAL, "key": Key(_KEY, "the key that this end receives")}
+    guest_keys = host_keys = elsewhere_keys = {**LOCAL, "key": Key(_KEY, "the key that this end receives")}
 
     rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", other="tx_key", default=None)
     tx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end sends", other="rx_key", default=None)
@@ -99,13 +99,27 @@ class Gre(Tunnel):
         """
         keyed = "no key" if options.rx_key is None else f"key {options.rx_key}"
         key = "local" if options.rx_key is None else "key"
-        host = link.ends[end].is_host
+        host = link.ends[end].node is None  # a router tells them apart as the kernel does
         text = f"GRE to {options.src} with {keyed}"
         claims = [Claim("gre", (options.src, options.rx_key), text, key, shared=host)]
         if host:
             text = f"the GRE tunnel from {options.dst} to {options.src} with {keyed}"
             claims.append(Claim("gre kernel", (options.src, options.dst, options.rx_key), text, key))
         return tuple(claims)
+
+    def settings(self) -> dict[str, str | int]:
+        """RFC 2784 and 2890, in the words that most routers have."""
+        keys = (
+            {} if self.rx_key is None or self.tx_key is None else {"local key": self.rx_key, "remote key": self.tx_key}
+        )
+        return {
+            "tunnel": "Ethernet over GRE, protocol type 0x6558",
+            "local": self.src,
+            "remote": self.dst,
+            **keys,
+            "sequence numbers": "sent" if self.sequence else "off",
+            "checksum": "off",
+        }
 
     def receives_at(self) -> Receiver | None:
         return Receiver(Protocol.GRE, self.src, number=self.rx_key)

@@ -13,7 +13,7 @@ from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import TUNNEL_SAMPLE, TUNNEL_SAMPLE_V6, FarEnd, Protocol, Receiver, Sample
 from vecnet.transports.base import UDP_HEADER
-from vecnet.transports.link import Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
+from vecnet.transports.link import ELSEWHERE, Claim, HostInterface, Key, L2tpAttributes, Link, Mistake, host_interface
 from vecnet.transports.tunnel import CLEARED, LOCAL, Tunnel, alone, idle, stray, unpinned
 from vecnet.values import Choice, Flag, Integer, IntegerChoice
 
@@ -46,7 +46,7 @@ class L2tpv3(Tunnel):
         "cookie": Key(IntegerChoice((0, 32, 64)), "the cookies' length in bits"),
         "counter": Key(Choice(("off", "on", "pinned")), "packet counters: none, rising, or always 0"),
     }
-    guest_keys = host_keys = _END
+    guest_keys = host_keys = elsewhere_keys = _END
 
     udp: bool = option(Flag(), Reading.TWICE, "over UDP; otherwise straight on IP", default=False)
     srcport: int | None = option(_PORT, Reading.DECIMAL, "the local UDP port", other="dstport", default=None)
@@ -153,7 +153,8 @@ class L2tpv3(Tunnel):
         claims = []
         if options.udp:
             text = f"UDP port {options.srcport} on {options.src}"
-            claims.append(Claim("udp", (options.src, options.srcport), text, "port"))
+            elsewhere = link.ends[end].where == ELSEWHERE  # where one port may well serve all tunnels
+            claims.append(Claim("udp", (options.src, options.srcport), text, "port", shared=elsewhere))
         else:
             text = f"the L2TPv3 session {options.rx_session} to {options.src}"
             claims.append(Claim("l2tp ip", (options.src, options.rx_session), text, "session"))
@@ -161,6 +162,21 @@ class L2tpv3(Tunnel):
             tunnel = _tunnel(link, end)
             claims.append(Claim("l2tp tunnel", (tunnel,), f"the L2TP tunnel {tunnel}", "tunnel"))
         return tuple(claims)
+
+    def settings(self) -> dict[str, str | int]:
+        """RFC 3931, in the words that most routers have."""
+        found: dict[str, str | int] = {
+            "tunnel": f"Ethernet over L2TPv3 over {'UDP' if self.udp else 'IP, protocol 115'}, static",
+            "local": self.src,
+            "remote": self.dst,
+        }
+        if self.srcport is not None and self.dstport is not None:
+            found |= {"local port": self.srcport, "remote port": self.dstport}
+        found |= {"local session": self.rx_session, "remote session": self.tx_session}
+        for name, cookie in ("local cookie", self.rx_cookie), ("remote cookie", self.tx_cookie):
+            if cookie is not None:
+                found[name] = f"0x{cookie:0{2 * self.cookie_size}x}"
+        return {**found, "L2-specific sublayer": "default, 4 bytes" if self.counter else "none"}
 
     def receives_at(self) -> Receiver | None:
         if self.udp:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from vecnet.errors import Position
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
 HOST = "host"  # the reserved name of the machine itself
 OUTSIDE = "outside"  # … and of the world beyond, by somebody's program
+ELSEWHERE = "elsewhere"  # … and of a device that is not ours to change
 SWITCH = "switch"  # in tables: an end at a switch, whose own name stands in the file
 
 
@@ -40,12 +42,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a link, `web:vec0`, `host:tap-web`, `lan:web` or `outside:vde`, with the values that the file has."""
+    """One end of a link: `web:vec0`, `host:tap-web`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
+
+    With the values that the file gives for it.
+    """
 
     node: str | None  # the guest's name; None where no guest is
-    ifname: str  # at a switch the name of the port, outside that of the program
+    ifname: str  # at a switch the name of the port, outside that of the program, elsewhere that of the device
     given: Mapping[str, Any] = field(default_factory=dict)
-    where: str = HOST  # where no guest is: HOST, OUTSIDE, or the name of a switch
+    where: str = HOST  # where no guest is: HOST, OUTSIDE, ELSEWHERE, or the name of a switch
 
     @property
     def is_host(self) -> bool:
@@ -54,11 +59,11 @@ class End:
     @property
     def switch(self) -> str | None:
         """The switch's name; None where none is."""
-        return None if self.node is not None or self.where in (HOST, OUTSIDE) else self.where
+        return None if self.node is not None or self.where in (HOST, OUTSIDE, ELSEWHERE) else self.where
 
     @property
     def kind(self) -> str:
-        """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, SWITCH."""
+        """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH."""
         return "" if self.node is not None else SWITCH if self.switch is not None else self.where
 
     @property
@@ -107,6 +112,11 @@ class Link:
     def host(self) -> int | None:
         """The index of the host's end, None between two guests."""
         return 1 if self.ends[1].is_host else None
+
+    @property
+    def existing(self) -> bool:
+        """Whether the interface at the host is somebody else's, who made it and keeps it."""
+        return self.host is not None and bool(self.ends[1].given.get("existing"))
 
     def choose(self, what: str, end: int, low: int, high: int) -> int:
         """A number for `what` at an end, the same on every run, from the names alone."""
@@ -182,7 +192,8 @@ class Peer:
 class HostInterface:
     """An interface that the host must have.
 
-    `offload` tells whether what lies behind it takes large frames and checksums that are still to be filled in.
+    `offload` tells whether what lies behind it takes large frames and checksums that are still to be filled in. What is
+    `existing` is somebody else's: it is used as it is, and neither made, nor changed, nor removed.
     """
 
     ifname: str
@@ -196,11 +207,15 @@ class HostInterface:
     netns: str | None = None
     offload: bool = True
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
+    existing: bool = False
+    where: Position | None = field(default=None, compare=False)  # in the file
 
 
 def host_interface(link: Link, kind: str, mtu: int, attributes: Attributes, *, offload: bool) -> HostInterface:
     """The interface that the host's end of a link names, with what the file states of it."""
     end = link.ends[1]
+    if link.existing:
+        return existing_interface(link, kind, mtu, offload=offload)
     return HostInterface(
         ifname=end.ifname,
         kind=kind,
@@ -212,6 +227,12 @@ def host_interface(link: Link, kind: str, mtu: int, attributes: Attributes, *, o
         netns=end.given.get("netns"),
         offload=offload,
     )
+
+
+def existing_interface(link: Link, kind: str, mtu: int, *, offload: bool) -> HostInterface:
+    """The interface at the host's end that somebody else made."""
+    end = link.ends[1]
+    return HostInterface(end.ifname, kind, mtu, netns=end.given.get("netns"), offload=offload, existing=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +255,8 @@ class Claim:
 class OuterEnd:
     """An end of a tunnel: the outer address that it has, and what it claims there.
 
-    `here` where the address must be one of this host's although no interface of the host has it: between two guests.
+    `here` where the address must be one of this host's although no interface of the host has it: a guest's, unless the
+    other end is the host. `elsewhere` where it is a device's that is not ours.
     """
 
     link: str
@@ -243,6 +265,7 @@ class OuterEnd:
     is_host: bool
     here: bool
     claims: tuple[Claim, ...]
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

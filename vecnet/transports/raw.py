@@ -13,7 +13,16 @@ from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import HostInterface, Key, Link, Peer, VethAttributes, chosen_ifname, chosen_mac
+from vecnet.transports.link import (
+    HostInterface,
+    Key,
+    Link,
+    Peer,
+    VethAttributes,
+    chosen_ifname,
+    chosen_mac,
+    existing_interface,
+)
 from vecnet.transports.tap import large_frames
 from vecnet.values import Flag, IfName, NewIfName, Word
 
@@ -28,7 +37,7 @@ class Raw(Transport):
         "bpfflash": Key(Flag(), "whether the guest may load a filter by itself"),
     }
     guest_keys = {"ifname": Key(NewIfName(), "the interface that the guest binds: its end of the veth pair")}
-    interface_keys = ("ip", "mac", "bridge", "netns")
+    interface_keys = ("ip", "mac", "bridge", "netns", "existing")
     vnet = True
     samples = (Sample("raw", "endpoints: ['a:vec{unit}', 'host:raw{unit}']"),)
     howto = "> 6"
@@ -53,7 +62,12 @@ class Raw(Transport):
 
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
-        """One veth pair. Between a guest and the host the guest's end is the peer of the named interface."""
+        """One veth pair. Between a guest and the host the guest's end is the peer of the named interface.
+
+        Of an interface that exists the guest's packet sockets are on itself.
+        """
+        if link.existing:
+            return (existing_interface(link, "veth", ends[1].mtu, offload=ends[0].gro),)
         given = link.ends[1].given
         return (
             HostInterface(
@@ -71,6 +85,11 @@ class Raw(Transport):
             ),
         )
 
+    @classmethod
+    def opened_in(cls, link: Link) -> str | None:
+        """A pair's second end is in vecnet's own namespace; an interface that exists is where it is."""
+        return link.ends[1].given.get("netns") if link.existing else None
+
     def binds(self) -> str | None:
         return self.ifname
 
@@ -78,8 +97,8 @@ class Raw(Transport):
 def veth_name(link: Link, end: int) -> str:
     """The name of a link's veth interface at `end`: the host's own, or the one that a guest binds."""
     this = link.ends[end]
-    if this.is_host:
-        return this.ifname
+    if this.is_host or link.existing:
+        return link.ends[1].ifname
     stated = this.given.get("ifname")
     if stated:
         return str(stated)

@@ -29,7 +29,7 @@ class Tap(Transport):
     name: ClassVar[str] = "tap"
     sides = Sides.HOST_AND_GUEST
     host_keys = TAP_KEYS
-    interface_keys = ("ip", "mac", "bridge", "netns")
+    interface_keys = ("ip", "mac", "bridge", "netns", "existing")
     instead_of_guests = "use two links, each with its own host end, and the same bridge at both of these"
     vnet = True
     far_end = FarEnd.HOST_INTERFACE

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Transport
-from vecnet.transports.link import Key, Link, Mistake
+from vecnet.transports.link import ELSEWHERE, Key, Link, Mistake
 from vecnet.values import Flag, Host, IpAddress, is_v6
 
 CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
@@ -58,6 +58,10 @@ class Tunnel(Transport):
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
         """Both ends' outer addresses are of one family, and are addresses of one machine each."""
         local = [end.given["local"] for end in link.ends]
+        if link.ends[1].where == ELSEWHERE and (local[0] == local[1] or ip_address(local[1]).is_loopback):
+            whose = f"{link.ends[0]}'s" if local[0] == local[1] else "every machine's"
+            message = f"{local[1]} is {whose} own address, and not {link.ends[1]}'s"
+            yield Mistake(message, "give the outer address of the device there", "local", 1)
         if is_v6(local[0]) != is_v6(local[1]):
             message = f"the outer addresses {local[0]} and {local[1]} are of different families"
             yield Mistake(message, "give two IPv4 or two IPv6 addresses", "local", 1)

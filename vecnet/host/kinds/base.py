@@ -177,6 +177,12 @@ class InterfaceKind:
         """What it counts beyond its interface."""
         return {}
 
+    # what is there already
+
+    def unfit(self, there: Interface) -> str:
+        """Why somebody else's interface will not do as one of this kind, empty where it will."""
+        return "" if there.kind == self.kernel_name else f"is {_noun(there)}, and no {self.name}"
+
     # how it is made
 
     def make(self, node: Node, scene: Scene) -> Iterable[Op]:
@@ -258,6 +264,10 @@ class InterfaceKind:
     def clashes(self, intent: Intent) -> Iterator[HostError]:
         """What an interface of this kind needs for itself alone, and somebody else has; or it takes from a guest."""
         return iter(())
+
+
+def _noun(there: Interface) -> str:
+    return f"an interface of the kind {there.kind}" if there.kind else "an interface without a kind"
 
 
 def new_link(kind: InterfaceKind, node: Node, scene: Scene, data: Sequence[tuple[str, object]] = ()) -> Op:

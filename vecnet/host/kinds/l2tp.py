@@ -192,7 +192,7 @@ class L2tp(InterfaceKind):
             if values.tunnel_id in ids:
                 yield HostError(
                     f"{node}: a tunnel with the id {values.tunnel_id} exists and is not vecnet's",
-                    f"remove it with: ip l2tp del tunnel tunnel_id {values.tunnel_id}",
+                    "rename the host's interface or the topology, from whose names the id is chosen",
                 )
             if ip and values.session_id in sessions:
                 yield HostError(

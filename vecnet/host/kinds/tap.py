@@ -33,7 +33,7 @@ from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 DEVICE = "/dev/net/tun"
 TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
-IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR = 1, 2, 3, 5
+IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR, IFLA_TUN_MULTI_QUEUE = 1, 2, 3, 5, 7
 _IFREQ = struct.Struct("=16sH22x")
 
 
@@ -54,8 +54,8 @@ class Make:
     ifname: str
     flags: int
     marking: bytes
-    owner: int | None
-    group: int | None
+    owner: int | None = None
+    group: int | None = None
 
     def __call__(self, place: Namespace) -> None:
         with place.entered():
@@ -101,6 +101,14 @@ class Tap(InterfaceKind):
 
     def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
         return f"a guest has {link.ifname} open" if link.carrier else ""
+
+    def unfit(self, there: Interface) -> str:
+        if wrong := super().unfit(there):
+            return wrong
+        if netlink.number(there.data[IFLA_TUN_TYPE]) != IFF_TAP:
+            return "is a tun, whose packets have no Ethernet header"
+        several = IFLA_TUN_MULTI_QUEUE in there.data and there.data[IFLA_TUN_MULTI_QUEUE][0]
+        return "has several queues, and a guest opens a tap of one" if several else ""
 
     def make(self, node: Node, scene: Scene) -> Iterator[Op]:
         values, (end,) = node.values, node.ends

@@ -52,6 +52,10 @@ class Veth(InterfaceKind):
         differ = f"its two ends have different MTUs, {first} and {second}" if first != second else ""
         return super().ailment(node, snapshot) or differ
 
+    def unfit(self, there: Interface) -> str:
+        """A guest's packet sockets take any Ethernet interface."""
+        return "" if there.ethernet else "is no Ethernet interface"
+
     def make(self, node: Node, scene: Scene) -> Iterator[Op]:
         first, second = node.ends
         mine, theirs = (Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns)) for end in node.ends)
