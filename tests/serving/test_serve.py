@@ -20,9 +20,12 @@ from tests.cli.command import environment, refused, vecnet
 from tests.datapath.wires import receive, wait_for
 from tests.host.network import private_network
 from tests.need import need_command, need_root
-from tests.serving.frames import answer_to_arp, guest
+from tests.serving.frames import answer_to_arp
+from tests.serving.frames import guest as connected
 from vecnet import open_port as vecnet_open
 from vecnet.datapath.loops import drain, generate
+from vecnet.datapath.port import Port
+from vecnet.serving.control import states
 
 LAB = """
 name: lab
@@ -65,6 +68,15 @@ def serving(file: Path, **env: str) -> Iterator[subprocess.Popen[str]]:
             if process.poll() is None:
                 process.terminate()
             assert process.wait(20) is not None
+
+
+@contextmanager
+def guest(path: str) -> Iterator[Port]:
+    """A guest that comes in at a door of `lab`, once it is let in: what is sent before that is not for it."""
+    with connected(path) as port:
+        name = Path(path).name
+        wait_for(lambda: any(f"{one.switch}:{one.port}" == name and one.connected for one in states("lab")))
+        yield port
 
 
 def said(process: subprocess.Popen[str]) -> str:
