@@ -22,6 +22,7 @@ from tests.cli.command import vecnet as command
 from tests.host.network import ip, private_network
 from tests.need import need, need_command, need_root
 from vecnet.cli import COMMANDS
+from vecnet.text import shown
 
 GROESSE = "name: lab\nlinks: [{transport: tap, endpoints: {web:vec0: {ip: 10.0.0.2/24}, host:größe: {}}}]\n"
 WRONG = "name: lab\nlinks: [{transport: Größe→, endpoints: [web:vec0, 'host:größer✓']}]\n"
@@ -171,7 +172,9 @@ FUZZ = settings(deadline=None, max_examples=40, suppress_health_check=[HealthChe
 def test_fuzz_strings_that_are_checked(text: str) -> None:
     for words in (("check", f"vec0:transport={text}"), ("check", f"vec0:{text}transport=tap,ifname={text}")):
         _, out, err = said(words)
-        harmless(out, err, headings=words[1].split())  # of a command line each string is explained by itself
+        harmless(
+            out, err, headings=[shown(word) for word in words[1].split()]
+        )  # of a command line each string is explained by itself
     json.loads(said(("check", "--json", f"vec{text}:transport=tap"))[1])
 
 

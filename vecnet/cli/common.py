@@ -169,14 +169,7 @@ def is_file(subject: str) -> bool:
 def named(subject: str) -> str:
     """The name of the topology that FILE|NAME means. Raises InputError."""
     if is_file(subject):
-        try:
-            return load_topology(subject).name
-        except InputError as error:
-            command = click.get_current_context().info_name
-            up = ", ".join(_names_up()) or "nothing"
-            instead = f"the name of a topology that is up will do; up here: {up}"
-            without = Problem(f"vecnet {command} needs no file", instead)
-            raise InputError([*error.problems, without]) from None
+        return subject_topology(subject).name
     try:
         return Name().parse(subject)
     except Refused:
@@ -184,10 +177,27 @@ def named(subject: str) -> str:
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
 
-def say_what_may_be_meant(subject: str) -> None:
-    """Of a FILE|NAME that has made nothing here: what has, and that a file of that name was not looked at."""
+def subject_topology(file: str) -> Topology:
+    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+    try:
+        return load_topology(file)
+    except InputError as error:
+        command = click.get_current_context().info_name
+        up = ", ".join(_names_up()) or "nothing"
+        without = Problem(
+            f"vecnet {command} needs no file", f"the name of a topology that is up will do; up here: {up}"
+        )
+        raise InputError([*error.problems, without]) from None
+
+
+def say_what_is_meant(subject: str) -> None:
+    """Of a FILE|NAME that is taken for a name: that a file of that name was not looked at."""
     if not is_file(subject) and Path(subject).is_file():
         say(f"{subject} is taken for a topology's name; the file is ./{subject}")
+
+
+def say_what_is_up() -> None:
+    """What has made something here, beside a FILE|NAME that has made nothing."""
     if names := _names_up():
         say(f"what is up here: {', '.join(names)}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vecnet.cli.common import emit_json, json_option, named, say_what_may_be_meant
+from vecnet.cli.common import emit_json, json_option, named, say_what_is_meant, say_what_is_up
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import say
 
@@ -18,12 +18,13 @@ def command(subject: str, as_json: bool) -> None:
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is a topology's NAME, and needs no file.
     """
     name = named(subject)
+    say_what_is_meant(subject)
     from vecnet import host
 
     with progress("down") as report:
         plan = host.down(name, progress=report)
     say(*plan.summary().split("\n"))
     if not plan.steps:  # the file may have had another name, from which the topology had its own
-        say_what_may_be_meant(subject)
+        say_what_is_up()
     if as_json:
         emit_json(plan.as_json())

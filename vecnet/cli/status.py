@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import emit_json, json_option, named, say_what_may_be_meant
+from vecnet.cli.common import (
+    emit_json,
+    is_file,
+    json_option,
+    named,
+    say_what_is_meant,
+    say_what_is_up,
+    subject_topology,
+)
 from vecnet.cli.terminal import answer, say, width
 from vecnet.columns import Styled, table
 from vecnet.errors import EXIT_FAILED
@@ -24,24 +32,28 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
-    So with the ports of the switches that `vecnet serve` and `vecnet run` of this user serve now.
+    With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
+    of the switches that `vecnet serve` and `vecnet run` of this user serve now.
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
 
     Exits with 1 where something is not healthy, or the topology has made nothing here.
     """
-    name = named(subject) if subject is not None else None
+    topology = subject_topology(subject) if subject is not None and is_file(subject) else None
+    name = topology.name if topology else named(subject) if subject is not None else None
+    if subject is not None:
+        say_what_is_meant(subject)
     from vecnet import host
     from vecnet.serving import control
 
-    report = host.status(name)
+    report = host.status(name, topology)
     ports = control.states(name)
     if as_json:
         emit_json([entry.as_json() for entry in report] + [port.as_json() for port in ports])
     elif not report and not ports:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
-            say_what_may_be_meant(subject)
+            say_what_is_up()
     else:
         if report:
             _print_table(report)

@@ -14,10 +14,12 @@
 | `snapshot.py` | what was seen in all namespaces at one moment |
 | `stages.py` | an operation as data, and the sending of many in batches |
 | `kinds/` | a file for each kind of interface, with all its rules; `base.py` has what they share |
+| `settings.py` | what nobody but somebody else sets at an interface: seen, and set back |
 | `nodes.py` | which interfaces are a topology's, and which it wants |
 | `existing.py` | what is there already, and is not vecnet's |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
+| `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
 | `outer_addresses.py`, `stand_ins.py` | a private network's loopback, and its stand-ins for what exists |
@@ -30,7 +32,7 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
@@ -79,6 +81,7 @@ def plan(topology: Network) -> Plan:
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
         return _plan(topology, _look(topology, namespaces))
 
 
@@ -93,6 +96,7 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
         places = [namespaces.home, *(namespaces[name] for name in sorted(_named(topology)))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
             snapshot = _look(topology, namespaces)
@@ -119,7 +123,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
         while True:
             places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
             with locked(places, timeout, say), stoppable() as check:
-                snapshot = Snapshot(namespaces, held)
+                snapshot = Snapshot(namespaces, held, everywhere=True)
                 nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
                 needed = {node.netns for node in nodes if node.netns is not None}
                 if not needed <= held:
@@ -134,11 +138,22 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     raise AssertionError("unreachable: no context above swallows an error")
 
 
-def status(name: str | None = None) -> list[Report]:
-    """The interfaces of a topology, or of all, with their health and the kernel's counters."""
-    from vecnet.host.health import reports
+def status(name: str | None = None, topology: Network | None = None) -> list[Report]:
+    """The interfaces of a topology, or of all, with their health and the kernel's counters.
 
-    return reports(name)
+    With the `topology` itself each is held against what that wants. Raises HostError.
+    """
+    from vecnet.host.health import reports
+    from vecnet.host.nodes import wanted_nodes
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        if topology is None:
+            return reports(name, Snapshot(namespaces, counters=True, everywhere=True))
+        topology = _placed(topology, namespaces)
+        snapshot = _look(topology, namespaces, status=True)
+        return reports(topology.name, snapshot, wanted_nodes(topology.interfaces))
 
 
 def attach_tap(interface: HostInterface) -> int:
@@ -176,17 +191,37 @@ def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-def _look(topology: Network, namespaces: Namespaces) -> Snapshot:
+@dataclass(frozen=True)
+class _Placed:
+    """A network whose interfaces' namespaces each go by one name."""
+
+    name: str
+    interfaces: Sequence[HostInterface]
+    outer_ends: Sequence[OuterEnd]
+
+
+def _placed(topology: Network, namespaces: Namespaces) -> Network:
+    """With None for the namespace's own name, and one name where several are of one namespace. Raises HostError."""
+    names: dict[int, str | None] = {namespaces.home.cookie: None}
+    for name in sorted(_named(topology)):
+        names.setdefault(namespaces[name].cookie, name)
+    interfaces = [replace(one, netns=names[namespaces[one.netns].cookie]) for one in topology.interfaces]
+    return _Placed(topology.name, interfaces, topology.outer_ends)
+
+
+def _look(topology: Network, namespaces: Namespaces, *, status: bool = False) -> Snapshot:
     from vecnet.host.snapshot import Snapshot, is_link_local
 
     stated = (text for interface in topology.interfaces for text in interface.addresses)
-    return Snapshot(namespaces, _named(topology), keep=frozenset(filter(is_link_local, stated)))
+    keep = frozenset(filter(is_link_local, stated))
+    return Snapshot(namespaces, _named(topology), keep=keep, counters=status, everywhere=status)
 
 
 def _plan(topology: Network, snapshot: Snapshot) -> Plan:
     from vecnet.host.checks import refuse_impossible, stays_here
     from vecnet.host.difference import difference
     from vecnet.host.nodes import found_nodes, wanted_nodes
+    from vecnet.host.reopen import to_reopen
     from vecnet.host.snapshot import many_objects
 
     with many_objects():
@@ -194,4 +229,5 @@ def _plan(topology: Network, snapshot: Snapshot) -> Plan:
         found = found_nodes(topology.name, snapshot)
         todo = difference(topology.name, wanted, found, snapshot, topology.interfaces)
         refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
-        return replace(todo, notes=(*todo.notes, *stays_here(topology.outer_ends, snapshot)))
+        notes = (*stays_here(topology.outer_ends, snapshot), *to_reopen(wanted, snapshot).values())
+        return replace(todo, notes=(*todo.notes, *notes))

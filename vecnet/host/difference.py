@@ -37,9 +37,16 @@ def difference(
     errors = [*existing.errors(interfaces, found, snapshot)]
     steps: list[Step] = []
     goals = {node.key: node for node in wanted}
+    missing = {node.link: node for node in wanted if node.key not in found}
     for key in sorted(found.keys() - goals.keys()):
         node = found[key]
-        if node.in_use:
+        was = missing.get(node.link) if node.link else None
+        if was and node.in_use:
+            moved = f"{node}: {node.in_use}, and somebody renamed or moved it: it should be {was}"
+            errors.append(InUseError(moved, "stop it first"))
+        elif was:
+            steps.append(Step(Action.DELETE, node, None, why=f"somebody renamed or moved it; {was} is made anew"))
+        elif node.in_use:
             why = f"no longer in the topology, but {node.in_use}: left alone"
             steps.append(Step(Action.KEEP, node, None, why=why))
         else:

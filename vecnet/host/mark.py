@@ -1,11 +1,14 @@
 """The mark on all that vecnet makes: the kernel's own state is the only journal.
 
 1. An interface is made with its group set (IFLA_GROUP) to `group(topology)`: from its first moment it is known as ours.
-2. Its alias follows in a second message, since none is taken at creation: "vecnet TOPOLOGY LINK". A veth pair's second
-   end says so, and an end in a named network namespace says from which namespace (its cookie) it was made, so that two
-   namespaces that each have a topology of one name do not remove each other's.
+2. Its alias follows in a second message, since none is taken at creation: "vecnet TOPOLOGY LINK home=COOKIE". A veth
+   pair's second end says so. `home` is the network namespace that it was made from, by its cookie: so two namespaces
+   that each have a topology of one name do not remove each other's, and what somebody moves is still known.
 3. Ours and whole: the alias says so. Ours but half made by a killed run: the group says so, and the alias is empty.
-4. An l2tp tunnel has no group: its peer's tunnel id, which no packet of L2TPv3 carries, is `group(topology)`.
+   Where somebody wrote another alias the group says that it is ours, and of which link is known no more.
+4. `is` in the alias has what `up` made, a few letters for each value (plan.fingerprint): without the topology's file it
+   is told that a value was changed, and which.
+5. An l2tp tunnel has no group: its peer's tunnel id, which no packet of L2TPv3 carries, is `group(topology)`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from urllib.parse import quote, unquote
 _MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
 _DOOMED = 0x00800000
 _MASK = 0xFF7FFFFF
+MADE = "is"  # the note of what was made
 ALIAS_MAX = 255  # IFALIASZ of linux/if.h, without the closing NUL
 _SAFE = ":/@_.-"
 

@@ -31,10 +31,12 @@ def found_nodes(topology: str, snapshot: Snapshot) -> dict[Key, Node]:
             if said is not None:
                 if said.topology != topology or not snapshot.is_ours(said, netns):
                     continue
-            elif link.alias or mark.undoomed(link.group) != group:
+            elif mark.undoomed(link.group) != group:
                 continue
+            elif link.alias:  # which somebody wrote over ours
+                said = mark.Mark(topology, "")
             kind = BY_KERNEL_NAME.get(link.kind)
-            node = kind.node(link, netns, snapshot) if kind and said and not said.peer else None
+            node = kind.node(link, netns, snapshot, said) if kind and said and not said.peer else None
             if node is None:
                 rest.append((netns, link))
             else:

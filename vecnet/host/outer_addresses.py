@@ -17,7 +17,7 @@ def put_on_loopback(addresses: Collection[str]) -> None:
         place = namespaces.home
         (index,) = (link.index for link in rtnl.read_links(place) if link.ifname == _NAME)
         every = rtnl.read_addresses(place, link_local=False).values()
-        have = {text.partition("/")[0] for texts in every for text in texts}
+        have = {rtnl.bare(text) for texts in every for text in texts}
         messages = [rtnl.set_link(_NAME, rtnl.Settings(up=True))]
         messages += [
             rtnl.address(f"{text}/{128 if ':' in text else 32}", add=True).of(index)

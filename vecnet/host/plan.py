@@ -5,6 +5,8 @@ All of it is plain data: it can be printed, compared and turned into JSON withou
 
 from __future__ import annotations
 
+import string
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -29,6 +31,7 @@ class EndState:
     up: bool
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
+    settings: tuple[str, ...] = ()  # what somebody set, see settings.py: none is ever wanted
     mac: str | None = field(default=None, metadata=UNSAID)
     offload: bool | None = field(default=None, metadata=UNSAID)
 
@@ -41,8 +44,9 @@ class EndState:
 class Node:
     """An interface as it is, or as it shall be: its own end, and a pair's second; its kind's values.
 
-    `whole` is False for what a killed run left half made, which has no ends; `grouped` where an end has lost the
-    topology's group: a run that was to delete it ended before, or somebody changed it. `in_use` says who uses it.
+    `whole` is False for what a killed run left half made, which has no ends; `marked` where an end has lost the
+    topology's group or alias: a run that was to delete it ended before, or somebody changed it. `in_use` says who uses
+    it, and `made` is the fingerprint of what `up` made it, where that is known.
     """
 
     netns: str | None
@@ -52,8 +56,9 @@ class Node:
     ends: tuple[EndState, ...] = ()
     values: Attributes = field(default_factory=Attributes)
     whole: bool = True
-    grouped: bool = True
+    marked: bool = True
     in_use: str = ""
+    made: str = ""
 
     @property
     def key(self) -> Key:
@@ -83,8 +88,11 @@ def differing(one: EndState | Attributes, other: EndState | Attributes) -> tuple
 
 
 _NAMES = (  # of what people are shown, for the first end and for a pair's second
-    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload")},
-    {"ifname": "peer", "mac": "peer_mac", "mtu": "peer_mtu", "up": "peer_up", "offload": "peer_offload"},
+    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload", "settings")},
+    {
+        "ifname": "peer",
+        **{key: f"peer_{key}" for key in ("mac", "mtu", "up", "offload", "addresses", "bridge", "settings")},
+    },
 )
 
 
@@ -97,11 +105,52 @@ def _parts(node: Node) -> Iterator[tuple[EndState | Attributes, Mapping[str, str
 def changed(there: Node, goal: Node) -> tuple[str, ...]:
     """The names of all that differs."""
     found = [] if there.link == goal.link else ["link"]
-    found += [] if there.grouped else ["mark"]
+    found += [] if there.marked else ["mark"]
     for (one, names), (other, _) in zip(_parts(there), _parts(goal), strict=False):
         differs = differing(one, other)
         found += [names[key] for key in names if key in differs]
+    if not found and there.made not in ("", fingerprint(goal)):
+        found.append("mark")  # what somebody changed is wanted by now
     return tuple(found)
+
+
+def fingerprint(node: Node) -> str:
+    """A few letters for each value of a node, in an order of their own, as its mark notes them."""
+    return "".join(_letters(value) for value in _values(node).values())
+
+
+def drifted(node: Node) -> tuple[str, ...]:
+    """The names of the values that are not what `up` made them, as far as the mark tells."""
+    values = _values(node)
+    if len(node.made) != _EACH * len(values):
+        return ()
+    were = (node.made[at : at + _EACH] for at in range(0, len(node.made), _EACH))
+    pairs = ((name, was, _letters(value)) for (name, value), was in zip(values.items(), were, strict=True))
+    return tuple(name for name, was, now in pairs if was != now and _UNSAID not in (was, now))
+
+
+_EACH = 2  # letters for a value: one change in 4096 is not seen
+_UNSAID = "-" * _EACH
+_ALPHABET = f"{string.ascii_letters}{string.digits}._"
+
+
+def _values(node: Node) -> dict[str, object]:
+    """All that a mark can tell of, by name: settings are never wanted."""
+    found: dict[str, object] = {"name": node.ifname, "netns": node.netns}
+    for part, names in _parts(node):
+        unsaid = {each.name for each in fields(part) if "unsaid" in each.metadata and getattr(part, each.name) is None}
+        for key in names:
+            if key != "settings":
+                found[names[key]] = _UNSAID if key in unsaid else getattr(part, key)
+    return found
+
+
+def _letters(value: object) -> str:
+    if value == _UNSAID:
+        return _UNSAID
+    text = repr(sorted(value) if isinstance(value, tuple) else value)
+    number = zlib.crc32(text.encode())
+    return _ALPHABET[number % 64] + _ALPHABET[number // 64 % 64]
 
 
 def shown(node: Node) -> dict[str, object]:
@@ -113,7 +162,7 @@ def shown(node: Node) -> dict[str, object]:
             if key not in unsaid:
                 value = getattr(part, key)
                 found[names[key]] = list(value) if isinstance(value, tuple) else value
-    return found if node.grouped else {**found, "mark": "its group is not the topology's"}
+    return found if node.marked else {**found, "mark": "its group or alias is not the topology's"}
 
 
 class Action(StrEnum):
@@ -158,7 +207,8 @@ class Step:
         if self.before and self.after:
             before, after = _comparable(self.before), _comparable(self.after)
             for name in self.changed:
-                yield name, _text(before.get(name)), _text(after.get(name, _AS_MADE.get(name)))
+                was = before.get(name, "of other values" if name == "mark" else None)
+                yield name, _text(was), _text(after.get(name, _AS_MADE.get(name)))
 
     def as_json(self) -> dict[str, object]:
         node = self.node

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,13 +14,13 @@ from vecnet.host import mark
 from vecnet.host.plan import Key
 from vecnet.kernel import ethtool, genl
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
-from vecnet.kernel.namespaces import Namespace, Namespaces
-from vecnet.kernel.rtnl import Interface, read_addresses, read_links, read_packet_sockets
+from vecnet.kernel.namespaces import Namespace, Namespaces, ran_out
+from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
 
 
 def is_link_local(text: str) -> bool:
     """Whether an address is of fe80::/10 (RFC 4291); IPv4's are given by people."""
-    return text.startswith("fe") and ipaddress.ip_interface(text).is_link_local
+    return text.startswith("fe") and ipaddress.ip_address(bare(text)).is_link_local
 
 
 @contextmanager
@@ -59,6 +59,11 @@ class View:
     def _marks(self) -> dict[int, mark.Mark | None]:
         return {link.index: mark.read(link.alias) for link in self.links if link.alias}
 
+    @property
+    def marks(self) -> list[mark.Mark]:
+        """All that are here."""
+        return [said for said in self._marks.values() if said]
+
     def mark(self, link: Interface) -> mark.Mark | None:
         """What an interface's alias says, where it is vecnet's."""
         return self._marks.get(link.index)
@@ -75,7 +80,7 @@ class View:
     @cached_property
     def every_address(self) -> set[str]:
         """All local addresses, without prefix lengths."""
-        return {str(ipaddress.ip_interface(text).ip) for texts in self._addresses.values() for text in texts}
+        return {str(ipaddress.ip_address(bare(text))) for texts in self._addresses.values() for text in texts}
 
     @cached_property
     def tunnels(self) -> list[Tunnel]:
@@ -123,10 +128,12 @@ class Snapshot:
         *,
         counters: bool = False,
         keep: frozenset[str] = frozenset(),
+        everywhere: bool = False,
     ) -> None:
         """Look at home, at the namespaces `names`, and at every other that can be entered. Raises HostError.
 
         `keep` are the link-local addresses that count, with their prefix lengths, since IPv6 gives others itself.
+        `everywhere` looks into namespaces without a name, too, where somebody may have moved an interface.
         """
         self._namespaces = namespaces
         self._families: dict[str, int] = {}  # of generic netlink, the same in every namespace
@@ -139,10 +146,17 @@ class Snapshot:
             self._views: dict[str | None, View] = {None: look(namespaces.home)}
             for name in sorted(names):
                 self._views[name] = look(namespaces[name])
-            for place in namespaces.others():
-                if place.name not in self._views:
-                    with suppress(OSError, HostError):
-                        self._views[place.name] = look(place)
+            seen = {namespaces[name].cookie for name in self._views}
+            for place in namespaces.others(everywhere):
+                if place.cookie not in seen:  # maybe by another name
+                    try:
+                        view = look(place)
+                    except (OSError, HostError) as error:
+                        if ran_out(error):
+                            raise
+                        continue
+                    if place.is_named or any(self.is_ours(said, place.name) for said in view.marks):
+                        self._views[place.name] = view
 
     def place(self, netns: str | None) -> Namespace:
         """The namespace of that name, home where it is None."""
@@ -171,7 +185,7 @@ class Snapshot:
 
     def is_ours(self, said: mark.Mark, netns: str | None) -> bool:
         """Whether what carries this mark was made from home, and not from another namespace."""
-        return said.home is None if netns is None else said.home == self.home_cookie
+        return netns is None if said.home is None else said.home == self.home_cookie
 
     def family(self, name: str) -> int:
         """The number of a generic netlink family that this kernel has, asked for once."""

@@ -5,13 +5,13 @@
 | `libc.py` | system calls that Python has no functions for: the one ctypes |
 | `netlink.py` | the socket: batches, dumps, and the walk over attributes |
 | `namespaces.py` | network namespaces, each with its sockets |
-| `accounts.py` | users' and groups' numbers within a user namespace |
 | `rtnl.py` | interfaces and addresses |
 | `genl.py` | generic netlink's families |
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
 | `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |
 | `unix_sockets.py`, `inet_sockets.py` | who has a Unix socket's path, or a UDP port |
 | `capabilities.py`, `accounts.py` | what this process may do; users and groups in a user namespace |
+| `left_behind.py` | processes that still hold an interface that is gone |
 | `unforeseen.py` | an OSError that nobody foresaw, in words |
 | `probe.py` | whether this kernel has a kind of interface or a protocol |
 """

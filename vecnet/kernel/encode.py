@@ -46,12 +46,22 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # noqa: E402
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg  # noqa: E402
 
 
-def link(kind: int, flags: int, attrs: Attrs, *, up: bool | None = None) -> bytes:
-    """A message about an interface; `up` None leaves that as it is."""
+def link(kind: int, flags: int, attrs: Attrs, *, up: bool | None = None, flags_on: int = 0, change: int = 0) -> bytes:
+    """A message about an interface; `up` None leaves that as it is. Flags of `change` become those of `flags_on`."""
     message = ifinfmsg()
     if up is not None:
-        message["flags"], message["change"] = int(up), 1  # IFF_UP
+        flags_on, change = int(up), 1  # IFF_UP
+    message["flags"], message["change"] = flags_on, change
     return _encoded(message, kind, flags, attrs)
+
+
+def root_qdisc(kind: int, flags: int, index: int) -> bytes:
+    """A message about an interface's root queueing discipline, whatever it is."""
+    from pyroute2.netlink.rtnl.tcmsg import tcmsg
+
+    message = tcmsg()
+    message["index"], message["parent"] = index, 0xFFFFFFFF  # TC_H_ROOT
+    return _encoded(message, kind, flags, ())
 
 
 def address(kind: int, flags: int, header: Mapping[str, int], attrs: Attrs) -> bytes:

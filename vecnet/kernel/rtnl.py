@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from vecnet.kernel.encode import Attrs  # pyroute2, which takes a while, comes with the first message
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR, RTM_GETROUTE = 16, 17, 18, 20, 21, 22, 26
+RTM_DELQDISC = 37
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 6, 10, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_GROUP, IFLA_EXT_MASK, IFLA_CARRIER, IFLA_LINK_NETNSID = 20, 23, 27, 29, 33, 37
 IFLA_TXQLEN, IFLA_GSO_MAX_SEGS, IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PROMISCUITY = 13, 40, 52, 53, 30
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_DATA = 1, 2, 5
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
-IFF_UP, IFF_RUNNING = 1, 0x40
+IFA_F_NODAD, IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x02, 0x80, 0x200
+IFF_UP, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 1, 0x40, 0x80, 0x1000
 ARPHRD_ETHER = 1
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 IN6_ADDR_GEN_MODE_NONE = 1
@@ -44,7 +45,7 @@ _COUNTERS = struct.Struct("=8Q")  # struct rtnl_link_stats64: rx, tx packets, by
 _USED = frozenset(
     (
         *(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_STATS64),
-        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS, IFLA_TXQLEN),
+        *(IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_GSO_MAX_SEGS, IFLA_TXQLEN, IFLA_QDISC),
         *(IFLA_PROP_LIST, IFLA_PROMISCUITY),
     )
 )
@@ -72,6 +73,10 @@ class Interface:
     ethernet: bool = True
     promiscuous: bool = False
     queue: int = 0  # packets that it holds back at the most, txqueuelen
+    arp: bool = True
+    multicast: bool = True
+    qdisc: str = ""
+    port: netlink.Attributes = field(default_factory=dict)  # what it is given as a member of a bridge
     counters: tuple[int, ...] = ()
 
 
@@ -151,6 +156,10 @@ def _interface(message: memoryview) -> Interface:
         ethernet=hardware == ARPHRD_ETHER,
         promiscuous=IFLA_PROMISCUITY in got and number(got[IFLA_PROMISCUITY]) > 0,
         queue=number(got[IFLA_TXQLEN]) if IFLA_TXQLEN in got else 0,
+        arp=not flags & IFF_NOARP,
+        multicast=bool(flags & IFF_MULTICAST),
+        qdisc=netlink.text(got[IFLA_QDISC]) if IFLA_QDISC in got else "",
+        port=netlink.attributes(info[IFLA_INFO_SLAVE_DATA]) if IFLA_INFO_SLAVE_DATA in info else {},
         counters=_COUNTERS.unpack_from(got[IFLA_STATS64]) if IFLA_STATS64 in got else (),
     )
 
@@ -162,7 +171,10 @@ def _alternatives(properties: memoryview) -> Iterator[str]:
 
 
 def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
-    """The permanent addresses by interface: not those that a router advertised, IPv6's link-local ones if asked for."""
+    """The permanent addresses by interface: not those that a router advertised, IPv6's link-local ones if asked for.
+
+    As `ip` writes them: 10.0.0.1/24, and with what is unusual 10.0.0.1 peer 10.0.0.9/24, 10.0.0.1/24 noprefixroute.
+    """
     found: dict[int, list[str]] = {}
     request = netlink.message(RTM_GETADDR, netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP, IFADDR.pack(0, 0, 0, 0, 0))
     for kind, message in place.route.dump(request):
@@ -176,11 +188,23 @@ def read_addresses(place: Namespace, link_local: bool) -> dict[int, list[str]]:
         flags = netlink.number(got[IFA_FLAGS]) if IFA_FLAGS in got else IFA_F_PERMANENT
         if raw is None or family not in (socket.AF_INET, socket.AF_INET6) or not flags & IFA_F_PERMANENT:
             continue
-        text = socket.inet_ntop(family, raw)
-        if ":" in text and "." in text:  # an IPv4 address inside, which a topology's addresses have in hexadecimal
-            text = str(ipaddress.ip_address(bytes(raw)))
-        found.setdefault(index, []).append(f"{text}/{length}")
+        text = _written(raw)
+        if got.get(IFA_ADDRESS, raw) != raw:
+            text += f" peer {_written(got[IFA_ADDRESS])}"
+        odd = " noprefixroute" if flags & IFA_F_NOPREFIXROUTE else ""
+        found.setdefault(index, []).append(f"{text}/{length}{odd}")
     return found
+
+
+def _written(raw: memoryview) -> str:
+    text = socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+    # an IPv4 address inside, which a topology's addresses have in hexadecimal
+    return str(ipaddress.ip_address(bytes(raw))) if ":" in text and "." in text else text
+
+
+def bare(address: str) -> str:
+    """An address as `read_addresses` has it, without its prefix length and what follows."""
+    return address.partition(" ")[0].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +273,31 @@ def set_master(ifname: str, up: bool | None = None) -> Unindexed:
     return _setting((*_sizes(values), ("master", 4)), up, True).unindexed("master", **values)
 
 
+def set_flag(ifname: str, flag: int) -> bytes:
+    """Set a flag of an interface as a new one has it: all are off but for multicast."""
+    from vecnet.kernel import encode
+
+    on = flag if flag == IFF_MULTICAST else 0
+    return encode.link(RTM_NEWLINK, ACKED, [("IFLA_IFNAME", ifname)], flags_on=on, change=flag)
+
+
+def set_data(ifname: str, kind: str, data: Attrs, *, member: bool = False) -> bytes:
+    """Change attributes of an interface's kind, or of what it is a `member` of."""
+    from vecnet.kernel import encode
+
+    slave = "SLAVE_" if member else ""
+    info = [(f"IFLA_INFO_{slave}KIND", kind), (f"IFLA_INFO_{slave}DATA", {"attrs": data})]
+    return encode.link(RTM_NEWLINK, ACKED, [("IFLA_IFNAME", ifname), ("IFLA_LINKINFO", {"attrs": info})])
+
+
+def delete_qdisc() -> Unindexed:
+    """Take the root queueing discipline from an interface, which then has the usual one again."""
+    from vecnet.kernel import encode
+
+    mark = Mark("i", 4)
+    return Template(encode.root_qdisc(RTM_DELQDISC, ACKED, mark.number), index=mark).unindexed("index")
+
+
 def delete_link(ifname: str) -> bytes:
     return _deletion("ifname", IFNAMSIZ - 1).stamp(ifname=name(ifname))
 
@@ -261,9 +310,10 @@ def delete_group(group: int) -> bytes:
 def address(text: str, *, add: bool) -> Unindexed:
     """Add or remove an address such as 10.0.0.1/24, for good where it is there for a time only. IPv6 without duplicate
     detection: a wire has two ends, and an address that is still tentative cannot be bound."""
-    interface = ipaddress.ip_interface(text)
-    raw, length = interface.ip.packed, interface.network.prefixlen
-    values = {"local": raw, "address": raw}
+    address, _, peer = text.removesuffix(" noprefixroute").partition(" peer ")
+    interface = ipaddress.ip_interface(peer or address)
+    raw, length = ipaddress.ip_address(bare(address)).packed, interface.network.prefixlen
+    values = {"local": raw, "address": interface.ip.packed}
     if add and len(raw) == 4 and length < 31:
         values["broadcast"] = interface.network.broadcast_address.packed
     return _address(_sizes(values), length, add).unindexed("index", **values)

@@ -2,18 +2,31 @@
 
 Every network namespace lists its own sockets, and a path reaches across all of them.
 
-Source: proc_net(5), unix; net/unix/af_unix.c, unix_seq_show; network_namespaces(7).
+Source: proc_net(5), unix; net/unix/af_unix.c, unix_seq_show; network_namespaces(7); sock_diag(7), linux/unix_diag.h.
 """
 
 from __future__ import annotations
 
+import socket
 import stat
-from contextlib import suppress
+import struct
+from contextlib import closing, suppress
 from enum import Enum
 from pathlib import Path
 
+from vecnet.errors import HostError
+from vecnet.kernel import netlink
+
 _EVERY_PROCESS = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h: the namespace that sees all processes
 _LISTENS = 1 << 16  # __SO_ACCEPTCON
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
+_REQUEST = struct.Struct("=BBHIIIII")  # family, protocol, padding, states, inode, what to show, cookie
+_SHOW_NAME, _SHOW_UID = 0x01, 0x40
+_BOUND = (
+    1 << 7 | 1 << 10
+)  # TCP_CLOSE, TCP_LISTEN: a connection to be accepted has its name too, and is said to be root's
+_ANSWER_SIZE = 16  # struct unix_diag_msg
+_NAME, _UID = 0, 7
 
 
 class Holder(Enum):
@@ -59,4 +72,24 @@ def _sockets(table: str) -> list[tuple[int, str]]:
         if len(words) == 8 and words[7].startswith("/"):
             with suppress(ValueError):
                 found.append((int(words[3], 16), words[7]))
+    return found
+
+
+def users(prefix: bytes) -> dict[bytes, int | None] | None:
+    """Who made the sockets whose names begin so, in the calling thread's namespace: their users' numbers.
+
+    None where this kernel cannot list sockets; a user is None where it cannot say who it is.
+    """
+    request = _REQUEST.pack(socket.AF_UNIX, 0, 0, _BOUND, 0, _SHOW_NAME | _SHOW_UID, 0, 0)
+    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
+    found: dict[bytes, int | None] = {}
+    try:
+        with closing(netlink.Socket(_NETLINK_SOCK_DIAG)) as diag:
+            for _, message in diag.dump(netlink.message(_SOCK_DIAG_BY_FAMILY, flags, request)):
+                got = netlink.attributes(message[_ANSWER_SIZE:], (_NAME, _UID))
+                name = bytes(got.get(_NAME, b""))
+                if name.startswith(prefix):
+                    found[name] = netlink.number(got[_UID]) if _UID in got else None
+    except HostError:
+        return None
     return found

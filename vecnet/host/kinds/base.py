@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from vecnet.errors import HostError
-from vecnet.host import mark
+from vecnet.host import mark, settings
 from vecnet.host.mark import Mark
-from vecnet.host.plan import EndState, Node, Plan, differing
+from vecnet.host.plan import EndState, Node, Plan, differing, fingerprint
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, ToIndex, Way
 from vecnet.kernel import ethtool, rtnl
@@ -39,10 +39,10 @@ class Scene:
         return self.snapshot.group(self.topology, netns)
 
     def alias(self, node: Node, end: EndState, notes: dict[str, str]) -> str:
-        """The mark of an end, as text. A pair's second lies at home and needs no word of where that is."""
+        """The mark of an end, as text. A pair's notes are at its first end."""
         peer = is_peer(node, end)
-        home = self.snapshot.home_cookie if node.netns is not None and not peer else None
-        return str(mark.Mark(self.topology, node.link, peer, home, {} if peer else notes))
+        notes = {} if peer else {**notes, mark.MADE: fingerprint(node)}
+        return str(mark.Mark(self.topology, node.link, peer, self.snapshot.home_cookie, notes))
 
 
 def is_peer(node: Node, end: EndState) -> bool:
@@ -132,19 +132,21 @@ class InterfaceKind:
         """Whether an interface of no kind of the kernel's is what is left of one of these."""
         return False
 
-    def node(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Node | None:
-        """The node of an interface that carries its mark; None where half of it is missing."""
+    def node(self, link: Interface, netns: str | None, snapshot: Snapshot, said: Mark) -> Node | None:
+        """The node of an interface that is marked so; None where half of it is missing."""
         seen = self.seen(link, netns, snapshot)
-        said = snapshot.view(netns).mark(link)
-        if seen is None or said is None:
+        if seen is None:
             return None
         values, *others = seen
         ends = (self.end(link, netns, snapshot), *others)
-        grouped = not self.kernel_name or not any(
-            there.group != snapshot.group(said.topology, end.netns) for end in ends if (there := snapshot.at(end.key))
+        there = [(end, snapshot.at(end.key)) for end in ends]
+        marked = not self.kernel_name or all(
+            one.group == snapshot.group(said.topology, end.netns) and snapshot.view(end.netns).mark(one)
+            for end, one in there
+            if one is not None
         )
-        in_use = self.in_use(link, netns, snapshot)
-        return Node(netns, link.ifname, self.name, said.link, ends, values, grouped=grouped, in_use=in_use)
+        in_use, made = self.in_use(link, netns, snapshot), said.notes.get(mark.MADE, "")
+        return Node(netns, link.ifname, self.name, said.link, ends, values, marked=marked, in_use=in_use, made=made)
 
     def end(self, link: Interface, netns: str | None, snapshot: Snapshot) -> EndState:
         """One end, as it was seen."""
@@ -156,6 +158,7 @@ class InterfaceKind:
             up=link.up,
             addresses=view.addresses(link),
             bridge=view.master(link),
+            settings=settings.seen(link),
             mac=link.mac,
             offload=view.offload(link) if self.offloads else None,
         )
@@ -171,6 +174,8 @@ class InterfaceKind:
                 return f"{end.ifname} is gone"
             if not end.up:
                 return f"{end.ifname} is down"
+            if end.settings:
+                return f"{end.ifname} has {', '.join(end.settings)}"
         return ""
 
     def counters(self, node: Node, snapshot: Snapshot) -> Mapping[str, int]:
@@ -212,8 +217,8 @@ class InterfaceKind:
             place = scene.place(end.netns)
             autoconf = not peer and self.autoconf(node.values)
             alias = scene.alias(node, end, self.notes(node.values))
-            settings = Settings(alias=alias, autoconf=autoconf)
-            message = rtnl.set_link(end.ifname, settings if peer else self.late(node, settings))
+            given = Settings(alias=alias, autoconf=autoconf)
+            message = rtnl.set_link(end.ifname, given if peer else self.late(node, given))
             yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
             if not autoconf:
                 call = KeepIpv6Off(end.ifname)
@@ -222,30 +227,33 @@ class InterfaceKind:
                 yield _set_offload(scene, node, end, self.turn)
             if end.up or end.bridge:
                 yield _set_up(scene, node, end, self.turn, bridge=end.bridge is not None)
-        yield from _set_addresses(scene, node, (), node.ends[0].addresses, self.turn)
+            yield from _set_addresses(scene, node, end, (), self.turn)
 
     def change(self, before: Node, after: Node, scene: Scene) -> Iterator[Op]:
-        """Bring an interface to what it shall be, all of which can be changed in place."""
+        """Bring an interface to what it shall be, all of which can be changed in place. Its mark says what that is."""
+        remark = not before.marked or before.link != after.link or before.made != fingerprint(after)
         for end, was in zip(after.ends, before.ends, strict=True):
             peer = is_peer(after, end)
             differs = differing(was, end)
-            settings = Settings(
+            given = Settings(
                 mtu=end.mtu if "mtu" in differs else None,
                 mac=end.mac if "mac" in differs else None,
-                group=None if before.grouped else scene.group(end.netns),
-                alias=None if before.link == after.link else scene.alias(after, end, self.notes(after.values)),
+                group=None if before.marked else scene.group(end.netns),
+                alias=scene.alias(after, end, self.notes(after.values)) if remark else None,
             )
             if not peer and differing(before.values, after.values):
-                settings = self.with_own(after.values, settings)
-            if settings.said:
-                what, message = f"set its {', '.join(settings.said)}", rtnl.set_link(end.ifname, settings)
+                given = self.with_own(after.values, given)
+            if given.said:
+                what, message = f"set its {', '.join(given.said)}", rtnl.set_link(end.ifname, given)
                 yield Op(self.set_at, after, scene.place(end.netns), what, message, turn=self.turn)
             if "offload" in differs:
                 yield _set_offload(scene, after, end, self.turn)
             if "up" in differs or "bridge" in differs:
                 yield _set_up(scene, after, end, self.turn, bridge="bridge" in differs)
-        first, was = after.ends[0], before.ends[0]
-        yield from _set_addresses(scene, after, was.addresses, first.addresses, self.turn)
+            yield from _set_addresses(scene, after, end, was.addresses, self.turn)
+            for what, mended in settings.set_back(end.ifname, was.settings):
+                do = mended if isinstance(mended, bytes) else ToIndex(end.ifname, mended)
+                yield Op(Stage.SETTLE, after, scene.place(end.netns), what, do, turn=self.turn)
 
     def remove(self, nodes: Sequence[Node], scene: Scene) -> Iterable[Op]:
         """Remove some that lie in one namespace."""
@@ -273,8 +281,8 @@ def _noun(there: Interface) -> str:
 def new_link(kind: InterfaceKind, node: Node, scene: Scene, data: Sequence[tuple[str, object]] = ()) -> Op:
     """Make an interface by rtnetlink, marked by its group; `data` are its kind's own attributes."""
     (end,) = node.ends
-    settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
-    message = rtnl.new_link(end.ifname, kind.kernel_name, settings, data)
+    given = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns))
+    message = rtnl.new_link(end.ifname, kind.kernel_name, given, data)
     return Op(Stage.MAKE, node, scene.place(end.netns), "make it", message, turn=kind.turn)
 
 
@@ -304,12 +312,12 @@ def _set_offload(scene: Scene, node: Node, end: EndState, turn: int) -> Op:
     return Op(Stage.SETTLE, node, place, "switch its checksum offload", message, Way.GENERIC, turn)
 
 
-def _set_addresses(scene: Scene, node: Node, before: Sequence[str], after: Sequence[str], turn: int) -> Iterator[Op]:
-    place = scene.place(node.netns)
-    for add, texts, others in ((False, before, after), (True, after, before)):
+def _set_addresses(scene: Scene, node: Node, end: EndState, before: Sequence[str], turn: int) -> Iterator[Op]:
+    place = scene.place(end.netns)
+    for add, texts, others in ((False, before, end.addresses), (True, end.addresses, before)):
         for text in dict.fromkeys(text for text in texts if text not in others):
             what = f"give it the address {text}" if add else f"take the address {text} from it"
-            message = ToIndex(node.ifname, rtnl.address(text, add=add))
+            message = ToIndex(end.ifname, rtnl.address(text, add=add))
             yield Op(Stage.ADDRESS, node, place, what, message, turn=turn)
 
 

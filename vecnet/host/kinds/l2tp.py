@@ -24,7 +24,7 @@ from dataclasses import dataclass, fields, replace
 
 from vecnet.errors import HostError
 from vecnet.host.kinds.base import Intent, InterfaceKind, Scene
-from vecnet.host.mark import Mark
+from vecnet.host.mark import MADE, Mark
 from vecnet.host.plan import Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
@@ -89,7 +89,8 @@ class L2tp(InterfaceKind):
             said = view.mark(link) if link is not None else None
             if link is not None and said is not None and self.left(said):
                 values = _values(tunnel, session, said.notes["l2spec_type"])
-                return Node(netns, link.ifname, self.name, said.link, (self.end(link, netns, snapshot),), values)
+                ends, made = (self.end(link, netns, snapshot),), said.notes.get(MADE, "")
+                return Node(netns, link.ifname, self.name, said.link, ends, values, made=made)
         ifname = tunnel.sessions[0].ifname if tunnel.sessions else f"tunnel {tunnel.tunnel_id}"
         return Node(netns, ifname, self.name, "", values=Remains(tunnel.tunnel_id), whole=False)
 

@@ -7,7 +7,6 @@ is started. veth(4).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
 from vecnet.host.plan import EndState, Node
@@ -36,9 +35,9 @@ class Veth(InterfaceKind):
             return None
         view = snapshot.view(None)
         said, theirs = snapshot.view(netns).mark(link), view.mark(found[1])
-        if theirs is None or not theirs.peer:
+        if not theirs.peer if theirs else not found[1].alias:  # half made; where somebody wrote an alias, it was whole
             return None
-        peer = replace(self.end(found[1], None, snapshot), addresses=(), bridge=None)  # not ours to say
+        peer = self.end(found[1], None, snapshot)
         return VethAttributes(autoconf=said is None or said.notes.get("autoconf") != "False"), peer
 
     def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
