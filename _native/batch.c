@@ -80,8 +80,8 @@ static int fill(struct vn_port *port)
 		return rc;
 	int got = port->rx.socket ? fill_from_socket(port) : fill_from_file(port);
 	if ((got == -ECONNRESET || got == -ENOTCONN) && port->transport.lost) { /* or the sender has hung up */
-		port->transport.lost(port);
-		return -EAGAIN;
+		rc = port->transport.lost(port);
+		return rc ? rc : -EAGAIN;
 	}
 	if (got > 0)
 		count_batch(port, VN_RX_CALLS, VN_RX_BATCH_MAX, VN_RX_BATCH_AVERAGE, (uint64_t)got);
@@ -445,8 +445,10 @@ static int refused(struct vn_port *port, const uint8_t *base, const struct vn_fr
 		tx->number += (uint32_t)dropped;
 		return dropped;
 	}
-	if ((error == EPIPE || error == ECONNRESET || error == ENOTCONN) && port->transport.lost)
-		return port->transport.lost(port) ? -ENOBUFS : 0;
+	if ((error == EPIPE || error == ECONNRESET || error == ENOTCONN) && port->transport.lost) {
+		const int rc = port->transport.lost(port);
+		return rc == -EAGAIN ? -ENOBUFS : rc;
+	}
 	return -error;
 }
 

@@ -53,9 +53,11 @@ struct vn_transport {
 	int (*accept)(struct vn_port *port);
 	/* Before each batch: 0, or -EAGAIN while nobody is at the other end; then tx.fd is readable once somebody comes. */
 	int (*ready)(struct vn_port *port);
-	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive.
-	 * Without, the port is at its end. */
+	/* The other end has closed the connection: 0 if the port goes on, -EAGAIN if it first has frames to receive, another
+	 * -errno where it is at its end. Without, it is. */
 	int (*lost)(struct vn_port *port);
+	/* What a program at the other end has said so far: bytes of it, without a zero at its end, or -1. */
+	ssize_t (*said)(const struct vn_port *port, uint8_t *text, size_t room);
 	/* The port is being closed; its descriptors are still open. */
 	void (*closed)(struct vn_port *port);
 	/* In a fork: leave alone what is the parent's. */

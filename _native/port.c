@@ -204,6 +204,12 @@ int vn_port_depth(const struct vn_port *port)
 	return (int)port->depth;
 }
 
+int vn_port_said(const struct vn_port *port, uint8_t *text, size_t room)
+{
+	const ssize_t size = port->transport.said ? port->transport.said(port, text, room) : -1;
+	return size < 0 ? 0 : (int)size;
+}
+
 uint8_t *vn_port_memory(const struct vn_port *port)
 {
 	return port->memory;

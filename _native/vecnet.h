@@ -35,7 +35,8 @@ enum vn_step {
 	VN_STEP_TUN_HEADER,  /* detail: the interface, and what header its frames have */
 	VN_STEP_FILTER,      /* detail: the filter's file, or what it is for */
 	VN_STEP_DESCRIPTOR,  /* detail: the descriptor's number */
-	VN_STEP_MISFIT       /* detail: the descriptor's number, and what it is instead of one that carries frames */
+	VN_STEP_MISFIT,      /* detail: the descriptor's number, and what it is instead of one that carries frames */
+	VN_STEP_PROGRAM      /* detail: the program, which cannot be started */
 };
 struct vn_failure { int step; char detail[128]; };
 
@@ -86,6 +87,8 @@ void vn_port_forked(struct vn_port *port);
 /* Readable when frames may be waiting. */
 int vn_port_fileno(const struct vn_port *port);
 int vn_port_depth(const struct vn_port *port);
+/* What the program at the other end has said, if there is one: the bytes written to `text`, which is no string. */
+int vn_port_said(const struct vn_port *port, uint8_t *text, size_t room);
 uint64_t vn_port_counter(const struct vn_port *port, int counter);
 /* The memory that vn_frame's offsets point into. */
 uint8_t *vn_port_memory(const struct vn_port *port);

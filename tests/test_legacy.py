@@ -54,6 +54,12 @@ def test_what_does_the_same(text: str) -> None:
         assert text[token.column - 1 :].startswith(token.text)
 
 
+def test_an_address_that_is_taken_for_another_is_that_one() -> None:
+    assert (
+        explained("eth0=tuntap,,fe:fd:0:0:0:1", EVERY).mended == "vec0:transport=tap,ifname=tap0,mac=fe:fd:00:00:00:01"
+    )
+
+
 def test_every_driver_is_tried() -> None:
     assert {text.partition("=")[2].partition(",")[0] for text in SAME} == set(DRIVERS)
 
@@ -67,6 +73,13 @@ def test_every_driver_is_tried() -> None:
         ("eth0=tuntap,tap0,,1.2.3", Severity.FALLBACK, "'1.2.3' is not an IPv4 or IPv6 address"),
         ("eth0=tuntap,tap0,,10.0.0.1,more", Severity.IGNORED, "the driver has no such field"),
         ("eth0=ucast,,70000", Severity.FALLBACK, "'70000' is not a whole number from 1 to 65535"),
+        ("eth0=tuntap,,fe:fd:0:0:0:1", Severity.FALLBACK, "the guest takes it for fe:fd:00:00:00:01"),
+        ("eth0=daemon,0x02:0:0:0:0:1", Severity.FALLBACK, "the guest takes it for 02:00:00:00:00:01"),
+        ("eth0=vde,,fe:fd:00:00:00:01x", Severity.FALLBACK, "the guest uses a random address"),
+        ("eth0=daemon,,tcp,/x", Severity.REFUSED, "'tcp' is not one of unix; the device cannot be brought up"),
+        ("eth0=mcast,,10.0.0.1", Severity.REFUSED, "'10.0.0.1' is not an IPv4 multicast address"),
+        ("eth0=mcast,,ff02::1", Severity.REFUSED, "the device cannot be brought up"),
+        ("eth0=mcast,,239.1.2.3,9,256", Severity.REFUSED, "'256' is not a whole number from 0 to 255"),
         ("eth0=switch", Severity.REFUSED, "no legacy driver has this name"),
         ("eth0=", Severity.REFUSED, "no legacy driver has this name"),
     ],

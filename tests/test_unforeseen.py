@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, TOPOLOGIES, environment
+from tests.cli.command import EXECUTABLE, LAB, TAP, TOPOLOGIES, environment
 from tests.need import need, need_command, need_root
 from vecnet.kernel.capabilities import Capability, has, who
 from vecnet.kernel.unforeseen import in_words
@@ -116,12 +116,58 @@ def test_a_guests_descriptor_beyond_the_limit() -> None:
     assert "64; raise it with: ulimit -n" in done.stdout
 
 
+NO_PROC = "/proc is not mounted; mount it with: mount -t proc proc /proc"
+
+
 @pytest.mark.parametrize("name", ["plan", "up", "status", "down", "loopback", "sandbox"])
 def test_no_proc(name: str) -> None:
+    """What needs nothing of it does its work, and all else says what is missing."""
     done = limited("mount -t tmpfs none /proc", *EVERY[name])
     said = done.stdout + done.stderr
-    if done.returncode or name != "loopback":  # two sockets need nothing of it
-        assert "/proc is not mounted; mount it with: mount -t proc proc /proc" in said
+    assert not done.returncode or NO_PROC in said
+
+
+def test_no_proc_to_read_what_uses_an_interface() -> None:
+    done = limited(f"mount -t tmpfs none /proc && '{EXECUTABLE}' up '{LAB}'", "status")
+    assert done.returncode == 1
+    assert NO_PROC in done.stderr
+
+
+@pytest.mark.parametrize("limit", [8, 10, 12, 14, 15, 16, 17, 18, 20, 22, 24, 28])
+def test_a_wire_for_which_the_tester_has_no_descriptors_does_not_fail(limit: int) -> None:
+    done = limited(f"ulimit -n {limit}", "loopback", FD)
+    assert "FAIL" not in done.stdout, done.stdout
+    assert done.returncode in (0, 3) or not done.stdout
+    assert done.returncode == 0 or "ulimit -n" in done.stdout + done.stderr
+
+
+# ---- the device of taps ----
+
+GONE = "mount -t tmpfs none /dev/net"
+NO_TUN = "/dev/net/tun cannot be opened"
+
+
+@pytest.mark.parametrize("name", ["plan", "up", "sandbox", "run"])
+def test_a_missing_device_is_named(name: str) -> None:
+    words = ("run", "--up", LAB, "--", "true") if name == "run" else EVERY[name]
+    done = limited(GONE, *words)
+    assert done.returncode == 1
+    assert f"tap-web, hyb-app: {NO_TUN}: No such file or directory; " in done.stderr
+    assert "mknod /dev/net/tun c 10 200; a container is given it with: --device /dev/net/tun" in done.stderr
+    assert "boot a kernel" not in done.stderr
+
+
+def test_what_the_tester_lacks_is_no_failure_of_the_wire() -> None:
+    """Neither of a wire that needs no tap, but for the tester's own stack, nor of one that is a tap."""
+    done = limited(f"ip link set lo up && {GONE}", "loopback", TOPOLOGIES / "gre.yaml")
+    assert done.returncode == 3, done.stdout
+    assert "? ping ? tcp ✓ burst" in done.stdout
+    assert f"ping: no stack to test with: vec0: {NO_TUN}" in done.stdout
+    for file in (TAP, TOPOLOGIES / "fd-tap.yaml"):
+        done = limited(f"ip link set lo up && '{EXECUTABLE}' up '{file}' && {GONE}", "loopback", file)
+        assert done.returncode == 3, done.stdout
+        assert NO_TUN in done.stdout
+        assert "--device /dev/net/tun" in done.stdout
 
 
 def test_a_report_for_which_there_is_no_room(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@
     │   ├── VecStringError      … of a vec string
     │   └── CaptureIncomplete   part of a capture could not be replayed; `sent` says how many frames were
     ├── HostError               the host could not be brought to the state that was asked for     (exit 1)
-    │   ├── KernelLacksError    this kernel has no such kind of interface; names the module
+    │   ├── KernelLacksError    this machine has no such kind of interface; names the module or the device
     │   ├── NotOursError        an interface of that name exists and vecnet did not make it
     │   ├── InUseError          a running guest uses what would have to be changed
     │   └── BusyError           another vecnet works in the same network namespace
@@ -15,8 +15,9 @@
     │   └── ProgramMissing      it is not installed; names the package
     └── PortError               a vec string could not be opened, or frames could not be moved    (exit 1)
         ├── PermissionMissing   a capability or a file's permission is missing
+        ├── ResourceMissing     a descriptor, a device file or a protocol is missing on this machine
         ├── InterfaceMissing    the interface is not there or is down
-        ├── ListenerMissing     nobody listens on the other side (bess)
+        ├── ListenerMissing     nobody listens on the other side (bess), or its program has ended (vde)
         ├── AddressMissing      the local address is on no interface, or no route leads to the remote one
         └── PortClosed          the port was closed, maybe by another thread
 """
@@ -106,7 +107,7 @@ class HostError(VecnetError):
 
 
 class KernelLacksError(HostError):
-    """This kernel has no such kind of interface; the message names the module."""
+    """This machine has no such kind of interface; the message names the module or the device file."""
 
 
 class NotOursError(HostError):
@@ -135,6 +136,10 @@ class PortError(VecnetError):
 
 class PermissionMissing(PortError):
     """A capability or a file's permission is missing."""
+
+
+class ResourceMissing(PortError):
+    """This machine lacks what a port takes: a descriptor, a device file, a protocol of its kernel."""
 
 
 class InterfaceMissing(PortError):

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vecnet.errors import Refused, VecStringError
-from vecnet.guests import Guest
+from vecnet.guests import GENERATIONS, Guest
 from vecnet.guests.agreed import agreed
 from vecnet.guests.kernel import Kernel
 from vecnet.options import Effect, Severity
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.link import chosen, chosen_ifname
-from vecnet.values import FreeText, Integer, IpAddress, Kind, Mac, NewIfName
+from vecnet.values import Choice, FreeText, Integer, IpAddress, Kind, Mac, NewIfName
 from vecnet.vecstring import Explanation, Token, VecDevice
 
 Fields = Mapping[str, str]  # those that are given, by name; a tap's name and the device's number in any case
@@ -43,11 +43,12 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a driver's string."""
+    """A field of a driver's string. `wrong` is what becomes of a guest that is given another value than of its kind."""
 
     name: str
     doc: str
     kind: Kind[object] = field(default_factory=FreeText)
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,23 @@ def _vde(fields: Fields) -> Same:
     return Same("vde", {"vnl": url, **more}, "outside:vde", {"url": url, **port}, descr)
 
 
+class _Group(IpAddress):
+    """An IPv4 multicast address, which the socket joins."""
+
+    expects = "an IPv4 multicast address such as 239.192.168.1"
+
+    def parse(self, text: str) -> str:
+        if not 224 <= int((re.match(r"([0-9]{1,3})\.", text) or "00")[1]) <= 239:
+            raise self._refuse(text)
+        return super().parse(text)
+
+
 _PORT = Integer(1, 65535)
-_MAC = Field("mac", "the guest's Ethernet address", Mac())
+_UNOPENED = "the device cannot be brought up"
+_MAC = Field("mac", "the guest's Ethernet address", Mac(), "the guest uses a random address")
 _DEVICE = Field("device", "the tap's name", NewIfName())
 _GATEWAY = Field("gateway", "the host's address on the tap, which the program uml_net set", IpAddress())
-_GROUP = Field("address", "the multicast group", IpAddress())
+_GROUP = Field("address", "the multicast group", _Group(), _UNOPENED)
 _SWITCH = "a bridge of the host is the switch, with a tap for each guest; from 6.12 on a vde link, too"
 
 DRIVERS = {
@@ -120,13 +133,22 @@ DRIVERS = {
     ),
     "daemon": Driver(
         "uml_switch, a switch in a process",
-        (_MAC, Field("type", "unix, the one kind of socket"), Field("socket", "the switch's control socket")),
+        (
+            _MAC,
+            Field("type", "unix, the one kind of socket", Choice(("unix",)), _UNOPENED),
+            Field("socket", "the switch's control socket"),
+        ),
         _member,
         _SWITCH,
     ),
     "mcast": Driver(
         "an Ethernet segment by multicast UDP",
-        (_MAC, _GROUP, Field("port", "its UDP port", _PORT), Field("ttl", "how many routers it passes")),
+        (
+            _MAC,
+            _GROUP,
+            Field("port", "its UDP port", _PORT),
+            Field("ttl", "how many routers it passes", Integer(0, 255), _UNOPENED),
+        ),
         _member,
         f"{_SWITCH}, or vxvde:// over several hosts",
     ),
@@ -252,10 +274,16 @@ class _Reader:
             self.fields[meant.name] = str(meant.kind.parse(piece))
             effect = Effect(Severity.OK, meant.doc)
         except Refused as error:
-            does = "; the guest uses a random address" if meant.name == "mac" else ""
-            effect = Effect(Severity.FALLBACK, f"{meant.doc}: {error.message}{does}", error.instead)
+            # every generation that has such drivers reads as the oldest does
+            taken = GENERATIONS[0].misread(meant.kind, piece) if isinstance(meant.kind, Mac) else None
+            does = f"the guest takes it for {taken}" if taken else meant.wrong
+            severity = Severity.REFUSED if does == _UNOPENED else Severity.FALLBACK
+            said = f"{meant.doc}: {error.message}{'; ' * bool(does)}{does}"
+            effect = Effect(severity, said, error.instead)
+            if taken:
+                self.fields[meant.name] = taken
         self.tokens.append(Token(piece, column, effect))
-        return effect.severity is Severity.OK
+        return meant.name in self.fields
 
     @property
     def mac(self) -> Given:

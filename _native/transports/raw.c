@@ -6,8 +6,10 @@
  */
 #include "../internal.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
-#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define INSTRUCTIONS 4096 /* BPF_MAXINSNS, linux/bpf_common.h */
 
@@ -15,13 +17,17 @@
 static int attach_file(int fd, const char *path, struct vn_failure *failure)
 {
 	static _Thread_local struct sock_filter code[INSTRUCTIONS + 1];
-	FILE *file = fopen(path, "rbe");
-	if (!file)
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe that nobody writes to would wait for ever */
+	if (file < 0)
 		return vn_fail(failure, VN_STEP_FILTER, path, errno);
-	size_t bytes = fread(code, 1, sizeof(code), file);
-	fclose(file);
-	const struct sock_fprog program = {(unsigned short)(bytes / sizeof(*code)), code};
-	if (!bytes || bytes % sizeof(*code) || program.len > INSTRUCTIONS)
+	struct stat stat;
+	ssize_t bytes = fstat(file, &stat) ? -1 : S_ISREG(stat.st_mode) ? read(file, code, sizeof(code)) : 0;
+	int error = errno;
+	close(file);
+	if (bytes < 0)
+		return vn_fail(failure, VN_STEP_FILTER, path, error);
+	const struct sock_fprog program = {(unsigned short)((size_t)bytes / sizeof(*code)), code};
+	if (!bytes || (size_t)bytes % sizeof(*code) || program.len > INSTRUCTIONS)
 		return vn_fail(failure, VN_STEP_FILTER, path, EINVAL);
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
 		return vn_fail(failure, VN_STEP_FILTER, path, errno);

@@ -136,7 +136,7 @@ def test_nothing_else_of_the_commands_prints() -> None:
 
 
 def harmless(*texts: str, headings: Sequence[str] = ()) -> None:
-    """No text holds what a terminal obeys, nor a line that somebody else began, but for a word that is a heading."""
+    """No text holds what a terminal obeys, nor a line that somebody else began, but for the words of a command line."""
     for text in texts:
         for line in text.split("\n"):
             assert line.isprintable(), line
@@ -172,9 +172,7 @@ FUZZ = settings(deadline=None, max_examples=40, suppress_health_check=[HealthChe
 def test_fuzz_strings_that_are_checked(text: str) -> None:
     for words in (("check", f"vec0:transport={text}"), ("check", f"vec0:{text}transport=tap,ifname={text}")):
         _, out, err = said(words)
-        harmless(
-            out, err, headings=[shown(word) for word in words[1].split()]
-        )  # of a command line each string is explained by itself
+        harmless(out, err, headings=[shown(word) for word in words[1].split()])
     json.loads(said(("check", "--json", f"vec{text}:transport=tap"))[1])
 
 

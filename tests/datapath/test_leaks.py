@@ -11,6 +11,7 @@ import pytest
 
 import vecnet
 from tests.datapath.wires import frame, receive, tap, veth
+from tests.need import need_command
 from vecnet.datapath.loops import drain, generate
 from vecnet.datapath.record import record
 from vecnet.errors import PortError
@@ -25,6 +26,7 @@ DEVICES = {
     "l2tpv3": "vec0:transport=l2tpv3,src=127.0.0.1,dst=127.0.0.1,udp=1,srcport=9,dstport=9,rx_session=1,tx_session=1",
     "bess": "vec0:transport=bess,dst=/run/switch",
     "fd": "vec0:transport=fd,fd=FD",
+    "vde": "vec0:transport=vde,vnl=vde:///run/vde.ctl",
 }
 FAILING = [
     "vec0:transport=tap,ifname=none",
@@ -64,6 +66,8 @@ def assert_nothing_grows(work: object, rounds: int = ROUNDS) -> None:
 
 @pytest.mark.parametrize("kind", DEVICES)
 def test_opening_and_closing(kind: str, tmp_path: Path) -> None:
+    if kind == "vde":
+        need_command("vde_plug")  # which may find its network or not
     veth()
     tap()
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

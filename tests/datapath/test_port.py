@@ -92,6 +92,8 @@ MISSING: list[tuple[str, type[VecnetError], str]] = [
     (UDP, PortError, "127.0.0.1 is in use"),
     ("vec0:transport=raw,ifname=near,bpffile=/nowhere/filter", PortError, "the filter /nowhere/filter"),
     ("vec0:transport=raw,ifname=near,bpffile=/etc/hostname", PortError, "the filter /etc/hostname"),
+    ("vec0:transport=raw,ifname=near,bpffile=/dev/zero", PortError, "the filter /dev/zero"),
+    ("vec0:transport=raw,ifname=near,bpffile=/etc", PortError, "the filter /etc cannot be used"),
     ("vec0:transport=tap", VecStringError, "needs ifname"),
 ]
 
@@ -128,6 +130,13 @@ def test_a_missing_privilege_is_named(device: str, message: str) -> None:
     subprocess.run(["mount", "--bind", "/run/tun", "/dev/net/tun"], check=True)
     with nobody(), pytest.raises(PermissionMissing, match=message):
         vecnet.open_port(device)
+
+
+def test_a_filter_that_is_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    veth()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PortError, match=r"the filter .*/pipe cannot be used"):
+        vecnet.open_port(f"vec0:transport=raw,ifname=near,bpffile={tmp_path}/pipe")
 
 
 def test_descriptors_that_are_used_up_are_said() -> None:

@@ -24,6 +24,7 @@ from vecnet.host.kinds import tap
 from vecnet.host.lock import locked
 from vecnet.kernel import netlink
 from vecnet.kernel.namespaces import Namespaces
+from vecnet.topology import load
 
 _UNKNOWN = netlink.message(0x7F0, netlink.NLM_F_REQUEST | netlink.NLM_F_ACK, b"\0" * 16)  # a type that no kernel knows
 
@@ -219,13 +220,47 @@ def test_sigterm_at_each_message_undoes_and_ends_the_process(monkeypatch: pytest
             return False
         assert os.WIFSIGNALED(status)
         assert os.WTERMSIG(status) == signal.SIGTERM
-        late = host_state() != before  # it came with the last message, when nothing was left to be stopped
-        if late:
-            assert host.plan(lab).steps == ()
-            host.down("lab")
+        assert host_state() == before, at  # with the last message, too
         return True
 
     assert every_strike(strike) > 40
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_once_all_is_made_waits_for_the_answer(number: signal.Signals, tmp_path: Path) -> None:
+    lab, answered = topology(LAB), tmp_path / "answered"
+
+    def answer(plan: host.Plan) -> None:
+        signal.raise_signal(number)
+        answered.write_text(plan.summary())
+
+    def work() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        host.up(lab, answer=answer)
+
+    status = in_child(work)
+    assert os.WTERMSIG(status) == number
+    assert answered.read_text() == "lab: 7 made"
+    assert host.plan(lab).steps == ()
+
+
+def test_a_signal_in_the_last_moments_finds_all_or_nothing(tmp_path: Path) -> None:
+    """Of `vecnet up`: its strings are printed and its interfaces are there, or neither."""
+    file = tmp_path / "lab.yaml"
+    file.write_text(f"name: lab\n{LAB}")
+    before = host_state()
+    for _ in range(8):
+        command = [sys.executable, "-m", "vecnet", "up", str(file)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            while "fd09::1" not in ip("address") and process.poll() is None:
+                pass
+            process.send_signal(signal.SIGTERM)
+            strings, _ = process.communicate(timeout=60)
+        if strings:
+            assert len(strings.splitlines()) == 7
+            assert host.plan(load(file)).steps == ()
+            host.down("lab")
+        assert host_state() == before
 
 
 def struck_by(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
     python -m tests.uml.fetch        those that are missing, into `.guests/GENERATION/linux.uml`
 
+One more is no guest's: the oldest kernel that the tests run vecnet itself on, with the modules that this takes.
+
 The machine's own mirror has the other suites too. Their lists are kept apart from the machine's, nothing is installed,
 and no privilege is needed. A kernel wants a C library as new as itself: it has the one of its suite, in its folder.
 Signatures are always checked, with the keyring of the distribution: what it has no key for is not taken.
@@ -21,15 +23,18 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 GUESTS = Path(__file__).resolve().parents[2] / ".guests"
 GENERATIONS = ("6.1", "6.12", "7.2")
+OLDEST = "5.10"  # that vecnet is run on as a host; Debian alone has it
 OWN = "linux.uml"  # the machine's own, of the installed package
 PACKAGES = ("user-mode-linux", "libc6")
 FILES = ("linux.uml", "libc.so.6", "ld-linux-x86-64.so.2")  # the modules, nine tenths of the package, stay behind
+MODULES = ("crc-ccitt.ko", "ipv6.ko", "tun.ko", "veth.ko", "llc.ko", "stp.ko", "bridge.ko")  # but for these, of OLDEST
 SUITES = {
-    "debian": ("bookworm", "trixie", "sid"),
+    "debian": ("bullseye", "bookworm", "trixie", "sid"),
     "ubuntu": ("jammy", "noble", "plucky", "questing", "resolute", "devel"),
 }
 KEYRINGS = {
@@ -75,17 +80,26 @@ def generation(of: str) -> str:
     return known[-1] if known else ""
 
 
+def _name(of: str) -> str:
+    """What a version is fetched as."""
+    return OLDEST if _numbers(of) == _numbers(OLDEST) else generation(of)
+
+
 def kernel(name: str) -> str | None:
-    """The command that boots a guest of this generation: the machine's own, or one that was fetched."""
+    """The command that boots a guest of this generation, or OLDEST: the machine's own, or one that was fetched."""
     fetched = str(GUESTS / name / OWN)
-    return next((path for path in (OWN, fetched) if generation(version(path)) == name), None)
+    return next((path for path in (OWN, fetched) if _name(version(path)) == name), None)
+
+
+def _wanted() -> list[str]:
+    return [*GENERATIONS, *([OLDEST] if _distribution() == "debian" else [])]
 
 
 def main() -> int:
     GUESTS.mkdir(exist_ok=True)
     with (GUESTS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = [name for name in GENERATIONS if kernel(name) is None]
+        missing = [name for name in _wanted() if kernel(name) is None]
         if not missing:
             return 0
         print(f"fetching guest kernels: {', '.join(missing)}", file=sys.stderr)
@@ -107,7 +121,8 @@ def _fetched(apt: Apt, name: str) -> str:
     try:
         unpacked = apt.unpacked(name)
         final = GUESTS / name
-        _make_it_run(unpacked, final)
+        if name != OLDEST:  # which any C library is new enough for
+            _make_it_run(unpacked, final)
         shutil.rmtree(final, ignore_errors=True)  # one that does not run
         unpacked.rename(final)
         if kernel(name) is None:
@@ -154,11 +169,12 @@ class Apt:
         suite = self._suites[name]
         folder = self._folder / name
         folder.mkdir()
-        self._apt("apt-get", "-qq", "download", *(f"{package}/{suite}" for package in PACKAGES), cwd=folder)
+        packages, files = (PACKAGES[:1], (OWN, *MODULES)) if name == OLDEST else (PACKAGES, FILES)
+        self._apt("apt-get", "-qq", "download", *(f"{package}/{suite}" for package in packages), cwd=folder)
         for archive in sorted(folder.glob("*.deb")):
-            _extract(archive, folder)
+            _extract(archive, folder, files)
             archive.unlink()
-        lacking = [file for file in FILES if not (folder / file).exists()]
+        lacking = [file for file in files if not (folder / file).exists()]
         if lacking:
             raise Missing(f"the packages of {suite} have no {', '.join(lacking)}")
         return folder
@@ -168,7 +184,7 @@ class Apt:
         offered: dict[str, tuple[str, str]] = {}
         for line in self._apt("apt-cache", "madison", PACKAGES[0]).splitlines():
             _, number, source = (part.strip() for part in line.split("|"))
-            name = generation(number)
+            name = _name(number)
             newer = name == GENERATIONS[-1] and name in offered and _numbers(number) > _numbers(offered[name][0])
             if name and (newer or name not in offered):
                 offered[name] = (number, source.split()[1].partition("/")[0])
@@ -203,14 +219,14 @@ def _options(distribution: str) -> str:
     return next((f"[signed-by={ring}] " for ring in rings if ring.exists()), "")
 
 
-def _extract(archive: Path, folder: Path) -> None:
-    """Those of a package's files that a guest needs, straight into `folder`."""
+def _extract(archive: Path, folder: Path, wanted: Collection[str]) -> None:
+    """Those of a package's files that are wanted, straight into `folder`."""
     packed = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE)
     with packed, tarfile.open(fileobj=packed.stdout, mode="r|") as files:
         for member in files:
             content = files.extractfile(member) if member.isfile() else None
             name = Path(member.name).name
-            if content is not None and name in FILES:
+            if content is not None and name in wanted:
                 with (folder / name).open("wb") as file:
                     shutil.copyfileobj(content, file)
                 (folder / name).chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.need import need
 from tests.uml import fetch
 from tests.uml.guest import Kernel
 
@@ -12,6 +13,13 @@ def test_a_version_belongs_to_the_generation_at_or_below_it() -> None:
     versions = ["5.15", "6.1.176", "6.6", "6.12um1+b22", "7.1", "7.2.7", "8.0"]
     assert [fetch.generation(version) for version in versions] == ["", "6.1", "6.1", "6.12", "6.12", "7.2", "7.2"]
     assert fetch.generation("") == ""
+
+
+def test_the_oldest_kernel_of_a_host_is_there() -> None:
+    path = fetch.kernel(fetch.OLDEST)
+    need(path, "needs the kernel of Debian 11: make deps")
+    assert fetch.version(str(path)).startswith(fetch.OLDEST)
+    assert all((fetch.GUESTS / fetch.OLDEST / name).exists() for name in fetch.MODULES)
 
 
 def test_what_is_there_is_left_alone(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,15 @@ The guest returns what it takes and sends frames of its own. Whatever passes or 
 port, does so between the two ports, frame by frame and counter by counter. The same holds for packets that no port
 would send: cut short at each byte, and with each byte of the header changed. Guests that are to refuse something have
 depth=1, since one that takes several packets at once spoils those behind one that it refuses.
+
+A raw socket that is not bound yet hears every packet of its protocol in its network namespace, so a guest that opens a
+device straight on IP while others send has refused some before its own first packet.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -204,12 +208,8 @@ def heard(kernel: Kernel) -> dict[str, tuple[Heard, Heard]]:
     with Wiring(kernel) as wiring, ExitStack() as opened:
         file = wiring.folder / "ports.yaml"
         file.write_text(text)
-        strings: dict[str, dict[str, str]] = {}
-        for line in wiring.run(sys.executable, "-m", "vecnet", "up", file).stdout.splitlines():
-            name, _, string = line.partition("\t")
-            if not string.startswith("vec"):
-                continue  # a word for the guest's command line, which each guest here has
-            strings.setdefault(name, {})[string.partition(":")[0]] = string
+        said = json.loads(wiring.run(sys.executable, "-m", "vecnet", "up", "--json", file).stdout)
+        strings = {name: {string.partition(":")[0]: string for string in own["strings"]} for name, own in said.items()}
         ends: dict[str, Tunnel] = {}
         for case in CASES:
             place = places[case.wire.name]
@@ -219,7 +219,6 @@ def heard(kernel: Kernel) -> dict[str, tuple[Heard, Heard]]:
         networks = [moved(end, network) for end in ends.values() if end.v6 for network in (4, 5)]
         v6 = [f"address add {address}/128 dev lo nodad" for end in networks for address in (end.src, end.dst)]
         wiring.run("ip", "-batch", "-", stdin=None, input="\n".join(v6))
-        guests = {name: boot(wiring, name, strings[name]) for name in strings if name.startswith("a")}
         ports: dict[str, Port] = {}
         twins: dict[str, Heard] = {}
         with wiring.entered():
@@ -229,6 +228,8 @@ def heard(kernel: Kernel) -> dict[str, tuple[Heard, Heard]]:
                 far = end.mirror()
                 device = VecDevice(0, dataclasses.replace(far, **case.change(far)))
                 ports[case.wire.name] = opened.enter_context(open_port(device))
+        # only now, and nobody sends until all of their devices are open
+        guests = {name: boot(wiring, name, strings[name]) for name in strings if name.startswith("a")}
         found = {name: Heard() for name in ports}
         for guest in guests.values():
             with guest.at("ready"):

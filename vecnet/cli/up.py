@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import click
 
 from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
@@ -22,7 +24,12 @@ def command(file: str, chosen: tuple[str, ...], form: str) -> None:
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
-    with progress("up") as report:
-        plan = host.up(topology.starting(chosen), progress=report)
-    say(*plan.summary().split("\n"))
-    emit(text)
+    with ExitStack() as stack:
+        report = stack.enter_context(progress("up"))
+
+        def answer(plan: host.Plan) -> None:
+            stack.close()  # the bar, over which nothing is to be printed
+            say(*plan.summary().split("\n"))
+            emit(text)
+
+        host.up(topology.starting(chosen), progress=report, answer=answer)

@@ -6,11 +6,22 @@ import errno
 import os
 
 from vecnet._native import lib
-from vecnet.errors import AddressMissing, InterfaceMissing, ListenerMissing, PermissionMissing, PortClosed, PortError
+from vecnet.errors import (
+    AddressMissing,
+    InterfaceMissing,
+    ListenerMissing,
+    PermissionMissing,
+    PortClosed,
+    PortError,
+    ResourceMissing,
+)
+from vecnet.kernel.unforeseen import advice
+
+_VDEPLUG = "its network must be there first; vdeplug 4 is Debian's vdeplug, and slirp:// its libvdeplug-slirp"
 
 
-def moving(number: int) -> PortError:
-    """Frames could not be moved, for the errno `number`."""
+def moving(number: int, said: str = "") -> PortError:
+    """Frames could not be moved, for the errno `number`. `said` is what the program at the other end has said."""
     why = os.strerror(number)
     if number == errno.ECANCELED:
         return PortClosed("the port is closed")
@@ -21,6 +32,9 @@ def moving(number: int) -> PortError:
         )
     if number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNREFUSED, errno.ENOTCONN):
         return ListenerMissing(f"the other end closed the connection ({why})")
+    if number == errno.ECHILD:
+        why = next((line for line in said.splitlines() if line.strip()), "its network is gone")
+        return ListenerMissing(f"vde_plug has ended: {why}", _VDEPLUG)
     if number == errno.EDESTADDRREQ:
         return PortError("the descriptor's socket has no other end", "connect it before the port is opened")
     return PortError(f"frames could not be moved: {why}")
@@ -122,14 +136,11 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             f"the interface {detail} is down",
             f"bring it up with: ip link set {detail} up",
         )
+    if step == lib.VN_STEP_SOCKET and number in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+        return ResourceMissing, f"this kernel has no {detail} sockets ({why})", "boot one that has"
     if step == lib.VN_STEP_TUN_OPEN:
-        if denied:
-            return (
-                PermissionMissing,
-                f"{detail} may not be opened ({why})",
-                "make it readable and writable for this user",
-            )
-        return InterfaceMissing, f"{detail} cannot be opened ({why})", "load the module with: modprobe tun"
+        kind = PermissionMissing if denied else ResourceMissing
+        return kind, f"{detail} cannot be opened ({why})", advice(OSError(number, why, detail))
     if step == lib.VN_STEP_TUN_ATTACH:
         if denied:
             return (
@@ -167,6 +178,9 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             f"descriptor {detail} is not open for reading and writing",
             "pass it on at this process's start",
         )
+    if step == lib.VN_STEP_PROGRAM:
+        kind = PermissionMissing if denied else ListenerMissing
+        return kind, f"there is no {detail} in PATH that can be started ({why})", "install vdeplug 4: Debian's vdeplug"
     if step == lib.VN_STEP_FILTER:
         return (
             PortError,
@@ -176,5 +190,5 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
     if denied:
         return PermissionMissing, f"{detail}: {why}", ""
     if number in (errno.EMFILE, errno.ENFILE):
-        return PortError, f"no descriptor is left for it ({why})", "raise the limit with: ulimit -n"
+        return ResourceMissing, f"no descriptor is left for it ({why})", "raise the limit with: ulimit -n"
     return PortError, f"{detail}: {why}", ""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Never, Protocol
 
-from vecnet.errors import PortClosed, PortError
+from vecnet.errors import PortClosed, PortError, ResourceMissing
 
 try:
     from vecnet._native import ffi, lib
@@ -30,6 +30,7 @@ VLAN_AS_GUEST: int = lib.VN_VLAN_AS_GUEST
 RAW_OFFLOAD: int = lib.VN_RAW_OFFLOAD
 
 LARGEST_FRAME: int = lib.VN_LARGE  # bytes: the largest IP packet in an Ethernet frame
+_SAID = 1000  # bytes that are told of what a program says
 NUMBERED_HEADER: int = lib.VN_NUMBERED_HEADER  # bytes before a numbered frame's content
 
 
@@ -106,7 +107,7 @@ class Handle:
         if got < 0:
             if got == -errno.EINTR:
                 return None
-            raise failures.moving(-got)
+            raise failures.moving(-got, self.said())
         pairs, memory = ffi.unpack(self._pairs, 2 * got), self.memory
         return [memory[at : at + length] for at, length in zip(pairs[::2], pairs[1::2], strict=True)]
 
@@ -119,8 +120,14 @@ class Handle:
         if sent < 0:
             if sent == -errno.EINTR:
                 return None
-            raise failures.moving(-sent)
+            raise failures.moving(-sent, self.said())
         return sent
+
+    def said(self) -> str:
+        """What a program at the other end has said so far."""
+        said = bytearray(_SAID)
+        size: int = lib.vn_port_said(self.port, ffi.from_buffer("uint8_t[]", said), len(said))
+        return said[:size].decode(errors="replace")
 
     def fileno(self) -> int:
         descriptor: int = lib.vn_port_fileno(self.port)
@@ -208,7 +215,7 @@ class LoopHandle:
     def __init__(self) -> None:
         loop = lib.vn_loop_new()
         if not loop:
-            raise PortError("no descriptor is left for a loop; raise the limit with: ulimit -n")
+            raise ResourceMissing("no descriptor is left for a loop", "raise the limit with: ulimit -n")
         self.loop: Any = ffi.gc(loop, lib.vn_loop_free)
         keep(self)
 
@@ -231,17 +238,18 @@ class LoopHandle:
                 ffi.new("struct vn_limit *", limit),
                 ffi.new("struct vn_pattern *", dict(pattern)),
                 followed.loop if followed else ffi.NULL,
-            )
+            ),
+            port,
         )
 
     def drain(self, port: Handle, limit: tuple[int, int], stream: int) -> None:
-        _check(lib.vn_drain(self.loop, port.port, ffi.new("struct vn_limit *", limit), stream))
+        _check(lib.vn_drain(self.loop, port.port, ffi.new("struct vn_limit *", limit), stream), port)
 
     def reflect(self, port: Handle, limit: tuple[int, int]) -> None:
-        _check(lib.vn_reflect(self.loop, port.port, ffi.new("struct vn_limit *", limit)))
+        _check(lib.vn_reflect(self.loop, port.port, ffi.new("struct vn_limit *", limit)), port)
 
     def forward(self, port: Handle, to: Handle, limit: tuple[int, int]) -> None:
-        _check(lib.vn_forward(self.loop, port.port, to.port, ffi.new("struct vn_limit *", limit)))
+        _check(lib.vn_forward(self.loop, port.port, to.port, ffi.new("struct vn_limit *", limit)), port, to)
 
     def pump(self, stream: int, packets: int) -> None:
         """Until it is stopped, or either end closes. Raises PortError where the stream cannot be read any more."""
@@ -250,9 +258,9 @@ class LoopHandle:
             raise PortError(f"a program's stream of frames cannot be read on: {os.strerror(-result)}")
 
 
-def _check(result: int) -> None:
+def _check(result: int, *ports: Handle) -> None:
     if result < 0:
-        raise failures.moving(-result)
+        raise failures.moving(-result, "".join(port.said() for port in ports))
 
 
 def _opening(transport: str, number: int, failure: Any) -> PortError:

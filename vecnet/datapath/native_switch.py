@@ -10,7 +10,7 @@ from typing import Any
 
 from vecnet._native import ffi, lib
 from vecnet.datapath.native import COUNTERS, Handle, RecorderHandle, keep, text
-from vecnet.errors import PortClosed, PortError
+from vecnet.errors import PortClosed, PortError, ResourceMissing
 
 MOST_PORTS: int = lib.VN_SWITCH_PORTS
 # The meaning of each of a switch's own counters, by its name.
@@ -53,7 +53,7 @@ class SwitchHandle:
         if not switch:
             if ffi.errno == errno.ENOMEM:
                 raise MemoryError("a switch")
-            raise PortError("no descriptor is left for a switch", "raise the limit with: ulimit -n")
+            raise ResourceMissing("no descriptor is left for a switch", "raise the limit with: ulimit -n")
         self._switch: Any = ffi.gc(switch, lib.vn_switch_free)
         self._recorders: list[RecorderHandle] = []  # kept, for C points to them
         keep(self)

@@ -68,7 +68,7 @@ class Switch:
     def __init__(self, *, age: float = AGE, addresses: int = TABLE) -> None:
         """`age`: seconds until a silent address is forgotten. `addresses`: how many are known at the most.
 
-        Raises InputError, and PortError where no descriptor is left.
+        Raises InputError, and ResourceMissing where no descriptor is left.
         """
         if not 0.001 <= age * 1000 <= _LONGEST:
             raise InputError(f"age={age!r} is no time for an address", "give seconds, such as 300")

@@ -31,7 +31,7 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,10 +85,18 @@ def plan(topology: Network) -> Plan:
         return _plan(topology, _look(topology, namespaces))
 
 
-def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
+def up(
+    topology: Network,
+    progress: Progress = _quiet,
+    *,
+    timeout: float = TIMEOUT,
+    say: Say = say_on_stderr,
+    answer: Callable[[Plan], None] | None = None,
+) -> Plan:
     """Make the host's end of every link, and return what was done. What fails half-way is undone.
 
-    `progress` is told how many operations are done, of how many. Raises HostError, and BusyError after waiting
+    `progress` is told how many operations are done, of how many. A signal that asks this process to end finds either
+    all undone, or `answer` called with what was done: it waits for that. Raises HostError, and BusyError after waiting
     `timeout` seconds for another vecnet, of which `say` tells.
     """
     from vecnet.host.apply import carry_out, stoppable
@@ -103,6 +111,8 @@ def up(topology: Network, progress: Progress = _quiet, *, timeout: float = TIMEO
             todo = _plan(topology, snapshot)
             if todo.changes:
                 carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, progress)
+            if answer is not None:
+                answer(todo)
             return todo
     raise AssertionError("unreachable: no context above swallows an error")
 

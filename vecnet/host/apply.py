@@ -33,6 +33,7 @@ def carry_out(plan: Plan, snapshot: Snapshot, look: Look, check: Check, progress
     before = [step.before for step in plan.changes if step.before and step.before.whole]
     try:
         send(operations_of(plan.topology, plan.steps, snapshot), check, progress)
+        check()  # a signal may have come with the last message
     except BaseException as error:
         touched = {step.node.key for step in plan.changes}
         try:

@@ -4,6 +4,7 @@
 2. What an interface needs for itself alone is nobody else's: each kind says so of its own (`InterfaceKind.clashes`).
 3. A tunnel's local address is on the host (or will be, on this topology's own interfaces), and a route leads to its
    remote one. Between two guests of this host both addresses are local.
+4. An interface can have the addresses that it is to get: IPv6 may be off.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vecnet.host.kinds.base import Intent
 from vecnet.host.plan import Node, Plan
 from vecnet.host.refusals import together
 from vecnet.host.snapshot import Snapshot
-from vecnet.kernel.probe import udp_error
+from vecnet.kernel.probe import lacks_ipv6, udp_error
 from vecnet.transports.link import OuterEnd
 
 
@@ -35,6 +36,7 @@ def refuse_impossible(ends: Sequence[OuterEnd], wanted: Sequence[Node], plan: Pl
     errors = [*_lacking(new, snapshot)]
     errors += [error for kind in KINDS.values() for error in kind.clashes(intent)]
     errors += _addresses(ends, new, soon, snapshot)
+    errors += _without_ipv6(plan, snapshot)
     if errors:
         raise together(errors)
 
@@ -92,6 +94,25 @@ def stays_here(ends: Sequence[OuterEnd], snapshot: Snapshot) -> Iterator[str]:
     for end in ends:
         if end.elsewhere and _is_local(end.address, set(), None, snapshot):
             yield f"{end.address}, which is {end.endpoint}'s, is an address of this host: nothing leaves it"
+
+
+def _without_ipv6(plan: Plan, snapshot: Snapshot) -> Iterator[HostError]:
+    """IPv6 addresses of interfaces that can have none."""
+
+    @functools.cache
+    def reason(netns: str | None, ifname: str) -> tuple[str, str]:
+        return lacks_ipv6(snapshot.place(netns), ifname)
+
+    for step in plan.steps:
+        node = step.after
+        if node is None:
+            continue
+        there = step.before.ends[0].addresses if step.before and not step.coming else ()
+        ipv6 = [text for text in node.ends[0].addresses if ":" in text and text not in there]
+        if ipv6:
+            why, instead = reason(node.netns, "" if step.coming else node.ifname)
+            if why:
+                yield HostError(f"{node} cannot get {', '.join(ipv6)}: {why}", instead)
 
 
 def _routed(netns: str | None, remote: str, snapshot: Snapshot) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from vecnet.errors import HostError
 from vecnet.host.refusals import refused
 from vecnet.kernel import netlink, rtnl
 from vecnet.kernel.namespaces import Namespaces
+from vecnet.kernel.probe import lacks_ipv6
 
 _NAME = "lo"
 
@@ -16,6 +18,10 @@ def put_on_loopback(addresses: Collection[str]) -> None:
     with Namespaces() as namespaces:
         place = namespaces.home
         (index,) = (link.index for link in rtnl.read_links(place) if link.ifname == _NAME)
+        ipv6 = sorted(text for text in addresses if ":" in text)
+        why, instead = lacks_ipv6(place, _NAME) if ipv6 else ("", "")
+        if why:
+            raise HostError(f"loopback {_NAME} cannot get {', '.join(ipv6)}: {why}", instead)
         every = rtnl.read_addresses(place, link_local=False).values()
         have = {rtnl.bare(text) for texts in every for text in texts}
         messages = [rtnl.set_link(_NAME, rtnl.Settings(up=True))]

@@ -19,6 +19,7 @@ Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
 
 
 UNSAID = {"unsaid": True}  # the metadata of a field of which None says nothing: not stated, or not to be read
+ONCE = UNSAID | {"once": True}  # … of one that only its making looks at, and that nothing tells of later
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,9 @@ def _values(node: Node) -> dict[str, object]:
     found: dict[str, object] = {"name": node.ifname, "netns": node.netns}
     for part, names in _parts(node):
         unsaid = {each.name for each in fields(part) if "unsaid" in each.metadata and getattr(part, each.name) is None}
+        once = {each.name for each in fields(part) if "once" in each.metadata}
         for key in names:
-            if key != "settings":
+            if key != "settings" and key not in once:
                 found[names[key]] = _UNSAID if key in unsaid else getattr(part, key)
     return found
 

@@ -188,11 +188,9 @@ class Snapshot:
         return netns is None if said.home is None else said.home == self.home_cookie
 
     def family(self, name: str) -> int:
-        """The number of a generic netlink family that this kernel has, asked for once."""
+        """The number of a generic netlink family, asked for once. Raises HostError where this kernel has none."""
         if name not in self._families:
-            number = genl.load_family(self.place(None), name)
-            assert number is not None, f"a plan without the netlink family {name} is refused before it is carried out"
-            self._families[name] = number
+            self._families[name] = genl.family(self.place(None), name)
         return self._families[name]
 
     def topologies(self) -> list[str]:

@@ -23,16 +23,10 @@ CHECKSUMS = (CHECKSUM, "tx-checksum-sctp")  # what `ethtool -K IFNAME tx off` sw
 JOINING = {"gro": "rx-gro", "lro": "rx-lro", "rx-gro-hw": "rx-gro-hw"}  # by the words of `ethtool -K`
 
 
-def family(place: Namespace) -> int:
-    number = genl.load_family(place, "ethtool")
-    assert number is not None, "every kernel since 5.6 has ethtool's netlink family"
-    return number
-
-
 def read_checksum_offload(place: Namespace) -> dict[int, bool]:
     """By interface index: whether transmit checksum offload is wanted. A tap has it only while a guest asks for it,
-    so what is wanted tells, not what is active."""
-    number = family(place)
+    so what is wanted tells, not what is active. Raises HostError."""
+    number = genl.family(place, "ethtool")
     header = netlink.pack(ETHTOOL_A_HEADER_FLAGS, struct.pack("=I", COMPACT_BITSETS))
     ask = genl.request(number, ETHTOOL_MSG_FEATURES_GET, 1, netlink.pack(1 | netlink.NESTED, header), dump=True)
     bit = _bits(place, number)[CHECKSUM]
@@ -53,7 +47,7 @@ def read_checksum_offload(place: Namespace) -> dict[int, bool]:
 
 def read_joining(place: Namespace, index: int) -> tuple[str, ...]:
     """The features, in the words of `ethtool -K`, with which an interface joins the frames that it receives."""
-    number = family(place)
+    number = genl.family(place, "ethtool")
     header = netlink.pack(ETHTOOL_A_HEADER_DEV_INDEX, struct.pack("=I", index))
     header += netlink.pack(ETHTOOL_A_HEADER_FLAGS, struct.pack("=I", COMPACT_BITSETS))
     ask = genl.request(number, ETHTOOL_MSG_FEATURES_GET, 1, netlink.pack(1 | netlink.NESTED, header))

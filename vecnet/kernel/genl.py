@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from vecnet.errors import HostError
 from vecnet.kernel import netlink
 from vecnet.kernel.namespaces import Namespace
 
@@ -36,3 +37,11 @@ def load_family(place: Namespace, name: str) -> int | None:
     except FileNotFoundError:
         return None
     return netlink.number(netlink.attributes(message[HEADER.size :])[CTRL_ATTR_FAMILY_ID])
+
+
+def family(place: Namespace, name: str) -> int:
+    """A family's number, of one that every kernel that vecnet supports can have. Raises HostError where it is not."""
+    number = load_family(place, name)
+    if number is None:
+        raise HostError(f"this kernel has no netlink family {name}", "boot Linux 5.10 or a newer one, which has it")
+    return number

@@ -131,9 +131,17 @@ class Namespace:
             raise HostError(message, f"make it with: ip netns add {name}") from error
 
     def _read_cookie(self) -> int:
-        """A number that no other namespace has. Raises HostError and OSError."""
+        """A number that no other namespace has. Before Linux 5.14 it is the inode's, which a later one may have again.
+
+        Raises HostError and OSError.
+        """
         with self.entered(), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+            try:
+                return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+            except OSError as error:
+                if error.errno != errno.ENOPROTOOPT:
+                    raise
+        return os.fstat(self.fd).st_ino
 
     def __str__(self) -> str:
         return f"network namespace {self.name}" if self.name else "this network namespace"

@@ -45,6 +45,25 @@ def lacks_protocol(place: Namespace, family: int, protocol: int) -> bool:
     return False
 
 
+def lacks_ipv6(place: Namespace, ifname: str = "") -> tuple[str, str]:
+    """Why an interface of a namespace can have no IPv6 address, and what to do; empty where it can.
+
+    `ifname` is one that is there; without it, one to be made. Source: kernel documentation, networking/ip-sysctl and
+    networking/ipv6.
+    """
+    if lacks_protocol(place, socket.AF_INET6, 0):
+        return "this kernel has no IPv6", "boot it without ipv6.disable=1, or load its module with: modprobe ipv6"
+    setting = Path("/proc/sys/net/ipv6/conf", ifname or "default", "disable_ipv6")
+    try:
+        with place.entered():
+            off = setting.read_text().strip() not in ("0", "")
+    except OSError:  # it cannot be seen, or the interface has no IPv6 yet
+        off = False
+    if not off:
+        return "", ""
+    return f"IPv6 is off in {place}", f"allow it with: sysctl -w {'.'.join(setting.parts[3:])}=0"
+
+
 def udp_error(place: Namespace, *, bind: Address | None = None, connect: Address | None = None) -> int:
     """The error number of binding, or connecting, a UDP socket in a namespace; 0 where there is none."""
     address = bind or connect

@@ -209,10 +209,7 @@ def bare(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an interface shall have; None is what it has already, or the kernel's own choice.
-
-    `autoconf` False keeps IPv6 from giving it an address, which must be said before it is up.
-    """
+    """What an interface shall have; None is what it has already, or the kernel's own choice."""
 
     mtu: int | None = None
     mac: str | None = None
@@ -220,14 +217,11 @@ class Settings:
     group: int | None = None
     alias: str | None = None
     up: bool | None = None
-    autoconf: bool = True
 
     @property
     def said(self) -> tuple[str, ...]:
         """The names of those that are no None."""
-        return tuple(
-            each.name for each in fields(self) if each.name != "autoconf" and getattr(self, each.name) is not None
-        )
+        return tuple(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
 
 _Sizes = tuple[tuple[str, int], ...]  # of the values that are stamped, by their names
@@ -264,13 +258,22 @@ def new_veth(ifname: str, settings: Settings, peer: str, theirs: Settings, netns
 def set_link(ifname: str, settings: Settings) -> bytes:
     """Change an interface that is found by its name."""
     values = _stamped(ifname, settings)
-    return _setting(_sizes(values), settings.up, settings.autoconf).stamp(**values)
+    return _setting(_sizes(values), settings.up).stamp(**values)
+
+
+def keep_ipv6_addresses_off(ifname: str) -> bytes:
+    """Keep IPv6 from giving an interface an address of its own, which must be said before it is up.
+
+    Refused with EAFNOSUPPORT where IPv6 is not on the interface: the kernel has none, or its MTU is below 1280.
+    """
+    values = {"ifname": name(ifname)}
+    return _setting(_sizes(values), addresses=False).stamp(**values)
 
 
 def set_master(ifname: str, up: bool | None = None) -> Unindexed:
     """Put an interface into a bridge, by the bridge's number; 0 takes it out of its own."""
     values = {"ifname": name(ifname)}
-    return _setting((*_sizes(values), ("master", 4)), up, True).unindexed("master", **values)
+    return _setting((*_sizes(values), ("master", 4)), up).unindexed("master", **values)
 
 
 def set_flag(ifname: str, flag: int) -> bytes:
@@ -362,11 +365,11 @@ def _veth(mine: _Sizes, other: _Sizes) -> Template:
 
 
 @cache
-def _setting(sizes: _Sizes, up: bool | None, autoconf: bool) -> Template:
+def _setting(sizes: _Sizes, up: bool | None = None, *, addresses: bool = True) -> Template:
     from vecnet.kernel import encode
 
     marks, attrs = _marked(sizes)
-    if not autoconf:
+    if not addresses:
         inet6 = {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", IN6_ADDR_GEN_MODE_NONE)]}
         attrs.append(("IFLA_AF_SPEC", {"attrs": [("AF_INET6", inet6)]}))
     return Template(encode.link(RTM_NEWLINK, ACKED, attrs, up=up), **marks)

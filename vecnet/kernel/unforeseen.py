@@ -29,6 +29,8 @@ def advice(error: OSError) -> str:
     """What to do about an OSError: the limit that was reached, or the right that is missing; empty for most."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _space(error)
+    if _is_path(error.filename) and os.fsdecode(error.filename) == _TUN and error.errno in _NOT_OPENED:
+        return _tun(error)
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         return _absent(error)
     known = _INSTEAD.get(error.errno or 0)
@@ -112,9 +114,19 @@ def _absent(error: OSError) -> str:
     for root, always, kind in (("/proc", "self", "proc"), ("/sys", "kernel", "sysfs")):
         if name.startswith(f"{root}/") and not Path(root, always).exists():
             return f"{root} is not mounted; mount it with: mount -t {kind} {kind} {root}"
-    if name == "/dev/net/tun":
-        return "load the module with: modprobe tun; a container needs the device as well"
     return ""
+
+
+def _tun(error: OSError) -> str:
+    """The device that taps are made and opened by: absent from a container, or kept from it, or from its users."""
+    container = f"a container is given it with: --device {_TUN}"
+    if error.errno == errno.EACCES:
+        return f"distributions let everybody open it: chmod a+rw {_TUN}"
+    if error.errno == errno.EPERM:
+        return f"this container or service may not use the device; {container}"
+    if error.errno == errno.ENOENT and " tun\n" in f"{_read('/proc/misc')}\n":
+        return f"make it with: mkdir -p /dev/net && mknod {_TUN} c 10 200; {container}"
+    return f"load the module with: modprobe tun; {container}"
 
 
 def _read(path: str) -> str:
@@ -124,6 +136,8 @@ def _read(path: str) -> str:
         return ""
 
 
+_TUN = "/dev/net/tun"  # kernel documentation, networking/tuntap
+_NOT_OPENED = (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EPERM)
 _INSTEAD: dict[int, Callable[[], str]] = {
     errno.EMFILE: _descriptors,
     errno.ENFILE: _all_descriptors,

@@ -26,9 +26,9 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, PermissionMissing, PortError
+from vecnet.errors import HostError, PortError
 from vecnet.kernel.unforeseen import in_words
-from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
+from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts, lacks
 from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
@@ -200,10 +200,8 @@ def _outcome(probe: Callable[[], Found]) -> Found:
     """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
     try:
         return probe()
-    except PermissionMissing as error:
-        raise Untested(str(error)) from None
     except (PortError, HostError) as error:
-        raise Failed(str(error)) from None
+        raise (Untested if lacks(error) else Failed)(str(error)) from None
     except TimeoutError as error:
         raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
     except OSError as error:

@@ -26,6 +26,7 @@ from functools import partial
 from vecnet.errors import VecnetError
 from vecnet.kernel import libc
 from vecnet.loopback.icmp import ping
+from vecnet.loopback.verdict import lacks
 from vecnet.transports.link import HostInterface, TapAttributes
 
 NIC = "vec0"
@@ -204,9 +205,9 @@ def _answer(method: Callable[..., dict[str, object]], request: dict[str, object]
     try:
         return method(**request)
     except OSError as error:
-        return {"error": error.strerror or str(error)}
+        return {"error": error.strerror or str(error), "lacks": lacks(error)}
     except VecnetError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "lacks": lacks(error)}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Stack:
         self._socket.settimeout(PATIENCE)
         try:
             self._answer()
-        except Failed as error:
+        except (Failed, Untested) as error:
             self.close()
             raise Untested(f"no stack to test with: {error}") from None
 
@@ -96,7 +96,7 @@ class Stack:
         self._ask("attach", mac=mac, mtu=mtu, addresses=list(addresses))
         try:
             _, descriptors = self._answer()
-        except Failed as error:  # the tester lacks something, and nothing is said of the wire
+        except (Failed, Untested) as error:  # the tester lacks something, and nothing is said of the wire
             raise Untested(f"no stack to test with: {error}") from None
         try:
             yield descriptors[0]
@@ -128,7 +128,7 @@ class Stack:
             raise self._silent("ended")
         answer: dict[str, Any] = json.loads(data)
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise (Untested if answer.get("lacks") else Failed)(answer["error"])
         return answer, descriptors
 
     def _silent(self, what: str) -> Untested:

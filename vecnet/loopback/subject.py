@@ -8,8 +8,9 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     a switch              the switch's side of the guest's string, where no switch listens already
     vecnet's own switch   the real one, with a port of the tester's: see switched.py; it may be the near end, too
     a program outside     the real one, started for it: see outside.py
+    a network outside     another end of it, if any number of ends join it
     elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
-    outside, or beyond    nothing: vecnet is not there
+    a program, or beyond  nothing: vecnet is not there
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Side:
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
     planned: PlannedPort | None = None  # the port of vecnet's own switch, or what stands outside behind one
+    beside: bool = False  # another end of a network outside, in the place of those that a guest will meet there
     twin: bool = False  # plays a device elsewhere
 
     @property
@@ -65,12 +67,13 @@ class Side:
             return f"the real {behind.program}" if isinstance(behind, Outside) else "vecnet's own switch"
         if self.is_host:
             return "the host"
-        return f"a simulated {'switch' if self.switch else 'twin' if self.twin else 'guest'}"
+        played = "switch" if self.switch else "neighbour" if self.beside else "twin" if self.twin else "guest"
+        return f"a simulated {played}"
 
     @property
     def note(self) -> str:
         """What must not be taken for the real one: a guest's end is always played, a switch is another program's."""
-        simulated = self.switch or self.twin
+        simulated = self.switch or self.beside or self.twin
         return f"far end: {self.words}, and not the one that the guest will meet" if simulated else ""
 
     @property
@@ -123,8 +126,6 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
             planned = None if outside is not None else ports[end.switch, end.ifname]
             addresses = () if planned is None else _met_at(topology, end.switch, link)
             sides.append(Side(name=name, planned=planned, addresses=addresses))
-        elif link.options[0].far_end is FarEnd.SWITCH:
-            sides.append(Side(name=name, device=VecDevice(0, link.options[0]), switch=True))
         elif link.far_settings:
             sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
         elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
@@ -142,7 +143,7 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
                 )
             )
         else:
-            sides.append(Side(name=name))
+            sides.append(_named_by(VecDevice(0, link.options[0]), name))
     near, far = sides
     return Subject(
         name=link.name,
@@ -166,6 +167,18 @@ def _met_at(topology: Topology, switch: str, link: ResolvedLink) -> tuple[str, .
     return ()
 
 
+def _named_by(device: VecDevice, name: str) -> Side:
+    """The far end that a string names by itself, as far as it can be opened."""
+    options = device.transport
+    if options.far_end is FarEnd.SWITCH:
+        return Side(name=name, device=device, switch=True)
+    if options.far_name:
+        return Side(name=name, ifname=options.far_name)
+    if (other := options.beside()) is not None:
+        return Side(name=name, device=VecDevice(0, other), beside=True)
+    return Side(name=name)
+
+
 def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     """A string and its peer's. Without one, the far end is what the string names: an interface, a switch.
 
@@ -176,9 +189,9 @@ def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     if peer is not None:
         far = Side(name="peer", device=peer)
     elif options.far_end is FarEnd.SWITCH:
-        far = Side(name="switch", device=device, switch=True)
-    elif options.far_end is FarEnd.HOST_INTERFACE:
-        far = Side(name=f"host:{options.far_name}", ifname=options.far_name)
+        far = _named_by(device, "switch")
+    elif options.far_end in (FarEnd.HOST_INTERFACE, FarEnd.PROGRAM):
+        far = _named_by(device, f"host:{options.far_name}" if options.far_name else f"outside:{options.program}")
     elif options.far_end is FarEnd.OTHER_STRING:
         raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
     else:

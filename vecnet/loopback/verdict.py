@@ -5,10 +5,12 @@ Verdicts ── one LinkReport a link ── one Result a probe
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vecnet.errors import KernelLacksError, PermissionMissing, ResourceMissing
 from vecnet.text import shown
 
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
@@ -108,6 +110,14 @@ class Verdicts:
             "verdict": str(self.verdict),
             "links": [link.as_json() for link in self.links],
         }
+
+
+def lacks(error: BaseException | None) -> bool:
+    """Whether the tester's own machine lacks what it takes to test: a right, a device, a descriptor, memory."""
+    if isinstance(error, (PermissionMissing, ResourceMissing, KernelLacksError)):
+        return True
+    short = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+    return short or (error is not None and lacks(error.__cause__ or error.__context__))
 
 
 class Outcome(Exception):

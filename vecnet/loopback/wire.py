@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, InUseError, PermissionMissing, PortError
+from vecnet.errors import HostError, InUseError, PortError
 from vecnet.loopback.subject import Side, Subject
-from vecnet.loopback.verdict import Failed, Untested
+from vecnet.loopback.verdict import Failed, Untested, lacks
 from vecnet.serving.plan import Door, PlannedPort
+from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import chosen_mac
 from vecnet.transports.raw import Raw
 from vecnet.values import is_v6
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from vecnet.kernel.namespaces import Namespaces
 
 _PATIENCE = 2.0  # seconds, for the kernel's workers
+_TURN = 0.05  # seconds that a frame has to pass through programs
 _TAKEN = (errno.EBUSY, errno.EADDRINUSE)  # of a port that cannot be opened: somebody else has it
 _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
@@ -57,7 +59,7 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
 
     near, far = subject.near, subject.far
     if far.is_host and not far.ifname:
-        raise Untested(f"vecnet cannot play {far.name}, the other end of a {subject.transport} link")
+        _refuse_unplayable(subject)
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
@@ -75,7 +77,11 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
             near_port = stack.enter_context(_near(subject, here, namespaces, folder, near_offload))
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
-        yield Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
+        wire = Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
+        if far.beside:
+            with _judged():
+                _wait_until_it_joins(wire)
+        yield wire
 
 
 @contextmanager
@@ -135,11 +141,9 @@ def _judged() -> Iterator[None]:
     """What keeps a port from being opened, as a verdict."""
     try:
         yield
-    except PermissionMissing as error:
-        raise Untested(str(error)) from None
     except (PortError, HostError) as error:
         taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
-        raise (Untested if taken else Failed)(str(error)) from None
+        raise (Untested if taken or lacks(error) else Failed)(str(error)) from None
 
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
@@ -194,6 +198,16 @@ def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
                 who = f"{found} receives {at.protocol} at {at.address}" if found else ""
     if who:
         raise Untested(f"the wire is in use: {who}; stop it, or give --live to send frames into it all the same")
+
+
+def _refuse_unplayable(subject: Subject) -> None:
+    """Raise Untested, or Failed where the guest's own end is deaf: its program ends soon after it was started."""
+    end = f"vecnet cannot play {subject.far.name}, the other end of a {subject.transport} link"
+    if subject.near.transport is None or subject.near.transport.far_end is not FarEnd.PROGRAM:
+        raise Untested(end)
+    with guest_port(subject) as port, _judged():
+        port.recv(_PATIENCE)
+    raise Untested(f"{subject.near.name} opens, and {end}")
 
 
 def _refuse_foreign_switch(side: Side) -> None:
@@ -254,6 +268,18 @@ def _wait_until_it_carries(side: Side, namespaces: Namespaces) -> None:
             raise _missing(ifname, error) from None
     for address in _own_ipv6(side):
         wait_until(partial(rtnl.is_reached, place, address))
+
+
+def _wait_until_it_joins(wire: Wire) -> None:
+    """The programs of both ends tell nobody when they have joined their network: until frames pass both ways."""
+    from vecnet.loopback.exchange import send_and_judge
+    from vecnet.loopback.numbered import SMALLEST
+
+    def passes() -> bool:
+        ways = wire.directions
+        return not any(send_and_judge(*way[1:], [SMALLEST], 1, patience=_TURN).lost for way in ways)
+
+    wait_until(passes)
 
 
 def _own_ipv6(side: Side) -> list[str]:

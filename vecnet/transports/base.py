@@ -196,6 +196,10 @@ class Transport:
         """What the string calls its far end: the host's interface, or the switch's path; "" where it names none."""
         return ""
 
+    def beside(self) -> Self | None:
+        """Another end of the network that the string names, where any number of ends join it; None otherwise."""
+        return None
+
     def inherits(self) -> int | None:
         """The number of the descriptor that a guest must be started with."""
         return None

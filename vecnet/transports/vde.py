@@ -1,7 +1,8 @@
 """vde: a socket to `vde_plug`, which the guest starts, and which brings its frames into a VDE network.
 
-Frames have no header. The guest runs `vde_plug --descr D seqpacket://FD VNL`, vdeplug 4 or later, from the PATH that
-its kernel was started with. Guests have it from 6.12 on.
+Frames have no header. From the PATH that its kernel was started with, the guest runs vdeplug 4 or later:
+`vde_plug --descr D [--port2 P] [--mod2 M] [--group2 G] seqpacket://FD VNL`, where D is UML unless `descr` is given.
+Guests have it from 6.12 on. A vde_switch of vde2 2.3.2 cuts frames at 1518 bytes.
 
 Source: HOWTO, "VDE vector transport"; arch/um/drivers/vector_user.c; vde_plug(1), libvdeplug(3).
 """
@@ -9,15 +10,20 @@ Source: HOWTO, "VDE vector transport"; arch/um/drivers/vector_user.c; vde_plug(1
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from vecnet.guests import Case, Situation
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd
-from vecnet.transports.base import Transport
+from vecnet.transports.base import Transport, other_mac
 from vecnet.transports.link import Key, Link, Sides
 from vecnet.values import Word
+
+_SHARED = ("vde", "vxvde")  # whose networks have any number of plugs; a path alone is a switch's
+_PORT = re.compile(r"\[[^]]*\]$")  # the port of a switch's, libvdeplug_vde(1)
+_MAC = "02:00:00:00:00:02"  # of a guest without an address of its own
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,20 @@ class Vde(Transport):
         yield from super().cases(values)
         instead = "install vdeplug 4, and have the network there before the guest opens the device"
         yield Case(Situation.HELPER, "vnl", "the guest starts vde_plug: ", instead)
+
+    @property
+    def far_name(self) -> str:
+        """The host's tap, of tap://name."""
+        scheme, separator, name = self.vnl.partition("://")
+        return name if separator and scheme == "tap" else ""
+
+    def beside(self) -> Self | None:
+        """Another plug, which chooses its port by itself, in a network that has room for several."""
+        scheme, separator, _ = self.vnl.partition("://")
+        if separator and scheme not in _SHARED:
+            return None
+        mac = other_mac(self.mac or _MAC)
+        return dataclasses.replace(self, vnl=_PORT.sub("", self.vnl), mac=mac, port=None, descr=None)
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:

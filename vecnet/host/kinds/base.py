@@ -182,6 +182,10 @@ class InterfaceKind:
         """What it counts beyond its interface."""
         return {}
 
+    def owner(self, values: Attributes) -> int | None:
+        """The user that it belongs to, by number; None where it is nobody's."""
+        return None
+
     # what is there already
 
     def unfit(self, there: Interface) -> str:
@@ -215,14 +219,11 @@ class InterfaceKind:
         for end in node.ends:
             peer = is_peer(node, end)
             place = scene.place(end.netns)
-            autoconf = not peer and self.autoconf(node.values)
-            alias = scene.alias(node, end, self.notes(node.values))
-            given = Settings(alias=alias, autoconf=autoconf)
+            if peer or not self.autoconf(node.values):
+                yield from _keep_ipv6_off(scene, node, end, self.turn)
+            given = Settings(alias=scene.alias(node, end, self.notes(node.values)))
             message = rtnl.set_link(end.ifname, given if peer else self.late(node, given))
             yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
-            if not autoconf:
-                call = KeepIpv6Off(end.ifname)
-                yield Op(Stage.SETTLE, node, place, "keep IPv6 off it", call, Way.CALL, self.turn)
             if end.offload is False:
                 yield _set_offload(scene, node, end, self.turn)
             if end.up or end.bridge:
@@ -246,6 +247,8 @@ class InterfaceKind:
             if given.said:
                 what, message = f"set its {', '.join(given.said)}", rtnl.set_link(end.ifname, given)
                 yield Op(self.set_at, after, scene.place(end.netns), what, message, turn=self.turn)
+            if "mtu" in differs and (peer or not self.autoconf(after.values)):  # one of 1280 and more brings IPv6 back
+                yield from _keep_ipv6_off(scene, after, end, self.turn)
             if "offload" in differs:
                 yield _set_offload(scene, after, end, self.turn)
             if "up" in differs or "bridge" in differs:
@@ -302,6 +305,12 @@ def _set_up(scene: Scene, node: Node, end: EndState, turn: int, *, bridge: bool)
     first = node.ends[0]
     until = (scene.place(first.netns), first.ifname) if first.up and end.up else None  # with one down, none sends
     return Op(Stage.PEER, node, place, what, message, turn=turn, until_sends=until)
+
+
+def _keep_ipv6_off(scene: Scene, node: Node, end: EndState, turn: int) -> Iterator[Op]:
+    place, what, none = scene.place(end.netns), "keep IPv6 off it", frozenset({errno.EAFNOSUPPORT})
+    yield Op(Stage.SETTLE, node, place, what, rtnl.keep_ipv6_addresses_off(end.ifname), turn=turn, forgive=none)
+    yield Op(Stage.SETTLE, node, place, what, KeepIpv6Off(end.ifname), Way.CALL, turn)
 
 
 def _set_offload(scene: Scene, node: Node, end: EndState, turn: int) -> Op:

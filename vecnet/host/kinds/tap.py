@@ -17,14 +17,15 @@ import pwd
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from vecnet.errors import HostError, InUseError
-from vecnet.host.kinds.base import InterfaceKind, Scene, Seen
-from vecnet.host.plan import UNSAID, Node
+from vecnet.errors import HostError, InUseError, KernelLacksError
+from vecnet.host.kinds.base import Intent, InterfaceKind, Scene, Seen
+from vecnet.host.plan import ONCE, UNSAID, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, Way
 from vecnet.kernel import netlink, rtnl
-from vecnet.kernel.accounts import number_here
+from vecnet.kernel.accounts import number_here, sudo_caller
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
 from vecnet.kernel.unforeseen import advice
@@ -33,18 +34,23 @@ from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 DEVICE = "/dev/net/tun"
 TUNSETIFF, TUNSETPERSIST, TUNSETOWNER, TUNSETGROUP = 0x400454CA, 0x400454CB, 0x400454CC, 0x400454CE
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_TUN_EXCL = 0x0002, 0x1000, 0x4000, 0x8000
+NOBODYS: Literal["nobody's"] = "nobody's"
 IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR, IFLA_TUN_MULTI_QUEUE = 1, 2, 3, 5, 7
 _IFREQ = struct.Struct("=16sH22x")
 
 
 @dataclass(frozen=True, slots=True)
 class TapValues(Attributes):
-    """Its owner and group as numbers. `vnet_hdr` is unsaid while a guest has it open, who chose that for as long."""
+    """Its owner and group as numbers. `vnet_hdr` is unsaid while a guest has it open, who chose that for as long.
 
-    owner: int | None
+    A tap that is made without a stated owner or group belongs to `caller`; whose one that exists is, it stays.
+    """
+
+    owner: int | Literal["nobody's"] | None = field(metadata=UNSAID)
     group: int | None
     vnet_hdr: bool | None = field(default=None, metadata=UNSAID)
     gso_max_segs: int = GSO_MAX_SEGS
+    caller: int | None = field(default=None, metadata=ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,13 @@ class Tap(InterfaceKind):
             group=_account(interface.ifname, "group", given.group),
             vnet_hdr=given.vnet_hdr,
             gso_max_segs=GSO_MAX_SEGS if interface.offload else 1,
+            caller=sudo_caller() if given.owner is None and given.group is None else None,
         )
 
     def seen(self, link: Interface, netns: str | None, snapshot: Snapshot) -> Seen | None:
         data = link.data
         values = TapValues(
-            owner=netlink.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else None,
+            owner=netlink.number(data[IFLA_TUN_OWNER]) if IFLA_TUN_OWNER in data else NOBODYS,
             group=netlink.number(data[IFLA_TUN_GROUP]) if IFLA_TUN_GROUP in data else None,
             vnet_hdr=None if link.carrier else bool(IFLA_TUN_VNET_HDR in data and data[IFLA_TUN_VNET_HDR][0]),
             gso_max_segs=link.gso_max_segs,
@@ -101,6 +108,10 @@ class Tap(InterfaceKind):
 
     def in_use(self, link: Interface, netns: str | None, snapshot: Snapshot) -> str:
         return f"a guest has {link.ifname} open" if link.carrier else ""
+
+    def owner(self, values: Attributes) -> int | None:
+        assert isinstance(values, TapValues)
+        return values.owner if isinstance(values.owner, int) else None
 
     def unfit(self, there: Interface) -> str:
         if wrong := super().unfit(there):
@@ -115,7 +126,8 @@ class Tap(InterfaceKind):
         assert isinstance(values, TapValues)
         settings = Settings(mtu=end.mtu, mac=end.mac, group=scene.group(end.netns), alias=scene.alias(node, end, {}))
         flags = IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (0 if values.vnet_hdr is False else IFF_VNET_HDR)
-        call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), values.owner, values.group)
+        owner = values.owner if isinstance(values.owner, int) else values.caller
+        call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), owner, values.group)
         yield Op(Stage.MAKE, node, scene.place(end.netns), "make it", call, Way.CALL)
 
     def with_own(self, values: Attributes, settings: Settings) -> Settings:
@@ -123,15 +135,31 @@ class Tap(InterfaceKind):
         return replace(settings, gso_max_segs=values.gso_max_segs)
 
     def lacking(self, netns: str | None, snapshot: Snapshot, nodes: Sequence[Node]) -> Sequence[str]:
-        return () if os.path.exists(DEVICE) else self.modules  # noqa: PTH110
+        """None of which the modules would be enough, see `clashes`."""
+        return ()
+
+    def clashes(self, intent: Intent) -> Iterator[HostError]:
+        """Without its device there is no tap, whatever the kernel has. One that only this user may not open is no
+        matter: a plan may be for another."""
+        new = intent.new(self.name)
+        if not new:
+            return
+        try:
+            os.close(_open(", ".join(map(str, new))))
+        except KernelLacksError as error:
+            if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EACCES):
+                yield error
 
 
 def _open(ifname: str) -> int:
+    """Open the device, for `ifname`. Raises KernelLacksError where it is missing or kept from this process."""
     try:
         return os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
-    except PermissionError:
-        message = f"{ifname}: {DEVICE} may not be opened by this user"
-        raise HostError(message, f"distributions allow it: chmod a+rw {DEVICE}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EPERM):
+            raise
+        message = f"{ifname}: {DEVICE} cannot be opened: {error.strerror}"
+        raise KernelLacksError(message, advice(error)) from error
 
 
 def attach(ifname: str) -> int:
