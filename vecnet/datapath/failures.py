@@ -179,8 +179,12 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
             "pass it on at this process's start",
         )
     if step == lib.VN_STEP_PROGRAM:
-        kind = PermissionMissing if denied else ListenerMissing
-        return kind, f"there is no {detail} in PATH that can be started ({why})", "install vdeplug 4: Debian's vdeplug"
+        absent = PermissionMissing if denied else ListenerMissing
+        return (
+            absent,
+            f"there is no {detail} in PATH that can be started ({why})",
+            "install vdeplug 4: Debian's vdeplug",
+        )
     if step == lib.VN_STEP_FILTER:
         return (
             PortError,
