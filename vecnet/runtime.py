@@ -17,7 +17,8 @@ import stat
 from vecnet.errors import HostError
 from vecnet.values import UNIX_PATH_MAX
 
-_DIGITS = 16  # of a name that is shortened
+_DIGITS = 8  # of a name that is shortened
+_ROOM = 18  # bytes behind a topology's folder: /lan:web, shortened; or /pxxxxxxxx/control, a program's own
 CONTROL = "control"  # the socket by which a server is asked
 
 
@@ -26,7 +27,7 @@ def base() -> str:
     chosen = os.environ.get("XDG_RUNTIME_DIR", "")
     if chosen.startswith("/") and chosen.isascii() and not set(chosen) & set(", ="):  # a vec string has to hold it
         path = f"{chosen.rstrip('/')}/vecnet"
-        if len(path) + 2 * (_DIGITS + 1) < UNIX_PATH_MAX:
+        if len(path) + 1 + _DIGITS + _ROOM < UNIX_PATH_MAX:
             return path
     if os.geteuid() == 0 and os.access("/run", os.W_OK):
         return "/run/vecnet"
@@ -35,7 +36,7 @@ def base() -> str:
 
 def folder(topology: str) -> str:
     """The folder of a topology's sockets."""
-    return _within(base(), topology, _DIGITS + 1)
+    return _within(base(), topology, _ROOM)
 
 
 def socket_path(topology: str, end: str) -> str:

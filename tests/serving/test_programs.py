@@ -20,6 +20,7 @@ import pytest
 from tests.datapath.wires import wait_for
 from tests.need import need_command
 from tests.serving.frames import answer_to_arp, guest
+from vecnet import runtime
 from vecnet.errors import ProgramError, ProgramMissing, VecnetError
 from vecnet.programs import PROGRAMS
 from vecnet.serving.plan import Door, planned
@@ -45,8 +46,7 @@ def served(text: str, folder: Path, said: list[str]) -> Iterator[tuple[Served, s
     """What a topology asks for, and the path of its first door. Its sockets lie in the test's own folder."""
     plan = planned(loads(text))
     doors = [port.behind.options.dst for switch in plan for port in switch.ports if isinstance(port.behind, Door)]
-    for door in doors:
-        Path(door).parent.mkdir(parents=True, exist_ok=True)
+    runtime.make_folder("lab")
     with Served(str(folder), said.append) as running:
         running.apply(plan)
         yield running, doors[0]

@@ -17,7 +17,7 @@ def test_every_path_fits_a_socket_and_a_string(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("XDG_RUNTIME_DIR", base)
     paths = {runtime.socket_path(name, f"{name}:{port}") for port in ("x" * 64, "y" * 64, "vec0")}
     assert len(paths) == 3
-    for path in (*paths, f"{runtime.folder(name)}/{runtime.CONTROL}"):
+    for path in (*paths, f"{runtime.folder(name)}/{runtime.CONTROL}", f"{runtime.folder(name)}/pxxxxxxxx/control"):
         assert len(path.encode()) < UNIX_PATH_MAX
         assert UnixPath().parse(path) == path
 
