@@ -6,7 +6,7 @@ WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
 .PHONY: demo test test-kernel sanitize fuzz bench check format venv deps wheel clean
 
-demo: venv ## a real guest pings the host through a wire that vecnet made
+demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
 
 test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels

@@ -160,6 +160,9 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 int vn_reflect(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *limit);
 /* Send to one port what comes from another. Large frames stay whole where both ports have a virtio-net header. */
 int vn_forward(struct vn_loop *loop, struct vn_port *from, struct vn_port *to, const struct vn_limit *limit);
+/* Move frames both ways between a stream, where each has its length before it, and a socket whose packets they are.
+ * Returns 0 once stopped, -EPIPE at either's end, -EPROTO where the stream holds what is no length, or -errno. */
+int vn_pump(struct vn_loop *loop, int stream, int packets);
 
 /* ---- a switch ----
  *

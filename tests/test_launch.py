@@ -283,3 +283,94 @@ def test_a_guest_that_would_have_to_be_in_two_places_is_refused(tmp_path: Path) 
     done = vecnet("run", file, "--up", "--", "true")
     assert done.returncode == 2
     assert "torn.yaml:4:5: error: web cannot start: its links lie in different network namespaces" in done.stderr
+
+
+SWITCHED = """
+name: switched
+switches: {lan: }
+links:
+  - {transport: fd, endpoints: [a:vec0, lan:a]}
+  - {transport: fd, endpoints: [b:vec0, lan:b]}
+"""
+# A guest that sends a frame to all until it has heard the other's.
+NEIGHBOUR = """
+import os, re, socket, sys
+name, strings = sys.argv[1], sys.argv[2:]
+link = socket.socket(fileno=int(re.search(r"fd=(\\d+)", strings[0])[1]))
+link.settimeout(0.1)
+own = b"\\xff" * 6 + b"\\x02\\0\\0\\0\\0" + name.encode() + b"\\x88\\xb5" + bytes(46)
+heard = b""
+while not heard:
+    link.send(own)
+    try:
+        heard = link.recv(2000)
+    except TimeoutError:
+        pass
+link.send(own)
+print("hears", heard[11:12].decode())
+"""
+
+
+@pytest.fixture
+def switched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    path = tmp_path / "switched.yaml"
+    path.write_text(SWITCHED)
+    return path
+
+
+def test_run_serves_what_its_guests_need(switched: Path) -> None:
+    done = vecnet("run", switched, "--", sys.executable, "-c", NEIGHBOUR, "{guest}")
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["a| hears b", "b| hears a"]
+    assert list((switched.parent / "vecnet").iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_one_guest_with_a_switch_has_its_status_and_leaves_nothing(switched: Path, status: int) -> None:
+    door = str(switched.parent / "vecnet/switched/lan:a")
+    code = f"import os, sys; print(os.path.exists({door!r})); sys.exit({status})"
+    done = vecnet("run", switched, "--guest", "a", "--", sys.executable, "-c", code)
+    assert done.returncode == status, done.stderr
+    assert done.stdout == "True\n"
+    assert list((switched.parent / "vecnet").iterdir()) == []
+
+
+def test_run_uses_what_is_served_already(switched: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "vecnet", "serve", str(switched)], stdout=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stdout
+        assert "is served by process" in serving.stdout.readline()
+        done = vecnet("run", switched, "--", sys.executable, "-c", NEIGHBOUR, "{guest}")
+        assert done.returncode == 0, done.stderr
+        assert sorted(done.stdout.splitlines()) == ["a| hears b", "b| hears a"]
+        assert serving.poll() is None
+        serving.terminate()
+        assert serving.wait(20) == 0
+
+
+def test_what_cannot_be_served_keeps_guests_from_starting(switched: Path) -> None:
+    switched.write_text(SWITCHED + "  - {transport: bess, endpoints: {c:vec0: , lan:c: {path: /proc/no/way}}}\n")
+    done = vecnet("run", switched, "--guest", "a", "--", "echo", "started")
+    assert done.returncode == 1
+    assert "started" not in done.stdout
+    assert "c:vec0--lan:c: " in done.stderr
+    assert list((switched.parent / "vecnet").glob("*")) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_switch_ends_with_a_run_that_is_ended(switched: Path, number: int) -> None:
+    ready = switched.parent / "ready"
+    code = f"import time; open({str(ready)!r}, 'w').close(); time.sleep(60)"
+    words = [sys.executable, "-m", "vecnet", "run", str(switched), "--guest", "a", "--", sys.executable, "-c", code]
+    with subprocess.Popen(words) as run:
+        deadline = time.monotonic() + 30
+        while not ready.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert (switched.parent / "vecnet/switched/control").exists()
+        run.send_signal(number)
+        assert run.wait(20) == (128 + signal.SIGTERM if number == signal.SIGTERM else -number)
+    while (switched.parent / "vecnet/switched").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not (switched.parent / "vecnet/switched").exists()

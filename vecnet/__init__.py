@@ -11,15 +11,18 @@ Lower floors know nothing of higher ones; a test holds it.
 | 1 | values.py, options.py, impairment.py | kinds of values; an option and how a driver reads it; tc-netem's words |
 | 1 | columns.py, progress.py | what commands print, in columns; how far they are |
 | 2 | kernel/ | the host kernel's bytes and namespaces |
+| 2 | runtime.py | where served sockets lie |
 | 2 | guests/ | what each generation of guests does in each situation |
 | 3 | transports/ | one file each, which answers every question on its transport |
 | 3 | sandbox.py, signals.py | a private network; signals that wait |
 | 4 | vecstring.py | the string's syntax, its one place |
+| 4 | programs/ | the programs that stand outside, one file each |
 | 4 | contained.py | a command with whom all ends that it has started |
 | 4 | legacy.py, commandline.py | strings of the drivers before; a whole command line, word by word |
 | 4 | host/ | the host's end of links: plan, apply, undo, status |
 | 5 | topology/ | the file, with positions |
 | 5 | datapath/ | ports, loops, the switch, recordings: the wing that host/ never meets |
+| 6 | serving/ | switches and outside programs that run, from a topology |
 | 6 | loopback/, lab.py, launch.py | probes and diagnosis; a private network with its topology up; guests' processes |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
 | 8 | cli/ | a file a command |
@@ -47,6 +50,7 @@ _HOMES = {
     "VecStringError": "vecnet.errors",
     "HostError": "vecnet.errors",
     "PortError": "vecnet.errors",
+    "ProgramError": "vecnet.errors",
 }
 __all__ = ["__version__", *_HOMES]  # and the class of each transport: Tap, L2tpv3, …
 
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError
+    from vecnet.errors import ProgramError as ProgramError
     from vecnet.errors import VecnetError as VecnetError
     from vecnet.errors import VecStringError as VecStringError
     from vecnet.topology import Topology as Topology

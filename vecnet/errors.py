@@ -11,6 +11,8 @@
     │   ├── NotOursError        an interface of that name exists and vecnet did not make it
     │   ├── InUseError          a running guest uses what would have to be changed
     │   └── BusyError           another vecnet works in the same network namespace
+    ├── ProgramError            a program at the other end could not be started, or has ended            (exit 1)
+    │   └── ProgramMissing      it is not installed; names the package
     └── PortError               a vec string could not be opened, or frames could not be moved    (exit 1)
         ├── PermissionMissing   a capability or a file's permission is missing
         ├── ResourceMissing     a descriptor, a device file or a protocol is missing on this machine
@@ -118,6 +120,14 @@ class InUseError(HostError):
 
 class BusyError(HostError):
     """Another vecnet works in the same network namespace."""
+
+
+class ProgramError(VecnetError):
+    """A program at the other end could not be started, or has ended."""
+
+
+class ProgramMissing(ProgramError):
+    """A program is not installed; what to do instead names its package."""
 
 
 class PortError(VecnetError):

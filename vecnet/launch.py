@@ -4,6 +4,7 @@ A guest's string names the number of a descriptor (`fd=100`), so it must have th
 
     fd link between two guests    a pair of datagram sockets, one for each: the guests start together
     fd link to the host           the tap's descriptor, which takes one frame a call, without a virtio-net header
+    fd link to a switch           a connection to it, whose packets are frames; so to a program outside, behind one
 
 One guest takes this process's place, so that the terminal and every signal are its own. Several are children: what they
 print comes line by line with the guest's name before it, signals are passed on to them, and they end when this process
@@ -53,7 +54,7 @@ def descriptors(topology: Topology, guests: Collection[str]) -> Descriptors:
     _require_both(links, guests)
     found: Descriptors = {guest: {} for guest in guests}
     for link in links:
-        for end, options, own in zip(link.spec.ends, link.options, inherited_pair(link.interfaces), strict=True):
+        for end, options, own in zip(link.spec.ends, link.options, inherited(link), strict=True):
             number = options.inherits()
             if end.node is not None and number is not None and own is not None:
                 found[end.node][number] = own
@@ -69,6 +70,25 @@ def _require_both(links: Iterable[ResolvedLink], guests: Collection[str]) -> Non
             alone.append(Problem(message, f"add --guest {absent[0]}", link.position))
     if alone:
         raise InputError(alone)
+
+
+def inherited(link: ResolvedLink) -> tuple[int, int | None]:
+    """What the guests at a link's ends inherit; None where there is none. The caller closes it. Raises HostError."""
+    if link.spec.door is None:
+        return inherited_pair(link.interfaces)
+    return connection_to(link.spec.door, link.name), None
+
+
+def connection_to(door: str, link: str) -> int:
+    """A socket that is connected to the switch that listens at `door`. Raises HostError."""
+    packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        packets.connect(door)
+    except OSError as error:
+        packets.close()
+        where = f"{link}: no switch listens at {door}: {error.strerror}"
+        raise HostError(where, "run `vecnet serve` beside, with the same file") from None
+    return packets.detach()
 
 
 def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None]:
@@ -185,6 +205,40 @@ def _place(inherited: Mapping[int, int]) -> None:
         os.dup2(fd, number, inheritable=True)
 
 
+def run_alone(start: Start) -> int:
+    """Run one guest in the foreground, with the terminal its own, and return its exit status.
+
+    Its descriptors are closed here.
+    """
+
+    def pass_on(number: int) -> None:
+        if number not in (signal.SIGINT, signal.SIGQUIT):  # the terminal has sent it to the guest as well
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    parent = os.getpid()
+    with held(_PASSED_ON):
+        pid = os.fork()
+        if not pid:
+            try:
+                end_with_parent(parent, signal.SIGTERM)
+                _take_signals()
+                become(start)
+            finally:
+                os._exit(_NOT_STARTED)
+    for fd in start.inherited.values():
+        os.close(fd)
+    with handled(_PASSED_ON, pass_on):
+        return _wait(pid, [pid])
+
+
+def _take_signals() -> None:
+    """In a guest's process: signals do what they do by default, and none waits any more."""
+    for number in unless_ignored(_PASSED_ON):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+
+
 def run_together(started: Mapping[str, Start], label: Callable[[str], str] = str) -> int:
     """Run guests side by side to their ends, and return the first exit status that is not 0, or 0.
 
@@ -226,9 +280,7 @@ def _child(start: Start, output: int) -> int:
     try:
         os.setpgid(0, 0)  # the terminal's signals come by way of the parent, once
         end_with_parent(parent, signal.SIGTERM)
-        for number in unless_ignored(_PASSED_ON):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+        _take_signals()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -40,7 +40,7 @@ def bash(*words: str) -> set[str]:
 
 def test_bash_completes() -> None:
     assert bash("vecnet", "") == set(COMMANDS)
-    assert bash("vecnet", "s") == {"status", "sandbox"}
+    assert bash("vecnet", "s") == {"status", "sandbox", "serve"}
     assert bash("vecnet", "args", str(LAB), "--guest", "") == {"app", "db", "web"}
     assert bash("vecnet", "run", str(LAB), "--guest", "w") == {"web"}
     assert bash("vecnet", "loopback", str(LAB), "--link", "web") == {"web:vec0--host:tap-web"}

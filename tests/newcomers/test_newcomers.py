@@ -1,4 +1,4 @@
-"""What a newcomer adds is one file each: a transport (with its C), a kind of interface, a generation of guests.
+"""What a newcomer adds is one file each: a transport (with its C), a kind of interface, guests, a program outside.
 
 Each is put into a copy of the project, and must work through check, up and loopback without another line changed.
 
@@ -40,6 +40,42 @@ from vecnet.guests.situation import Situation
 GUEST = uml_6_1.GUEST.but((9, 9), {Situation.UNREADABLE: {"mtu": panics("it panics")}})
 '''
 
+# a program outside that sends every frame back
+PROGRAM = '''\
+"""mirror: sends every frame back."""
+
+import sys
+
+from vecnet.programs.base import PORTS, Program, Running, Wanted, connected
+from vecnet.programs.process import Process
+
+_PROGRAM = """
+import socket, sys
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+print("listens", flush=True)
+guest, _ = listener.accept()
+while frame := guest.recv(70000):
+    guest.send(frame)
+"""
+
+
+class Mirror(Program):
+    name = "mirror"
+    transport = "bess"
+    package = "mirror"
+    keys = {"ports": PORTS}
+
+    @classmethod
+    def start(cls, wanted: Wanted) -> Running:
+        path = f"{wanted.folder}/frames"
+        process = Process(cls.name, [sys.executable, "-c", _PROGRAM, path], cls.package)
+        process.wait_for("listens")
+        return Running(process, connected(path, process).detach())
+'''
+OUTSIDE = "name: seen\nlinks: [{transport: bess, endpoints: [web:vec0, outside:mirror]}]\n"
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -55,7 +91,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(HERE / "vxlan_kind.py", copy / "vecnet/host/kinds/vxlan.py")
     (copy / "vecnet/guests/uml_9_9.py").write_text(GENERATION)
     subprocess.run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=copy, check=True)
+    (copy / "vecnet/programs/mirror.py").write_text(PROGRAM)
     (copy / "lab.yaml").write_text(LAB)
+    (copy / "seen.yaml").write_text(OUTSIDE)
     return copy
 
 
@@ -121,3 +159,16 @@ for guest in GENERATIONS:
     assert lines[-1].split()[0] == "9.9"
     assert "panic" in lines[-1]
     assert not any("panic" in line for line in lines[:-1])
+
+
+def test_a_program_outside_is_one_file(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame comes back; and the guest that `vecnet run` starts gets it, too."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    vecnet(project, "check", "seen.yaml")
+    (string,) = vecnet(project, "args", "seen.yaml").split()
+    frame = b"\xff" * 6 + b"\x02\0\0\0\0\1" + bytes(48)
+    guest = f"import vecnet\nwith vecnet.open_port({string!r}) as port: port.send({frame!r}); print(port.recv(20))"
+    assert vecnet(project, "run", "seen.yaml", "--", sys.executable, "-c", guest) == f"[{frame!r}]\n"
+    schema = "from vecnet.topology import schema; print(schema.text())"
+    done = subprocess.run([sys.executable, "-c", schema], cwd=project, capture_output=True, text=True, check=True)
+    assert "^outside:mirror$" in done.stdout

@@ -4,6 +4,8 @@ sentence, and a part of what to write instead.
 
 from __future__ import annotations
 
+from tests.topology.broken_switches import SWITCHES
+
 MARK = "▸"
 
 
@@ -166,8 +168,8 @@ ENDPOINTS = {
     ),
     "a key of an interface elsewhere": (
         gre(two="{local: 192.0.2.2, ▸mac: 02:00:00:00:00:01}").replace("db:vec0", "elsewhere:r"),
-        "elsewhere:r, the end elsewhere of a gre link, has no key 'mac'",
-        "its keys are local, key, ip",
+        "mac at elsewhere:r is a key of a guest's end of a gre link",
+        "write it there",
     ),
     "a guest with the reserved name": (tap() + "guests: {▸elsewhere: {}}\n", "is a reserved word", "another name"),
     "tap between guests": (
@@ -589,5 +591,5 @@ GUESTS = {
     ),
 }
 
-TABLES = (SYNTAX, STRUCTURE, ENDPOINTS, VALUES, TOGETHER, CLASHES, GUESTS)
+TABLES = (SYNTAX, STRUCTURE, ENDPOINTS, VALUES, TOGETHER, CLASHES, GUESTS, SWITCHES)
 CASES = {name: case for table in TABLES for name, case in table.items()}

@@ -42,6 +42,7 @@ COMMANDS = {
     "sandbox": "Run a command in a private network with the topology up in it.",
     "loopback": "Prove every link with packets, before a guest boots.",
     "bench": "Measure every transport, next to a bare loop on the same sockets.",
+    "serve": "Run the switches and outside programs of a topology.",
     "run": "Start guests with their strings and inherited descriptors.",
     "completion": "Print the code that completes vecnet's words in your shell.",
 }

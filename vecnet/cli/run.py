@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from vecnet.cli.common import GuestName, file_argument, load_topology, require_guest
-from vecnet.cli.terminal import is_coloured, say
+from vecnet.cli.terminal import is_coloured, say, show
 from vecnet.errors import HostError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _COLOURS = ("cyan", "yellow", "green", "magenta", "blue")
 @click.pass_context
 def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, words: tuple[str, ...]) -> None:
     """Start guests of FILE, all of them unless --guest says which: CMD with the guest's vec strings after it.
+
+    The switches and outside programs that FILE names run beside the guests, unless `vecnet serve` runs them already.
 
     Guests with an fd link between them must start together. One guest has the terminal to itself. Of several, every
     line comes with the guest's name before it, and {guest} in CMD becomes that name: umid={guest} ubd0={guest}.img
@@ -43,17 +46,26 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
     launch.require_kernels(topology, lines)
     places = {guest: launch.namespace(topology, guest) for guest in guests}
     _require_up(topology.starting(guests), file, up)
-    inherited = launch.descriptors(topology, guests)
-    starts = {guest: launch.Start(lines[guest], inherited[guest], places[guest]) for guest in guests}
-    if len(guests) == 1:
-        launch.become(starts[guests[0]])
+
+    def starts() -> dict[str, launch.Start]:
+        inherited = launch.descriptors(topology, guests)
+        return {guest: launch.Start(lines[guest], inherited[guest], places[guest]) for guest in guests}
+
+    from vecnet.serving.beside import beside, needed
+
+    served = needed(topology)
+    if len(guests) == 1 and not served:
+        launch.become(starts()[guests[0]])
     colours = {guest: _COLOURS[index % len(_COLOURS)] for index, guest in enumerate(guests)}
     colour = is_coloured(sys.stdout)
 
     def label(text: str) -> str:
         return click.style(text, fg=colours[text.rstrip("| ")]) if colour else text
 
-    ctx.exit(launch.run_together(starts, label))
+    with beside(topology, say, show) if served else nullcontext():
+        if len(guests) > 1:
+            ctx.exit(launch.run_together(starts(), label))
+        ctx.exit(launch.run_alone(starts()[guests[0]]))
 
 
 def _require_up(topology: Topology, file: str, up: bool) -> None:

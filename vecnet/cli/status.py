@@ -1,4 +1,4 @@
-"""vecnet status: what is there, healthy or not, with the kernel's counters."""
+"""vecnet status: what is there, healthy or not, with the kernel's counters; and the ports of switches."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from vecnet.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.serving.control import PortState
 
 
 @click.command("status")
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
-    With a FILE each is held against what that says; else against what its mark says that `up` made.
+    With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
+    of the switches that `vecnet serve` and `vecnet run` of this user serve now.
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
 
@@ -42,17 +44,23 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
     if subject is not None:
         say_what_is_meant(subject)
     from vecnet import host
+    from vecnet.serving import control
 
     report = host.status(name, topology)
+    ports = control.states(name)
     if as_json:
-        emit_json([entry.as_json() for entry in report])
-    elif not report:
+        emit_json([entry.as_json() for entry in report] + [port.as_json() for port in ports])
+    elif not report and not ports:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
             say_what_is_up()
     else:
-        _print_table(report)
-    if (name and not report) or not all(entry.healthy for entry in report):
+        if report:
+            _print_table(report)
+        if ports:
+            _print_ports(ports)
+    healthy = all(entry.healthy for entry in report) and all(port.healthy for port in ports)
+    if (name and not report and not ports) or not healthy:
         ctx.exit(EXIT_FAILED)
 
 
@@ -74,4 +82,27 @@ def _print_table(report: list[Report]) -> None:
     ]
     titles = [Styled(title, bold=True) for title in _TITLES]
     right = {_TITLES.index(number) for number in _NUMBERS}
+    answer(*table([titles, *rows], width(sys.stdout), right=right))
+
+
+_PORT_NUMBERS = ("addresses", "rx", "tx", "flooded", "drops")
+_PORT_TITLES = ("topology", "switch", "port", "to", *_PORT_NUMBERS, "state")
+
+
+def _print_ports(ports: list[PortState]) -> None:
+    """`rx` is what has come in there, `tx` what has gone out, as of an interface of the host."""
+    rows = [
+        (
+            port.topology,
+            port.switch,
+            port.port,
+            port.link.removeprefix(f"{port.switch}:{port.port}--").removesuffix(f"--{port.switch}:{port.port}"),
+            *map(str, (port.addresses, port.counters.get("rx_frames", 0), port.counters.get("tx_frames", 0))),
+            *map(str, (port.counters.get("flooded", 0), port.drops)),
+            Styled(port.why, "red") if port.why else "connected" if port.connected else "waits",
+        )
+        for port in ports
+    ]
+    titles = [Styled(title, bold=True) for title in _PORT_TITLES]
+    right = {_PORT_TITLES.index(number) for number in _PORT_NUMBERS}
     answer(*table([titles, *rows], width(sys.stdout), right=right))

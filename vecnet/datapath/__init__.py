@@ -7,6 +7,7 @@ It never imports the host wing: the two meet at the string.
 | port.py | a port: what people open, with its locks |
 | switch.py | a learning switch over ports |
 | loops.py | loops that move frames in C: generate, drain, reflect, forward |
+| pump.py | a program's stream of frames, as packets for a port |
 | record.py, capture.py | recordings written, and captures replayed |
 | impaired.py | a port whose frames suffer |
 | native.py, native_switch.py | the doors to C |

@@ -251,6 +251,12 @@ class LoopHandle:
     def forward(self, port: Handle, to: Handle, limit: tuple[int, int]) -> None:
         _check(lib.vn_forward(self.loop, port.port, to.port, ffi.new("struct vn_limit *", limit)), port, to)
 
+    def pump(self, stream: int, packets: int) -> None:
+        """Until it is stopped, or either end closes. Raises PortError where the stream cannot be read any more."""
+        result: int = lib.vn_pump(self.loop, stream, packets)
+        if result not in (0, -errno.EPIPE, -errno.ECONNRESET):
+            raise PortError(f"a program's stream of frames cannot be read on: {os.strerror(-result)}")
+
 
 def _check(result: int, *ports: Handle) -> None:
     if result < 0:

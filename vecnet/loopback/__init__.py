@@ -6,6 +6,8 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 |---|---|
 | subject.py | what is proved: the two ends of a link, or of a string |
 | wire.py | … opened |
+| switched.py | vecnet's own switch, with a port of the tester's |
+| outside.py | a program outside, as its guest meets it |
 | bridge.py | a bridge, from member to member |
 | probes/ | one file a probe |
 | numbered.py, exchange.py | numbered frames, sent and judged |
@@ -39,10 +41,18 @@ if TYPE_CHECKING:
     from vecnet.loopback.wire import Wire
     from vecnet.topology import Topology
 
-__all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "prove"]
+__all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "probes_of", "prove"]
 
 _TURN = 3600.0  # seconds to wait for another run
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+
+
+def probes_of(subject: Subject) -> tuple[str, ...]:
+    """The names of the probes that a subject has."""
+    from vecnet.loopback import outside
+    from vecnet.loopback.probes import NAMES
+
+    return ("open", *outside.PROBES) if subject.is_outside else NAMES
 
 
 def prove(
@@ -80,7 +90,10 @@ def prove(
             def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
                 progress(before + count, total)
 
-            results = _prove_one(subject, chosen, stacks, host, captures, live, done)
+            if subject.is_outside:
+                results = _prove_outside(subject, probes, stacks, captures)
+            else:
+                results = _prove_one(subject, chosen, stacks, host, captures, live, done)
             note = subject.far.note if results[0].verdict is Verdict.PASS else ""
             played = results[0].verdict is Verdict.PASS or not subject.far.twin
             far_end = subject.far.words if played else subject.far.name
@@ -127,10 +140,38 @@ def _prove_one(
                 reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
                 results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
             else:
-                results.append(
-                    recorded(captures, wire, name, partial(attempt, name, partial(PROBES[name], wire, stacks)))
-                )
+                ports = {subject.near.name: wire.near, subject.far.name: wire.far}
+                tried = partial(attempt, name, partial(PROBES[name], wire, stacks))
+                results.append(recorded(captures, subject.name, ports, name, tried))
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
+                basis = results[-1]
+        return results
+
+
+def _prove_outside(subject: Subject, probes: Sequence[str], stacks: Stacks, captures: Path | None) -> list[Result]:
+    from vecnet.loopback import outside
+    from vecnet.loopback.captures import recorded
+
+    with ExitStack() as stack:
+        beyond: outside.Beyond | None = None
+
+        def start() -> Found:
+            nonlocal beyond
+            beyond = stack.enter_context(outside.opened(subject))
+            return f"{beyond.behind.program} is there", {}
+
+        results = [_attempt("open", start, lambda: ())]
+        basis = results[0]  # where it, then arp, fails, nothing else is found out
+        for name, probe in outside.PROBES.items():
+            if probes and name not in probes:
+                continue
+            if beyond is None or basis.verdict is Verdict.FAIL:
+                reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
+                results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
+            else:
+                attempt = partial(_attempt, name, partial(probe, beyond, stacks), lambda: ())
+                results.append(recorded(captures, subject.name, {subject.near.name: beyond.port}, name, attempt))
+            if name == outside.FIRST and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
 

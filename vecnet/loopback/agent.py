@@ -86,6 +86,25 @@ def transfer(connection: socket.socket, outgoing: bytes, expected: int) -> Trans
     return Transferred(received, digest.hexdigest(), "; ".join(failure))
 
 
+def in_turn(connection: socket.socket, outgoing: bytes, expected: int, *, first: bool) -> Transferred:
+    """Send, and then receive, or the other way round: nobody sends while the other does."""
+    connection.settimeout(TIMEOUT)
+    digest, received, failure = hashlib.sha256(), 0, ""
+    for sends in (first, not first):
+        try:
+            rest = memoryview(outgoing)
+            while sends and rest:
+                rest = rest[connection.send(rest[:_CHUNK]) :]
+            while not sends and received < expected and (chunk := connection.recv(_CHUNK)):
+                digest.update(chunk)
+                received += len(chunk)
+        except OSError as error:
+            failure = "sending" if sends else f"after {received} of {expected} bytes"
+            failure += f": {error.strerror or error}"
+            break
+    return Transferred(received, digest.hexdigest(), failure)
+
+
 class Agent:
     """The requests, one method each. Their answers are what goes into JSON."""
 
@@ -131,18 +150,22 @@ class Agent:
         self._listener.listen(1)
         return {"port": self._listener.getsockname()[1]}
 
-    def accept(self, size: int, seed: int) -> dict[str, object]:
+    def accept(self, size: int, seed: int, turns: bool) -> dict[str, object]:
         assert self._listener is not None
         with self._listener as listener:
             listener.settimeout(TIMEOUT)
             connection, _ = listener.accept()
         with connection:
+            if turns:
+                return asdict(in_turn(connection, content(seed, size), size, first=False))
             return asdict(transfer(connection, content(seed, size), size))
 
-    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> dict[str, object]:
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int, turns: bool) -> dict[str, object]:
         with _socket(address, interface) as connection:
             connection.settimeout(TIMEOUT)
             connection.connect((address, port))
+            if turns:
+                return asdict(in_turn(connection, content(seed, size), size, first=True))
             return asdict(transfer(connection, content(seed, size), size))
 
 

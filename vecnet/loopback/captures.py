@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from vecnet.kernel.unforeseen import advice
 from vecnet.loopback.verdict import Result, Verdict
 
 if TYPE_CHECKING:
-    from vecnet.loopback.wire import Wire
+    from vecnet.datapath.port import Port
 
 
 def make_folder(path: str) -> Path:
@@ -28,8 +28,10 @@ def make_folder(path: str) -> Path:
     return folder
 
 
-def recorded(folder: Path | None, wire: Wire, probe: str, attempt: Callable[[], Result]) -> Result:
-    """The attempt's result; both ends were recorded meanwhile, and the file is kept if it failed.
+def recorded(
+    folder: Path | None, link: str, ports: Mapping[str, Port], probe: str, attempt: Callable[[], Result]
+) -> Result:
+    """The attempt's result; the ends were recorded meanwhile, each by its name, and the file is kept if it failed.
 
     That the packets cannot be written is one more sentence, and changes no verdict. The file is written under a name
     that nobody can foresee, so that no link that somebody put there is followed.
@@ -39,12 +41,12 @@ def recorded(folder: Path | None, wire: Wire, probe: str, attempt: Callable[[], 
     from vecnet.datapath.record import Recorder
 
     result = None
-    path = folder / (re.sub(r"[^\w.-]+", "_", f"{wire.subject.name}-{probe}") + ".pcapng")
+    path = folder / (re.sub(r"[^\w.-]+", "_", f"{link}-{probe}") + ".pcapng")
     try:
         with TemporaryDirectory(prefix=".vecnet-", dir=folder) as aside, ExitStack() as stack:
             recorder = stack.enter_context(Recorder(Path(aside, path.name)))
-            recorder.add(wire.near, wire.subject.near.name)
-            recorder.add(wire.far, wire.subject.far.name)
+            for name, port in ports.items():
+                recorder.add(port, name)
             result = attempt()
             stack.close()
             if result.verdict is Verdict.FAIL:

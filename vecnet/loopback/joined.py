@@ -58,7 +58,7 @@ def joined_stacks(wire: Wire, stacks: Stacks) -> Iterator[tuple[tuple[StackEnd, 
                 return StackEnd(side.name, stacks.host(side.netns), side.stack)
             guest = stacks.guest(which)
             nic = stack.enter_context(guest.nic(mac.hex(":"), subject.mtu, side.addresses))
-            stack.enter_context(_pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
+            stack.enter_context(pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
             return StackEnd(side.name, guest, NIC)
 
         near, far = wire.macs
@@ -66,7 +66,7 @@ def joined_stacks(wire: Wire, stacks: Stacks) -> Iterator[tuple[tuple[StackEnd, 
 
 
 @contextmanager
-def _pumping(port: Port, descriptor: int, mtu: int) -> Iterator[None]:
+def pumping(port: Port, descriptor: int, mtu: int) -> Iterator[None]:
     """Frames go between `port` and the NIC's descriptor within the block."""
     from vecnet.datapath.loops import forward
     from vecnet.datapath.port import open_port

@@ -73,16 +73,21 @@ class Stack:
         self._ask("listen", address=address, interface=interface)
         return int(self._answer()[0]["port"])
 
-    def serve(self, size: int, seed: int) -> None:
-        """Begin to take that connection, and to move `size` bytes each way; `served` tells what came of it."""
-        self._ask("accept", size=size, seed=seed)
+    def serve(self, size: int, seed: int, *, turns: bool = False) -> None:
+        """Begin to take that connection, and to move `size` bytes each way; `served` tells what came of it.
+
+        With `turns` not at the same time: who has connected sends first.
+        """
+        self._ask("accept", size=size, seed=seed, turns=turns)
 
     def served(self) -> Transferred:
         return Transferred(**self._answer()[0])
 
-    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> Transferred:
-        """Connect, and move `size` bytes each way: those sent follow from the seed."""
-        self._ask("connect", address=address, port=port, interface=interface, size=size, seed=seed)
+    def connect(
+        self, address: str, port: int, interface: str, size: int, seed: int, *, turns: bool = False
+    ) -> Transferred:
+        """Connect, and move `size` bytes each way: those sent follow from the seed. `turns` as in `serve`."""
+        self._ask("connect", address=address, port=port, interface=interface, size=size, seed=seed, turns=turns)
         return Transferred(**self._answer()[0])
 
     @contextmanager

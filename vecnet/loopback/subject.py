@@ -6,6 +6,8 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     another guest         that guest's string
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
+    vecnet's own switch   the real one, with a port of the tester's: see switched.py; it may be the near end, too
+    a program outside     the real one, started for it: see outside.py
     a network outside     another end of it, if any number of ends join it
     elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
     a program, or beyond  nothing: vecnet is not there
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import Untested
+from vecnet.serving.plan import Door, Outside, PlannedPort, Wire, ports_of
 from vecnet.transports.answers import FarEnd
+from vecnet.transports.link import OUTSIDE
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
@@ -42,12 +46,13 @@ class Side:
     bridge: str | None = None
     addresses: tuple[str, ...] = ()  # inner ones, with their prefixes
     switch: bool = False
+    planned: PlannedPort | None = None  # the port of vecnet's own switch, or what stands outside behind one
     beside: bool = False  # another end of a network outside, in the place of those that a guest will meet there
     twin: bool = False  # plays a device elsewhere
 
     @property
     def is_host(self) -> bool:
-        return self.device is None
+        return self.device is None and self.planned is None
 
     @property
     def stack(self) -> str:
@@ -57,6 +62,9 @@ class Side:
     @property
     def words(self) -> str:
         """What it is, in a report: real, or played by vecnet."""
+        if self.planned is not None:
+            behind = self.planned.behind
+            return f"the real {behind.program}" if isinstance(behind, Outside) else "vecnet's own switch"
         if self.is_host:
             return "the host"
         played = "switch" if self.switch else "neighbour" if self.beside else "twin" if self.twin else "guest"
@@ -71,6 +79,8 @@ class Side:
     @property
     def transport(self) -> Transport | None:
         """The options of its string."""
+        if self.planned is not None and isinstance(self.planned.behind, Wire):
+            return self.planned.behind.options
         return self.device.transport if self.device else None
 
 
@@ -85,21 +95,37 @@ class Subject:
     far: Side
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
+    topology: str = ""  # whose folder of sockets is needed; "" where none is
+    door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the far end is a program that vecnet starts."""
+        return self.far.planned is not None and isinstance(self.far.planned.behind, Outside)
 
 
 def of_topology(topology: Topology, names: Sequence[str] = ()) -> list[Subject]:
     """The links of a topology as subjects, or those of them that are named."""
     bridges = {bridge.ifname: bridge for bridge in topology.bridges}
-    return [_of_link(link, bridges) for link in topology.links if not names or link.name in names]
+    return [_of_link(link, topology, bridges) for link in topology.links if not names or link.name in names]
 
 
-def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subject:
+def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostInterface]) -> Subject:
     sides = []
+    ports = {(switch, port.name): port for switch, port in ports_of(link)}
+    outside = next((port for port in ports.values() if isinstance(port.behind, Outside)), None)
     for end, device in zip(link.spec.ends, link.devices, strict=True):
         name, addresses = str(end), tuple(end.given.get("ip", ()))
         if device is not None:
             netns = device.transport.opened_in(link.spec)
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
+        elif end.kind == OUTSIDE and outside is not None:
+            sides.append(Side(name=name, planned=outside))
+        elif end.switch:
+            # a program outside stands behind the very port
+            planned = None if outside is not None else ports[end.switch, end.ifname]
+            addresses = () if planned is None else _met_at(topology, end.switch, link)
+            sides.append(Side(name=name, planned=planned, addresses=addresses))
         elif link.far_settings:
             sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
         elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
@@ -127,7 +153,18 @@ def _of_link(link: ResolvedLink, bridges: Mapping[str, HostInterface]) -> Subjec
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        topology=topology.name if ports else "",
+        door=next((port for port in ports.values() if isinstance(port.behind, Door)), None) if outside else None,
     )
+
+
+def _met_at(topology: Topology, switch: str, link: ResolvedLink) -> tuple[str, ...]:
+    """The addresses of another guest at a switch: who is met there, and whom the tester plays."""
+    for other in topology.links:
+        near, far = other.spec.ends
+        if other is not link and switch in (near.switch, far.switch) and near.given.get("ip"):
+            return tuple(near.given["ip"])
+    return ()
 
 
 def _named_by(device: VecDevice, name: str) -> Side:

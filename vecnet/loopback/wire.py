@@ -7,7 +7,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from vecnet.errors import HostError, InUseError, PortError
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested, lacks
+from vecnet.serving.plan import Door, PlannedPort
 from vecnet.transports.answers import FarEnd
+from vecnet.transports.link import chosen_mac
 from vecnet.transports.raw import Raw
 from vecnet.values import is_v6
 from vecnet.vecstring import VecDevice
@@ -64,10 +66,15 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
         if far.twin:
             _refuse_to_play_elsewhere(far, namespaces)
         with _judged():
-            here, there = _with_descriptors(subject, stack)
+            folder = stack.enter_context(_folder(subject))
             # the far end first: a guest connects to a switch that listens
-            far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
-            near_port = stack.enter_context(_port(subject, here, namespaces, near_offload))
+            if subject.far.planned is not None:
+                far_port = stack.enter_context(_at_switch(subject, subject.far.planned, folder))
+                here, _ = _with_descriptors(subject, stack)
+            else:
+                here, there = _with_descriptors(subject, stack)
+                far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
+            near_port = stack.enter_context(_near(subject, here, namespaces, folder, near_offload))
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         wire = Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
@@ -84,10 +91,49 @@ def guest_port(subject: Subject) -> Iterator[Port]:
 
     with ExitStack() as stack, Namespaces() as namespaces:
         with _judged():
+            folder = stack.enter_context(_folder(subject))
             here, _ = _with_descriptors(subject, stack)
-            port = stack.enter_context(_port(subject, here, namespaces, "software"))
+            port = stack.enter_context(_near(subject, here, namespaces, folder, "software"))
         _wait_until_it_carries(subject.far, namespaces)
         yield port
+
+
+@contextmanager
+def guest_at_door(subject: Subject) -> Iterator[Port]:
+    """The near end's string alone, opened at a switch that listens for it. Raises Failed or Untested."""
+    from vecnet.kernel.namespaces import Namespaces
+
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            here, _ = _with_descriptors(subject, stack)
+            port = stack.enter_context(_port(subject, here, namespaces, "software"))
+        yield port
+
+
+def _folder(subject: Subject) -> AbstractContextManager[str]:
+    """The folder of sockets, where the subject needs one."""
+    if not subject.topology:
+        return nullcontext("")
+    from vecnet.loopback.switched import private_folder
+
+    return private_folder(subject.topology)
+
+
+@contextmanager
+def _at_switch(subject: Subject, planned: PlannedPort, folder: str) -> Iterator[Port]:
+    """The tester's port on vecnet's own switch, which has the planned one."""
+    from vecnet.loopback.switched import plugged, switch_of
+
+    with switch_of([planned], folder) as switch, plugged(switch, subject.mtu) as port:
+        yield port
+
+
+def _near(
+    subject: Subject, side: Side, namespaces: Namespaces, folder: str, offload: Offload
+) -> AbstractContextManager[Port]:
+    if side.planned is not None:
+        return _at_switch(subject, side.planned, folder)
+    return _port(subject, side, namespaces, offload)
 
 
 @contextmanager
@@ -102,12 +148,16 @@ def _judged() -> Iterator[None]:
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
     """Both sides, with descriptors opened here for those that guests inherit: their numbers are not ours to take."""
-    from vecnet.launch import inherited_pair
+    from vecnet.launch import connection_to, inherited_pair
 
     sides = (subject.near, subject.far)
-    if not any(side.transport and side.transport.inherits() is not None for side in sides):
+    if not any(side.device and side.device.transport.inherits() is not None for side in sides):
         return sides
-    opened = inherited_pair(subject.interfaces)
+    door = subject.door or subject.far.planned
+    if door is not None and isinstance(door.behind, Door):
+        opened: tuple[int, int | None] = (connection_to(door.behind.options.dst, subject.name), None)
+    else:
+        opened = inherited_pair(subject.interfaces)
     for descriptor in filter(None, opened):
         stack.callback(os.close, descriptor)
     near, far = (_inheriting(side, descriptor) for side, descriptor in zip(sides, opened, strict=True))
@@ -188,6 +238,8 @@ def _refuse_to_play_elsewhere(side: Side, namespaces: Namespaces) -> None:
 def mac_of(side: Side) -> bytes:
     """The Ethernet address of a device's end."""
     text = side.transport.mac if side.transport else None
+    if side.planned is not None:
+        text = chosen_mac("loopback", side.name)  # of who is on the switch, for a switch has none
     return bytes.fromhex((text or _PLAYED_MAC).replace(":", ""))
 
 

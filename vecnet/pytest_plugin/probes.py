@@ -37,8 +37,7 @@ class TopologyFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         from vecnet.errors import InputError
-        from vecnet.loopback import bridge
-        from vecnet.loopback.probes import NAMES
+        from vecnet.loopback import bridge, probes_of
         from vecnet.loopback.subject import of_topology
         from vecnet.topology import load
 
@@ -49,10 +48,11 @@ class TopologyFile(pytest.File):
         self._results: dict[str, dict[str, Result]] = {}  # of each subject, by probe, until they are asked for
         self._trouble: dict[str, str] = {}  # for each subject that could not be tried: the test that says why
         self._words: dict[str, list[str]] = {}  # of the command that tries a subject
-        for link in topology.links:
-            self._words[link.name] = [f"--link={link.name}"]
-            yield from (self._item(link.name, probe) for probe in NAMES)
-        for one in bridge.of_subjects(of_topology(topology)):
+        subjects = of_topology(topology)
+        for subject in subjects:
+            self._words[subject.name] = [f"--link={subject.name}"]
+            yield from (self._item(subject.name, probe) for probe in probes_of(subject))
+        for one in bridge.of_subjects(subjects):
             self._words[one.name] = [*(f"--link={member.name}" for member in one.members), f"--probe={bridge.PROBE}"]
             yield self._item(one.name, bridge.PROBE)
 

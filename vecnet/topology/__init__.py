@@ -7,6 +7,7 @@
 | read.py | nodes to what the file states |
 | resolve.py | what was left out: choices and MTUs |
 | clashes.py | what can be there only once |
+| circles.py | switches and bridges that are joined in a circle; a switch's ports |
 | kernels.py | the kernels that guests boot, and whether they take their strings |
 | underlay.py | the MTU of a route, and of an interface that exists |
 | model.py | the result |
@@ -21,7 +22,7 @@ import gc
 import os
 from collections.abc import Iterator
 
-from vecnet.topology.model import ResolvedLink, Topology
+from vecnet.topology.model import ResolvedLink, Switching, Topology
 
 __all__ = ["ResolvedLink", "Topology", "load", "loads"]
 
@@ -59,7 +60,7 @@ def loads(
     kernel: Kernel | None = None,
 ) -> Topology:
     """The topology in a text; `path` is the file's name in errors, and names the topology where it has no `name`."""
-    from vecnet.topology import clashes, kernels, resolve
+    from vecnet.topology import circles, clashes, kernels, resolve
     from vecnet.topology.document import Document
     from vecnet.topology.read import read
 
@@ -71,6 +72,7 @@ def loads(
         mtus = resolve.settle_mtus(doc, draft, wires, *asked)
         bridges = list(resolve.bridge_interfaces(doc, draft, mtus))
         clashes.check(doc, draft, wires, bridges)
+        circles.check(doc, draft, wires)
         booted = kernels.of_guests(doc, draft, kernel)
         kernels.check(doc, wires, booted)
         doc.finish()
@@ -85,7 +87,8 @@ def loads(
             )
             for wire in wires
         )
-        return Topology(draft.name, path, tuple(links), tuple(bridges), booted)
+        switches = {name: Switching(**stated.given) for name, stated in draft.switches.items()}
+        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 from vecnet.errors import Refused
 from vecnet.impairment import ImpairmentText
+from vecnet.programs import PROGRAMS
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, End, Key
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key
 from vecnet.values import Flag, IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
@@ -26,10 +28,22 @@ TOPOLOGY = {
     "guests": "the guests, by name: those that links name, booting any kernel, if left out",
     "links": "the wires, each with exactly two ends",
     "bridges": "bridges of the host, by name",
+    "switches": "vecnet's own switches, by name: `vecnet serve` and `vecnet run` run them",
 }
 NAME = Key(Name(), TOPOLOGY["name"])
 COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"}
 GUEST = {"kernel": Key(KernelName(), "the kernel that the guest boots: its version, or the path of its binary")}
+SWITCH_KEYS = {
+    "age": Key(Integer(1, 86400), "seconds after which an address that is silent is forgotten; 300 if left out"),
+    "addresses": Key(Integer(1, 2**24 - 1), "how many addresses it knows at the most; 65536 if left out"),
+}
+_PORT = {
+    "isolated": Key(Flag(), "whether nothing passes between this port and others that are isolated"),
+    "storm": Key(Integer(1, 2**32 - 1), "frames a second that the port may have flooded; 10000 if left out"),
+    "mirror": Key(
+        Name(), "the ports whose frames are copied to this one, or all; it then takes part in nothing else", many=True
+    ),
+}
 BRIDGE = {
     "ip": _IP,
     "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the MTU of the bridge and of all its members"),
@@ -60,27 +74,42 @@ def link_keys(transport: type[Transport]) -> dict[str, Key]:
     return _keys_of_link(transport.name)
 
 
-def end_keys(transport: type[Transport], where: str = "") -> dict[str, Key]:
-    """The keys of an endpoint, those that must be there first: a guest's, or one's at HOST, OUTSIDE or ELSEWHERE."""
-    return _keys_of_end(transport.name, where)
+def end_keys(transport: type[Transport], where: str = "", program: str = "") -> dict[str, Key]:
+    """The keys of an endpoint, those that must be there first: a guest's, or one's at HOST, SWITCH, OUTSIDE, ELSEWHERE.
+
+    Outside it is the program's keys.
+    """
+    return _keys_of_end(transport.name, where, program)
+
+
+def programs(transport: type[Transport]) -> tuple[str, ...]:
+    """What may stand outside, at a link of this transport."""
+    own = (transport.program,) if transport.program else ()
+    return (*own, *(name for name, program in PROGRAMS.items() if program.transport == transport.name))
 
 
 @cache
-def _keys_of_end(name: str, where: str) -> dict[str, Key]:
+def _keys_of_end(name: str, where: str, program: str) -> dict[str, Key]:
     transport = TRANSPORTS[name]
     if where == HOST:
         keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
     elif where == OUTSIDE:
-        keys = {**transport.outside_keys}
+        keys = {**(PROGRAMS[program].keys if program in PROGRAMS else transport.outside_keys)}
     elif where == ELSEWHERE:
         keys = {**transport.elsewhere_keys, "ip": _IP} if transport.elsewhere_keys else {}
+    elif where == SWITCH:
+        own = transport.guest_keys if transport.switch_keys is None else transport.switch_keys
+        keys = {**own, **_PORT}
     else:
         keys = {**transport.guest_keys, "ip": _IP, "mac": _MAC}
     return dict(sorted(keys.items(), key=lambda item: not item[1].required))
 
 
-def parse_endpoint(text: str) -> End:
-    """The end that `web:vec0`, `host:tap0`, `outside:vde` or `elsewhere:router` names. Raises Refused."""
+def parse_endpoint(text: str, switches: Collection[str] = ()) -> End:
+    """The end that `web:vec0`, `host:tap0`, `outside:vde`, `elsewhere:router` or, of these switches, `lan:web` names.
+
+    Raises Refused.
+    """
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
@@ -89,7 +118,12 @@ def parse_endpoint(text: str) -> End:
     if node in (OUTSIDE, ELSEWHERE):
         return End(None, Name().parse(ifname), where=node)
     Name().parse(node)
+    if node in switches:
+        if re.fullmatch("vec[0-9]+", ifname):
+            raise Refused(f"{text!r}: a port of a switch is not named like a guest's interface", f"write {node}:web")
+        return End(None, Name().parse(ifname), where=node)
     if not re.fullmatch(GUEST_IFNAME, ifname):
         message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
-        raise Refused(message, f"write {node}:vec0, or {HOST}:{ifname.strip()} for the host's end")
+        instead = f"write {node}:vec0, or {HOST}:{ifname.strip()} for the host's end, or add {node} to switches"
+        raise Refused(message, instead)
     return End(node, ifname)

@@ -71,15 +71,27 @@ class ResolvedLink:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """What is stated of a switch: seconds that a silent address is known, and how many are; None as a switch has it."""
+
+    age: int | None = None
+    addresses: int | None = None
+
+
 @dataclass(frozen=True)
 class Topology:
-    """Links and bridges under one name. `path` is the file, as it was given; `kernels` those that guests state."""
+    """Links, bridges and switches under one name.
+
+    `path` is the file, as it was given; `kernels` those that guests state; `switches` by name.
+    """
 
     name: str
     path: str
     links: tuple[ResolvedLink, ...]
     bridges: tuple[HostInterface, ...]
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    switches: Mapping[str, Switching] = field(default_factory=dict)
     started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
 
     @cached_property

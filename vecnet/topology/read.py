@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os.path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
@@ -15,7 +16,7 @@ from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, End, Link, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Link, Sides
 
 
 class Stated:
@@ -45,11 +46,13 @@ class Draft:
         name: str,
         defaults: Stated,
         guests: dict[str, Stated],
+        switches: dict[str, Stated],
         bridges: dict[str, Stated],
         links: list[LinkDraft],
         is_whole: bool,
     ) -> None:
         self.name, self.defaults, self.guests, self.bridges, self.links = name, defaults, guests, bridges, links
+        self.switches = switches
         self.is_whole = is_whole  # all links can be understood
 
 
@@ -66,7 +69,8 @@ def read(doc: Document) -> Draft:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
         defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
-    guests = _guests(doc, entries)
+    switches = _switches(doc, entries)
+    guests = _guests(doc, entries, switches)
     bridges = _bridges(doc, entries)
     links, is_whole = [], False
     if "links" in entries:
@@ -74,12 +78,12 @@ def read(doc: Document) -> Draft:
         items = doc.items(node, "links", "links")
         if isinstance(node, SequenceNode) and not items:
             doc.wrong(node, "there are no links", "add one: transport: and endpoints:")
-        links = [link for item in items if (link := _link(doc, item, name)) is not None]
+        links = [link for item in items if (link := _link(doc, item, name, switches)) is not None]
         is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
     links = _endpoints_once(doc, links)
-    return Draft(name, defaults, guests, _with_implied(bridges, links), links, is_whole)
+    return Draft(name, defaults, guests, switches, _with_implied(bridges, links), links, is_whole)
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -99,7 +103,26 @@ def _name(doc: Document, entries: Entries) -> str:
         return ""
 
 
-def _guests(doc: Document, entries: Entries) -> dict[str, Stated]:
+def _switches(doc: Document, entries: Entries) -> dict[str, Stated]:
+    switches: dict[str, Stated] = {}
+    if "switches" not in entries:
+        return switches
+    for name, (key, value) in doc.entries(entries["switches"][1], "switches").items():
+        try:
+            end = grammar.parse_endpoint(f"{name}:vec0")
+        except Refused as error:
+            doc.wrong(key, f"{name!r} cannot name a switch: {error.message}", error.instead)
+            continue
+        if end.node is None:
+            doc.wrong(key, f"{name} is a reserved word, and names no switch", "choose another name")
+            continue
+        found = doc.entries(value, f"switch {name}")
+        given = doc.values(f"switch {name}", key, found, grammar.SWITCH_KEYS)
+        switches[name] = Stated(key, given, _nodes(found))
+    return switches
+
+
+def _guests(doc: Document, entries: Entries, switches: Mapping[str, Stated]) -> dict[str, Stated]:
     guests: dict[str, Stated] = {}
     if "guests" not in entries:
         return guests
@@ -111,6 +134,10 @@ def _guests(doc: Document, entries: Entries) -> dict[str, Stated]:
             continue
         if end.node is None:
             doc.wrong(key, f"{name} is a reserved word, and names no guest", "choose another name")
+            continue
+        if name in switches:
+            line = switches[name].node.start_mark.line + 1
+            doc.wrong(key, f"{name} is a switch, in line {line}, and cannot be a guest, too", "choose another name")
             continue
         found = doc.entries(value, f"guest {name}")
         given = doc.values(f"guest {name}", key, found, grammar.GUEST)
@@ -137,7 +164,7 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
     return bridges
 
 
-def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
+def _link(doc: Document, node: Node, topology: str, switches: Collection[str]) -> LinkDraft | None:
     before = len(doc.problems)
     if doc.is_null(node):
         doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
@@ -146,7 +173,7 @@ def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
     if not entries:
         return None
     transport = _transport(doc, node, entries)
-    ends = _ends(doc, node, entries, transport)
+    ends = _ends(doc, node, entries, transport, switches)
     if transport is None:
         return None
     own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
@@ -155,8 +182,8 @@ def _link(doc: Document, node: Node, topology: str) -> LinkDraft | None:
         return None
     if len(doc.problems) > before:
         return None  # its values cannot be judged together
-    # where no guest is last, and the rest by name, so that the order in the file means nothing
-    (first, one), (second, two) = sorted(ends, key=lambda end: (end[0].node is None, str(end[0])))
+    # as Link has it, so that the order in the file means nothing
+    (first, one), (second, two) = sorted(ends, key=lambda end: (_ORDER.index(end[0].kind), str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
     return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
 
@@ -178,7 +205,13 @@ def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] |
     return None
 
 
-def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport] | None) -> list[tuple[End, Stated]]:
+_FAR = (HOST, OUTSIDE, ELSEWHERE)  # of which a link has one end at the most
+_ORDER = ("", SWITCH, *_FAR)
+
+
+def _ends(
+    doc: Document, link: Node, entries: Entries, transport: type[Transport] | None, switches: Collection[str]
+) -> list[tuple[End, Stated]]:
     """The ends whose names can be read, with what they state."""
     if "endpoints" not in entries:
         doc.wrong(link, "a link needs endpoints, its two ends", "add endpoints: [guest:vecN, host:ifname]")
@@ -203,33 +236,35 @@ def _ends(doc: Document, link: Node, entries: Entries, transport: type[Transport
     ends = []
     for name, name_node, value in named:
         try:
-            end = grammar.parse_endpoint(name)
+            end = grammar.parse_endpoint(name, switches)
         except Refused as error:
             doc.wrong(name_node, error.message, error.instead)
             continue
         stated = Stated(name_node)
-        if transport is not None:
+        if transport is not None and (end.kind != OUTSIDE or end.ifname in grammar.programs(transport)):
             found = {} if value is None else doc.entries(value, name)
-            keys = grammar.end_keys(transport, _where(end))
+            keys = grammar.end_keys(transport, end.kind, end.ifname)
             own = _known(doc, found, transport, end)
-            whose = f"{name}, {_WHOSE[_where(end)]} of a {transport.name} link,"
+            whose = f"{name}, {_WHOSE[end.kind]} of a {transport.name} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
         ends.append((dataclasses.replace(end, given=stated.given), stated))
     return ends
 
 
-_WHOSE = {"": "a guest's end", HOST: "the host's end", OUTSIDE: "the end outside", ELSEWHERE: "the end elsewhere"}
-
-
-def _where(end: End) -> str:
-    return end.where if end.node is None else ""
+_WHOSE = {
+    "": "a guest's end",
+    HOST: "the host's end",
+    OUTSIDE: "the end outside",
+    ELSEWHERE: "the end elsewhere",
+    SWITCH: "a switch's end",
+}
 
 
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    name, keys = str(end), grammar.end_keys(transport, _where(end))
-    others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != _where(end)}
+    name, keys = str(end), grammar.end_keys(transport, end.kind, end.ifname)
+    others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != end.kind}
     kept = {}
     for key, entry in found.items():
         if key in keys:
@@ -242,7 +277,7 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
-        elif where := next((where for where, other in others.items() if key in other), None):
+        elif (where := next((where for where, other in others.items() if key in other), None)) is not None:
             whose = _WHOSE[where]
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
         else:
@@ -251,34 +286,36 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
 
 
 def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stated]]) -> bool:
-    hosts = [stated for end, stated in ends if end.is_host]
-    outside = transport.sides is Sides.OUTSIDE_AND_GUEST
+    """Whether a link of this transport may have these ends; says why not."""
+    at_host = transport.sides is not Sides.OUTSIDE_AND_GUEST
+    programs = [f"{OUTSIDE}:{name}" for name in grammar.programs(transport)]
+    far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
     for end, stated in ends:
-        if end.node is None and not _possible(transport, end):
-            other = (
-                f"write {OUTSIDE}:{transport.program}" if outside else f"write {HOST}:ifname, or a guest's, guest:vecN"
-            )
-            doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", other)
+        if end.node is None and not end.switch and not _possible(transport, end, programs):
+            doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
-    if outside and len({end.node is None for end, _ in ends}) == 1:
-        message = f"a {transport.name} link has one end at a guest, and the other at {OUTSIDE}:{transport.program}"
-        doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
-    elif all(end.node is None for end, _ in ends):
-        message = "both ends of the link are at the host" if len(hosts) == 2 else "neither end of the link is a guest's"
-        doc.wrong(ends[1][1].node, message, "one of them must be a guest's, guest:vecN")
-    elif not hosts and transport.sides is Sides.HOST_AND_GUEST:
-        message = f"a {transport.name} link has one end at the host, and cannot join two guests"
-        doc.wrong(ends[1][1].node, message, transport.instead_of_guests)
-    else:
+    kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
+    if kinds == {HOST}:
+        doc.wrong(last, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
+    elif kinds <= set(_FAR):
+        message = "neither end of the link is a guest's or a switch's"
+        doc.wrong(last, message, "one of them must be a guest's, guest:vecN")
+    elif kinds & set(_FAR) or transport.sides is Sides.ANY or (SWITCH in kinds and transport.at_switch):
         return True
+    else:
+        joined = "a guest and a switch" if len(kinds) == 2 else "two switches" if SWITCH in kinds else "two guests"
+        message = f"a {transport.name} link has one end at the host, and cannot join {joined}"
+        if not at_host:
+            message = f"a {transport.name} link has one end at a guest, and the other at {' or '.join(programs)}"
+        doc.wrong(last, message, transport.instead_of_guests)
     return False
 
 
-def _possible(transport: type[Transport], end: End) -> bool:
-    """Whether a link of the transport may have this end, at which no guest is."""
-    if transport.sides is Sides.OUTSIDE_AND_GUEST or end.where == OUTSIDE:
-        return transport.program != "" and str(end) == f"{OUTSIDE}:{transport.program}"
-    return end.is_host or bool(transport.elsewhere_keys)
+def _possible(transport: type[Transport], end: End, programs: Collection[str]) -> bool:
+    """Whether a link of the transport may have this end, at which no guest is, nor a switch."""
+    if end.kind == OUTSIDE:
+        return str(end) in programs
+    return transport.sides is not Sides.OUTSIDE_AND_GUEST and (end.is_host or bool(transport.elsewhere_keys))
 
 
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
@@ -288,7 +325,7 @@ def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     for link in links:
         before = len(doc.problems)
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            if _where(end) in (OUTSIDE, ELSEWHERE):
+            if end.kind in (OUTSIDE, ELSEWHERE):
                 continue  # a program or a device there serves any number of links
             where = (str(end), end.given.get("netns"))
             if where in seen:

@@ -21,10 +21,11 @@ from yaml.nodes import Node
 
 from vecnet.errors import VecStringError
 from vecnet.options import Value
+from vecnet.programs import PROGRAMS
 from vecnet.topology.document import Document
 from vecnet.topology.read import Draft, LinkDraft, Stated
 from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import Claim, HostInterface, Link, chosen_mac
+from vecnet.transports.link import OUTSIDE, Claim, HostInterface, Link, Mistake, chosen_mac
 
 Underlay = Callable[[str, str], int | None]
 InterfaceMtu = Callable[[str], int | None]
@@ -50,7 +51,7 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
     """The links whose values go together, with the options of both ends; MTUs are still to be found."""
     found = []
     for link in draft.links:
-        mistakes = list(link.transport.mistakes(link.spec))
+        mistakes = [*link.transport.mistakes(link.spec), *_of_program(link.spec)]
         for mistake in mistakes:
             stated: Stated = link if mistake.end is None else link.ends[mistake.end]
             doc.wrong(stated.at(mistake.key), mistake.message, mistake.instead)
@@ -66,12 +67,20 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
     return found
 
 
+def _of_program(link: Link) -> Iterator[Mistake]:
+    """What does not go together at an end outside."""
+    far = link.ends[1]
+    if far.kind == OUTSIDE and far.ifname in PROGRAMS:
+        yield from PROGRAMS[far.ifname].mistakes(link)
+
+
 def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Transport]:
     stated = {**draft.defaults.given, **link.given}
     common: dict[str, Value] = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
 
     def one(end: int) -> Transport:
-        mac = spec.ends[end].given.get("mac") or spec.choose_mac(end)
+        this = spec.ends[end]
+        mac = None if this.switch else this.given.get("mac") or spec.choose_mac(end)
         own = link.transport.options_for(spec, end)
         options: dict[str, Value] = {"gro": link.transport.vnet, **common, "mac": mac, **own}
         return link.transport(**options)  # type: ignore[arg-type]

@@ -12,14 +12,19 @@ from pathlib import Path
 
 from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, Key, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, Key, Sides
 from vecnet.values import NewIfName, Schema
 
 PATH = Path(__file__).with_name("topology.schema.json")
 
 _HOST_END = f"^host:{NewIfName.PATTERN}$"
-_ELSEWHERE_END = f"^{ELSEWHERE}:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}$"
-_GUEST_END = rf"^(?!(host|outside|elsewhere):)[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}:{grammar.GUEST_IFNAME}$"
+_ENDPOINTS = "the two ends: guest:vecN, host:ifname, switch:port, outside:program, elsewhere:device"
+_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_NAMED = f"^(?!(host|outside|elsewhere)$){_NAME}$"
+_NODE = f"(?!(host|outside|elsewhere):){_NAME}"
+_ELSEWHERE_END = f"^{ELSEWHERE}:{_NAME}$"
+_GUEST_END = f"^{_NODE}:{grammar.GUEST_IFNAME}$"
+_SWITCH_END = f"^{_NODE}:(?!vec[0-9]+$){_NAME}$"
 
 
 def schema() -> Schema:
@@ -29,9 +34,12 @@ def schema() -> Schema:
         "defaults": _mapping(grammar.COMMON),
         "guests": {
             "type": ["object", "null"],
-            "patternProperties": {
-                "^(?!(host|outside|elsewhere)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$": _mapping(grammar.GUEST)
-            },
+            "patternProperties": {_NAMED: _mapping(grammar.GUEST)},
+            "additionalProperties": False,
+        },
+        "switches": {
+            "type": ["object", "null"],
+            "patternProperties": {_NAMED: _mapping(grammar.SWITCH_KEYS)},
             "additionalProperties": False,
         },
         "links": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/link"}},
@@ -73,7 +81,10 @@ def _transport(transport: type[Transport]) -> Schema:
     reference = (transport.__doc__ or "").splitlines()[0]
     properties: dict[str, Schema] = {
         "transport": {"const": transport.name},
-        "endpoints": {"description": "the two ends: guest:vecN, host:ifname", "oneOf": list(_endpoints(transport))},
+        "endpoints": {
+            "description": _ENDPOINTS,
+            "oneOf": list(_endpoints(transport)),
+        },
         **_properties(grammar.link_keys(transport)),
     }
     return {"description": reference, "type": "object", "properties": properties, "additionalProperties": False}
@@ -81,31 +92,30 @@ def _transport(transport: type[Transport]) -> Schema:
 
 def _endpoints(transport: type[Transport]) -> list[Schema]:
     """The long form, and the short one where no end has a key that it needs."""
-    where = OUTSIDE if transport.sides is Sides.OUTSIDE_AND_GUEST else HOST
-    far = f"^{OUTSIDE}:{transport.program}$" if where == OUTSIDE else _HOST_END
-    host, guest = grammar.end_keys(transport, where), grammar.end_keys(transport)
-    keys = grammar.end_keys(transport, ELSEWHERE)
-    elsewhere = {_ELSEWHERE_END: _mapping(keys)} if keys else {}
+    near = {_GUEST_END: grammar.end_keys(transport), _SWITCH_END: grammar.end_keys(transport, SWITCH)}
+    far = {f"^{OUTSIDE}:{name}$": grammar.end_keys(transport, OUTSIDE, name) for name in grammar.programs(transport)}
+    if transport.sides is not Sides.OUTSIDE_AND_GUEST:
+        far[_HOST_END] = grammar.end_keys(transport, HOST)
+    if keys := grammar.end_keys(transport, ELSEWHERE):
+        far[_ELSEWHERE_END] = keys
+    ends = {**far, **near}
     long: Schema = {
         "type": "object",
         "minProperties": 2,
         "maxProperties": 2,
-        "patternProperties": {far: _mapping(host), **elsewhere, _GUEST_END: _mapping(guest)},
+        "patternProperties": {pattern: _mapping(keys) for pattern, keys in ends.items()},
         "additionalProperties": False,
     }
     forms = [long]
-    if not any(key.required for key in (*host.values(), *guest.values())):
-        both = {"anyOf": [{"pattern": far}, {"pattern": _GUEST_END}]}
-        short: Schema = {
-            "type": "array",
-            "minItems": 2,
-            "maxItems": 2,
-            "items": {"type": "string", **both},
-            "contains": {"pattern": _GUEST_END},
-        }
+    short = [pattern for pattern, keys in ends.items() if not any(key.required for key in keys.values())]
+    if set(short) & set(near):
+        rules: list[Schema] = [{"contains": {"anyOf": [{"pattern": pattern} for pattern in near]}}]
         if transport.sides is not Sides.ANY:
-            short["maxContains"] = 1
-        forms.append(short)
+            alone = [_GUEST_END] if transport.at_switch else list(near)
+            one = {"anyOf": [{"pattern": pattern} for pattern in alone]}
+            rules.append({"contains": one, "minContains": 0, "maxContains": 1})
+        items = {"type": "string", "anyOf": [{"pattern": pattern} for pattern in short]}
+        forms.append({"type": "array", "minItems": 2, "maxItems": 2, "items": items, "allOf": rules})
     return forms
 
 

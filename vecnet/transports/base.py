@@ -46,7 +46,9 @@ class Transport:
     host_keys: ClassVar[Mapping[str, Key]] = {}  # … at the host's endpoint
     outside_keys: ClassVar[Mapping[str, Key]] = {}  # … at the end outside
     elsewhere_keys: ClassVar[Mapping[str, Key]] = {}  # … at the end elsewhere; without any it cannot be there
-    program: ClassVar[str] = ""  # … and the name of the program there
+    program: ClassVar[str] = ""  # … and the name of the program there, where the guest itself starts it
+    switch_keys: ClassVar[Mapping[str, Key] | None] = None  # … at a switch's end; as a guest's, if left out
+    at_switch: ClassVar[bool] = False  # whether vecnet's own switch listens for it, see Link.door
     interface_keys: ClassVar[tuple[str, ...]] = ("ip", "mac", "bridge")  # … and there, of those common to interfaces
     instead_of_guests: ClassVar[str] = ""  # what to write where two guests cannot be joined
     vnet: ClassVar[bool] = False  # whether large frames pass whole, each behind a virtio-net header: gro's default

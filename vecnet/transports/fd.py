@@ -6,12 +6,13 @@ Source: HOWTO, "fd transport"; arch/um/drivers/vector_user.c.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import ClassVar, Self
 
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
 from vecnet.transports.base import Transport
-from vecnet.transports.link import Claim, HostInterface, Key, Link
+from vecnet.transports.link import Claim, HostInterface, Key, Link, Mistake
 from vecnet.transports.tap import TAP_KEYS, tap_interface
 from vecnet.values import Integer
 
@@ -29,9 +30,16 @@ class Fd(Transport):
     howto = "varies"
     guest_keys = {"fd": Key(_FD, "the descriptor's number in the guest")}
     host_keys = TAP_KEYS
+    switch_keys = {}
+    at_switch = True
     interface_keys = ("ip", "mac", "bridge", "existing")
 
     fd: int = option(_FD, Reading.DECIMAL, "the descriptor's number")
+
+    @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        if all(end.switch for end in link.ends):
+            yield Mistake("two switches inherit no descriptor", "write transport: bess", "")
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
@@ -50,7 +58,7 @@ class Fd(Transport):
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:
         this = link.ends[end]
-        if this.is_host:
+        if this.node is None:
             return ()
         return (Claim("fd", (this.node, options.fd), f"descriptor {options.fd} of {this.node}", "fd"),)
 

@@ -13,11 +13,13 @@ from enum import Enum
 from typing import Any
 
 from vecnet.errors import Position
+from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
 HOST = "host"  # the reserved name of the machine itself
 OUTSIDE = "outside"  # … and of the world beyond, by somebody's program
 ELSEWHERE = "elsewhere"  # … and of a device that is not ours to change
+SWITCH = "switch"  # in tables: an end at a switch, whose own name stands in the file
 
 
 class Sides(Enum):
@@ -40,30 +42,50 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of a link, `web:vec0`, `host:tap-web`, `outside:vde` or `elsewhere:router`, with the values that the file
-    gives for it."""
+    """One end of a link: `web:vec0`, `host:tap-web`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
+
+    With the values that the file gives for it.
+    """
 
     node: str | None  # the guest's name; None where no guest is
-    ifname: str  # outside the name of the program, elsewhere that of the device
+    ifname: str  # at a switch the name of the port, outside that of the program, elsewhere that of the device
     given: Mapping[str, Any] = field(default_factory=dict)
-    where: str = HOST  # where no guest is: HOST, OUTSIDE or ELSEWHERE
+    where: str = HOST  # where no guest is: HOST, OUTSIDE, ELSEWHERE, or the name of a switch
 
     @property
     def is_host(self) -> bool:
         return self.node is None and self.where == HOST
 
     @property
+    def switch(self) -> str | None:
+        """The switch's name; None where none is."""
+        return None if self.node is not None or self.where in (HOST, OUTSIDE, ELSEWHERE) else self.where
+
+    @property
+    def kind(self) -> str:
+        """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH."""
+        return "" if self.node is not None else SWITCH if self.switch is not None else self.where
+
+    @property
+    def place(self) -> str:
+        """What stands before the colon."""
+        return self.node or self.where
+
+    @property
     def unit(self) -> int:
-        """N of a guest's vecN."""
-        return int(self.ifname[3:])
+        """N of a guest's vecN; 0 where no guest is."""
+        return int(self.ifname[3:]) if self.node is not None else 0
 
     def __str__(self) -> str:
-        return f"{self.node or self.where}:{self.ifname}"
+        return f"{self.place}:{self.ifname}"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link with two ends, in the order of their names with the host last, so that the file's order means nothing."""
+    """A link with two ends: guests first, then switches, then the host or what is outside, else in the order of names.
+
+    So the order in the file means nothing.
+    """
 
     topology: str
     ends: tuple[End, End]
@@ -73,6 +95,18 @@ class Link:
     @property
     def name(self) -> str:
         return f"{self.ends[0]}--{self.ends[1]}"
+
+    @property
+    def door(self) -> str | None:
+        """The path at which vecnet's own switch listens for this link's first end; None where it does not.
+
+        Between a guest and a program outside there is a switch, too, so that the guest may come again.
+        """
+        near, far = self.ends
+        if far.kind not in (SWITCH, OUTSIDE) or not (near.node or far.switch):
+            return None
+        listener = far if far.switch else near
+        return str(far.given.get("path") or socket_path(self.topology, str(listener)))
 
     @property
     def host(self) -> int | None:

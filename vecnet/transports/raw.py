@@ -102,7 +102,7 @@ def veth_name(link: Link, end: int) -> str:
     stated = this.given.get("ifname")
     if stated:
         return str(stated)
-    readable = f"{this.node}-{this.ifname}" if link.host is None else f"p-{link.ends[1].ifname}"
+    readable = f"{this.place}-{this.ifname}" if link.host is None else f"p-{link.ends[1].ifname}"
     return chosen_ifname(readable, link.topology, link.name, str(this))
 
 

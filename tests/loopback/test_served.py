@@ -1,0 +1,159 @@
+"""Loopback through vecnet's own switches and real programs outside, as an ordinary user; and that its probes can fail.
+
+web ── bess ──┐               ┌── far:web ── l2tpv3 ── web        app ── bess ── slirp4netns
+db  ── fd  ── lan ── bess ── far                                  app ── fd ──── passt
+               └── slirp4netns
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.need import need, need_command
+from tests.serving.test_serve import LAB, folder, serving
+from vecnet import loopback
+from vecnet.loopback import outside
+from vecnet.loopback.subject import of_topology
+from vecnet.loopback.verdict import Failed, Verdict, Verdicts
+from vecnet.topology import loads
+
+__all__ = ["folder"]  # a fixture
+
+USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+LOOP = """
+name: loop
+switches: {lan: {}, far: {}}
+links:
+  - {transport: bess, endpoints: {web:vec0: {ip: 10.0.2.15/24}, lan:web: }}
+  - {transport: fd, endpoints: {db:vec0: {ip: 10.0.2.16/24}, lan:db: }}
+  - {transport: bess, endpoints: [lan:far, far:lan]}
+  - {transport: l2tpv3, endpoints: {web:vec1: {local: 127.0.0.2}, far:web: {local: 127.0.0.3}}}
+"""
+PROGRAMS = """
+  - {transport: bess, endpoints: [lan:out, outside:slirp4netns]}
+  - {transport: bess, mtu: 9000, endpoints: {app:vec0: , outside:slirp4netns: {subnet: 10.7.0.0/16}}}
+  - {transport: fd, mtu: 9000, endpoints: [app:vec1, outside:passt]}
+"""
+WIRE = ("open", "frames", "mtu", "burst", "latency", "throughput")
+
+
+def proved(text: str, path: Path, *words: str) -> tuple[int, dict[str, dict[str, Any]], str]:
+    """What `vecnet loopback` of an ordinary user comes to: the results by link and probe."""
+    need_command("unshare")
+    allowed = subprocess.run([*USER, "true"], capture_output=True, check=False)
+    need(allowed.returncode == 0, "needs user namespaces")
+    (path / "loop.yaml").write_text(text)
+    done = subprocess.run(
+        [*USER, sys.executable, "-m", "vecnet", "loopback", "loop.yaml", "--json", "-", *words],
+        capture_output=True,
+        text=True,
+        cwd=path,
+        env=os.environ | {"XDG_RUNTIME_DIR": str(path)},
+        timeout=200,
+        check=False,
+    )
+    links = json.loads(done.stdout)["links"]
+    found = {link["link"]: {probe["probe"]: probe for probe in link["probes"]} for link in links}
+    return done.returncode, found, done.stderr
+
+
+def verdicts(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: result["verdict"] for name, result in results.items()}
+
+
+def test_every_link_to_a_switch_is_proved_through_the_real_one(tmp_path: Path) -> None:
+    code, found, said = proved(LOOP, tmp_path)
+    assert code == 0, (found, said)
+    assert len(found) == 4
+    for results in found.values():
+        assert {verdicts(results)[name] for name in WIRE} == {"pass"}, results
+    for name in ("web:vec0--lan:web", "db:vec0--lan:db"):  # another guest's address is met on the switch
+        assert verdicts(found[name])["ping"] == verdicts(found[name])["tcp"] == "pass"
+    assert not (tmp_path / "vecnet" / "loop").exists()
+
+
+def test_every_program_is_proved(tmp_path: Path) -> None:
+    need_command("slirp4netns", "passt")
+    code, found, said = proved(LOOP + PROGRAMS, tmp_path, "-p", "arp", "-p", "dhcp", "-p", "ping", "-p", "tcp")
+    programs = {name: verdicts(results) for name, results in found.items() if "outside:" in name}
+    assert len(programs) == 3
+    for name, results in programs.items():
+        assert set(results) == {"open", "arp", "dhcp", "ping", "tcp"}
+        lacks = {"ping"} if name.endswith("passt") else set()  # a host may let no program ping
+        assert {verdict for probe, verdict in results.items() if probe not in lacks} == {"pass"}, (found, said)
+        assert results["ping"] in ("pass", "n/a")
+    assert code == 0, said
+
+
+def prove(text: str) -> Verdicts:
+    topology = loads(text)
+    return loopback.prove("loop", of_topology(topology), topology=topology)
+
+
+def test_what_is_served_already_is_in_use(folder: Path) -> None:
+    with serving(folder.parents[1] / "lab.yaml") as process:
+        report = prove(LAB)
+        assert report.exit_code == 3
+        for link in report.links:
+            assert f"lab is served already, by process {process.pid}" in link.reason
+
+
+@pytest.mark.parametrize("program", ["slirp4netns", "passt"])
+def test_a_program_that_is_missing_fails_its_link(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    transport = {"slirp4netns": "bess", "passt": "fd"}[program]
+    report = prove(f"name: loop\nlinks: [{{transport: {transport}, endpoints: [web:vec0, outside:{program}]}}]\n")
+    (link,) = report.links
+    assert link.verdict is Verdict.FAIL
+    assert f"{program} is not installed; apt-get install {program}" in link.reason
+    assert [result.tried for result in link.results] == [True, False, False, False, False]
+
+
+def test_a_program_that_stands_still_fails_every_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_command("slirp4netns")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(outside, "_PATIENCE", 1.0)
+    text = "name: loop\nlinks: [{transport: bess, endpoints: [web:vec0, outside:slirp4netns]}]\n"
+    (subject,) = of_topology(loads(text))
+    with outside.opened(subject) as beyond, loopback_stacks() as stacks:
+        for probe in outside.PROBES.values():
+            probe(beyond, stacks)
+        children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+        pids = [int(pid) for task in children for pid in task.read_text().split()]
+        (pid,) = [pid for pid in pids if "slirp4netns" in Path(f"/proc/{pid}/comm").read_text()]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for probe in outside.PROBES.values():
+                with pytest.raises(Failed):
+                    probe(beyond, stacks)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def loopback_stacks() -> Any:
+    from vecnet.loopback.stack import Stacks
+
+    return Stacks.started()
+
+
+def test_a_host_that_is_closed_has_no_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_command("slirp4netns")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    report = prove(
+        "name: loop\nlinks: [{transport: bess, endpoints: {web:vec0: , outside:slirp4netns: {loopback: off}}}]\n"
+    )
+    (link,) = report.links
+    assert {result.probe: result.verdict for result in link.results}["tcp"] is Verdict.ABSENT
+    assert link.verdict is Verdict.PASS

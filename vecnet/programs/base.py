@@ -1,0 +1,141 @@
+"""What every program has that stands outside: its keys, its start, and the descriptor by which frames go to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from vecnet.errors import ProgramError
+from vecnet.programs.keys import Forward, ForwardText, Subnet
+from vecnet.transports.link import Key, Link, Mistake
+from vecnet.values import Flag
+
+if TYPE_CHECKING:  # a topology that is only read starts nothing
+    import socket
+
+    from vecnet.programs.process import Process
+
+REGISTRY: dict[str, type[Program]] = {}
+
+NETWORK = ipaddress.IPv4Network("10.0.2.0/24")  # where none is stated, at every program
+GATEWAY, NAME_SERVER, GUEST = 2, 3, 15  # the addresses within it
+
+PORTS = Key(ForwardText(), "ports of the host that lead to the guest: 2222:22, or a list of them", many=True)
+SUBNET = Key(Subnet(), f"the guest's network, {NETWORK} if left out: .{GATEWAY} leads to the host")
+IPV6 = Key(Flag(), "whether the guest has IPv6, too; off if left out")
+DNS = Key(Flag(), "whether names are looked up for the guest; on if left out")
+LOOPBACK = Key(Flag(), "whether the gateway's address leads to the host's own 127.0.0.1; on if left out")
+
+
+class Framing(Enum):
+    """How frames stand on a program's descriptor."""
+
+    PACKETS = "a packet is a frame"
+    STREAM = "a stream, with the length before each frame: 4 bytes, the highest first"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a program is started for. `given` is what the file states at its end, `guest` its guest's addresses."""
+
+    given: Mapping[str, object]
+    mtu: int
+    guest: tuple[str, ...] = ()
+    folder: str = field(default="", compare=False)  # private, for its sockets
+
+    @property
+    def network(self) -> ipaddress.IPv4Network:
+        found = self.given.get("subnet", NETWORK)
+        assert isinstance(found, ipaddress.IPv4Network)
+        return found
+
+    def address(self, number: int) -> str:
+        """An address of the network."""
+        return str(self.network[number])
+
+    @property
+    def own(self) -> str:
+        """The guest's address: the one that it states, or the first that it would be given."""
+        stated = (ipaddress.ip_interface(one).ip for one in self.guest)
+        return next((str(ip) for ip in stated if ip.version == 4 and ip in self.network), self.address(GUEST))
+
+    @property
+    def forwards(self) -> tuple[Forward, ...]:
+        found = self.given.get("ports", ())
+        assert isinstance(found, tuple)
+        return found
+
+    def on(self, key: str, otherwise: bool) -> bool:
+        return bool(self.given.get(key, otherwise))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A program that is there, and the descriptor of its frames, which the caller closes."""
+
+    process: Process
+    descriptor: int
+    held: tuple[int, ...] = ()  # descriptors whose end is the program's
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.stopping = True
+        for descriptor in self.held:
+            os.close(descriptor)
+        self.process.stop()
+
+
+class Program:
+    """A program at a link's end `outside:NAME`."""
+
+    name: ClassVar[str]
+    transport: ClassVar[str]  # of a link to it, between guest and program
+    package: ClassVar[str]  # Debian's
+    keys: ClassVar[Mapping[str, Key]] = {}
+    framing: ClassVar[Framing] = Framing.PACKETS
+    dhcp: ClassVar[bool] = True  # whether it hands out addresses
+    echoes_by_host: ClassVar[bool] = False  # whether it answers an echo by a ping socket of the host's
+
+    def __init_subclass__(cls) -> None:
+        if "name" in cls.__dict__:
+            REGISTRY[cls.name] = cls
+
+    @classmethod
+    def start(cls, wanted: Wanted) -> Running:
+        """Start it, and wait until it is there. Raises ProgramError, ProgramMissing, OSError."""
+        raise NotImplementedError
+
+    @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        """Values of a link to it that do not go together."""
+        near, far = link.ends
+        network = far.given.get("subnet", NETWORK)
+        for text in near.given.get("ip", ()):
+            address = ipaddress.ip_interface(text)
+            if address.version == 4 and address.ip not in network:
+                message = f"{address.ip} is not in {network}, the network of {far}"
+                yield Mistake(message, f"write {network[GUEST]}/{network.prefixlen}, or state another subnet", "ip", 0)
+            elif address.ip in (network[GATEWAY], network[NAME_SERVER]):
+                message = f"{address.ip} is an address of {far} itself"
+                yield Mistake(message, f"write {network[GUEST]}/{network.prefixlen}", "ip", 0)
+        for forward in far.given.get("ports", ()):
+            if forward.guest and ipaddress.IPv4Address(forward.guest) not in network:
+                message = f"ports: {forward.guest} is not in {network}, the network of {far}"
+                yield Mistake(message, "state the guest's address in it", "ports", 1)
+
+
+def connected(path: str, process: Process) -> socket.socket:
+    """A socket whose packets are frames, connected to the program that listens at `path`. Raises ProgramError."""
+    import socket
+
+    packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        packets.connect(path)
+    except OSError as error:
+        packets.close()
+        raise ProgramError(f"{process.name} does not take a guest: {error.strerror}") from None
+    return packets

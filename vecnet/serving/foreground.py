@@ -1,0 +1,124 @@
+"""Serve a topology until a signal: readiness, reload, the end.
+
+SIGTERM, SIGINT     end: programs first, then the switches and their sockets
+SIGHUP              read the file again; what is not changed goes on, what is wrong is told and changes nothing
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vecnet import runtime
+from vecnet.errors import HostError, VecnetError
+from vecnet.serving.control import PortState, answering, server
+from vecnet.serving.notify import notify, reloading
+from vecnet.serving.plan import planned
+from vecnet.serving.served import Say, Served, ServedSwitch
+from vecnet.signals import handled
+from vecnet.topology.model import Topology
+
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], None]) -> None:
+    """Serve what `read` gives, and gives again on SIGHUP; `ready` is called once all is there.
+
+    For the main thread. Raises VecnetError where something cannot be served.
+    """
+    topology = read()
+    events: queue.SimpleQueue[int] = queue.SimpleQueue()  # signals
+    with (
+        handled((*_ENDS, signal.SIGHUP), events.put),
+        locked(topology.name) as folder,
+        Served(folder, say) as served,
+        answering(f"{folder}/{runtime.CONTROL}", lambda: _states(topology.name, served)),
+    ):
+        served.apply(planned(topology))
+        ready(topology)
+        notify("READY=1", f"STATUS=serves {topology.name}", f"MAINPID={os.getpid()}")
+        while events.get() == signal.SIGHUP:
+            reloading()
+            try:
+                again = read()
+                if again.name != topology.name:
+                    raise HostError(f"it is named {again.name} now", f"stop this one, which serves {topology.name}")
+                served.apply(planned(again))
+                say(f"{topology.name} is read again")
+            except VecnetError as error:
+                for problem in error.problems:
+                    say(str(problem))
+            notify("READY=1")
+        notify("STOPPING=1")
+
+
+@contextmanager
+def locked(topology: str) -> Iterator[str]:
+    """The topology's private folder, which one process has at a time; it is gone at the end. Raises HostError."""
+    while True:
+        folder = runtime.make_folder(topology)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pid = server(topology)
+                who = f"by process {pid}" if pid else "or is just being"
+                instead = f"stop it, or let it read the file again: kill -HUP {pid or 'PID'}"
+                raise HostError(f"{topology} is served already, {who}", instead) from None
+            if not _is(folder, lock):  # another one has ended meanwhile, and has removed it
+                continue
+            try:
+                _sweep(folder)
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
+        finally:
+            os.close(lock)
+
+
+def _is(folder: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(folder), os.fstat(descriptor))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(folder: str) -> None:
+    """Remove what a server that was killed has left: its lock is ours."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108
+
+
+def _states(topology: str, served: Served) -> list[PortState]:
+    return [state for switch in list(served.switches.values()) for state in _of_switch(topology, switch)]
+
+
+def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
+    counters = served.switch.stats
+    states = {port.name: port for port in served.switch.ports}
+    for name, port in list(served.ports.items()):
+        state = states.get(name)
+        if state is not None:
+            yield PortState(
+                topology,
+                served.name,
+                name,
+                port.planned.link,
+                port.program,
+                state.connected,
+                not state.error,
+                state.error and f"the wire is gone: {state.error}",
+                state.addresses,
+                counters.get(name, {}),
+            )
