@@ -4,15 +4,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
-.PHONY: demo test test-kernel sanitize fuzz bench check format venv deps wheel clean
+.PHONY: demo test test-long test-kernel sanitize fuzz bench check format venv deps wheel clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
 
 test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
-	$(BIN)/pytest $(WORKERS) -m "not kernel" $(TESTS)
+	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" $(or $(TESTS),--ignore=tests/datapath)
+	$(BIN)/pytest $(WORKERS) -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
 	$(MAKE) sanitize
 	$(BIN)/python -m tests.kernel.boot
+
+test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
+	$(BIN)/pytest -m long $(TESTS)
+	VECNET_CHAOS=200 $(BIN)/pytest tests/test_chaos.py
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU
 	$(BIN)/python -m tests.kernel.boot
@@ -21,11 +26,11 @@ bench: venv ## every transport next to a bare loop on the same sockets; the READ
 	$(BIN)/vecnet bench --json bench.json --svg docs/bench.svg
 	@echo "figures: bench.json, chart: docs/bench.svg"
 
-SANITIZED ?= tests/datapath tests/loopback tests/transports tests/bench tests/uml tests/test_launch.py
+SANITIZED ?= tests/datapath
 
 sanitize: venv ## what runs the compiled module, under the address and undefined-behaviour sanitizers
 	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
-	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not unsanitized" \
+	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not unsanitized and not long" \
 	    -o pythonpath=".sanitize/lib ." $(or $(TESTS),$(SANITIZED))
 
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000

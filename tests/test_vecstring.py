@@ -89,7 +89,7 @@ def damaged(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(laws, max_examples=3000)
+@settings(laws, max_examples=1000)
 @given(damaged())
 def test_a_damaged_string_has_an_explanation(text: str) -> None:
     check_explanation(text)

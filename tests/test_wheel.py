@@ -106,6 +106,7 @@ def home(wheel: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("who", WHO)
 def test_the_readmes_commands_as_a_new_user(who: str, home: Path) -> None:

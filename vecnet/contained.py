@@ -37,11 +37,18 @@ def run(words: Sequence[str], say: Say) -> int:
     with held(_SIGNALS):  # until there is a process that they are for
         if not _may_mount_proc():
             return _run(words, say)
+        if _interrupted():
+            return _BY_SIGNAL + signal.SIGINT
         libc.unshare(libc.CLONE_NEWPID)
         lives, held_open = os.pipe()
         first = _forked(lambda: _as_first(lives, held_open, words, say))
         os.close(lives)
         return _status_of(first)
+
+
+def _interrupted() -> bool:
+    """Whether an interrupt waits. A terminal sent it to those that were there, and not to a command to come."""
+    return signal.SIGINT in unless_ignored(_SIGNALS) and signal.SIGINT in signal.sigpending()
 
 
 def _may_mount_proc() -> bool:
@@ -79,6 +86,8 @@ def _run(words: Sequence[str], say: Say) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         end_with_parent(parent)
 
+    if _interrupted():
+        return _BY_SIGNAL + signal.SIGINT
     try:
         process = subprocess.Popen(words, preexec_fn=partial(begin, os.getpid()))
     except OSError as error:
@@ -104,11 +113,12 @@ def _status_of(child: int) -> int:
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
-    with handled([signal.SIGINT], lambda _: None), handled(_PASSED_ON, pass_on):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        while True:
-            ended, status = os.waitpid(-1, 0)  # the first of a namespace has its orphans, too
-            if ended == child:
-                break
+    with handled(_SIGNALS, pass_on):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # what came while there was no child is for it, too
+        with handled([signal.SIGINT], lambda _: None):
+            while True:
+                ended, status = os.waitpid(-1, 0)  # the first of a namespace has its orphans, too
+                if ended == child:
+                    break
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else _BY_SIGNAL - code

@@ -22,11 +22,11 @@ from tests.need import need, need_command
 pytestmark = pytest.mark.unsanitized
 NATIVE = Path(__file__).resolve().parents[2] / "_native"
 HARNESSES = {
-    "receive": 100_000,
-    "segment": 100_000,
-    "send": 10_000,
-    "queue": 3_000,
-    "switch": 1_500,
+    "receive": 30_000,
+    "segment": 30_000,
+    "send": 5_000,
+    "queue": 1_500,
+    "switch": 500,
 }  # runs of each, a few seconds
 FORMS = 21  # how many header forms receive.c chooses from by its first byte
 FLAGS = [

@@ -76,6 +76,7 @@ def test_frames_each_way_arrive_once_in_order_and_unchanged(kind: str, size: int
 
 
 @pytest.mark.unsanitized  # a minute becomes ten
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["fd", "veth"])
 def test_ten_million_frames_each_way(kind: str) -> None:

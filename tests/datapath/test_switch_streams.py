@@ -95,6 +95,7 @@ def test_frames_each_way_arrive_once_in_order_and_unchanged(kinds: tuple[str, st
 
 
 @pytest.mark.unsanitized  # a minute becomes ten
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_ten_million_frames_each_way() -> None:
     with Switch() as lan, ExitStack() as held:

@@ -50,7 +50,7 @@ def test_every_example_passes(path: Path) -> None:
         probes = {probe["probe"]: probe for probe in link["probes"]}
         for name in ("open", "frames", "mtu", "burst", "latency", "throughput"):
             assert probes[name]["verdict"] == "pass", probes[name]
-        stacks = "pass" if link["transport"] != "bess" else "n/a"
+        stacks = "pass" if path.stem != "bess" else "n/a"  # nobody has a stack behind a bare socket
         assert probes["ping"]["verdict"] == probes["tcp"]["verdict"] == stacks
 
 

@@ -164,5 +164,6 @@ def test_memory_of_another_device(kernel: Kernel, are_given: bool) -> None:
     assert report.status == 0, report
     assert needed == [CLEAR]
     keeps = OLD_CONTENT[kernel.generation] and not are_given
-    assert [report.values[f"{place.vec}.ping"] for place in mine] == ["lost" if keeps else "pass"] * GIVEN_AWAY
-    assert [report.values[f"{place.vec}.refused"] != "0" for place in mine] == [keeps] * GIVEN_AWAY
+    lost = [report.values[f"{place.vec}.ping"] == "lost" for place in mine]
+    assert [report.values[f"{place.vec}.refused"] != "0" for place in mine] == lost
+    assert sum(lost) > GIVEN_AWAY / 2 if keeps else not any(lost)  # not each gets what another had

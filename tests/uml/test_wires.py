@@ -9,6 +9,7 @@ All guests boot at once, each from the lines that `vecnet up` printed, unedited.
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -53,6 +54,9 @@ def lab(kernel: Kernel) -> Lab:
             guest, _, string = line.partition("\t")
             strings.setdefault(guest, []).append(string)
         guests = {name: wiring.boot(strings[name], script(name, places), name=name) for name in strings}
+        with ExitStack() as waiting:  # a raw socket that is not bound yet hears all: nobody sends until all are open
+            for booted in guests.values():
+                waiting.enter_context(booted.at("up"))
         reports = {name: guest.wait() for name, guest in guests.items()}
         wiring.run(*VECNET, "down", file)
         left = wiring.run("ip", "address").stdout
@@ -60,12 +64,12 @@ def lab(kernel: Kernel) -> Lab:
 
 
 def script(guest: str, places: dict[str, Place]) -> str:
-    """Bring every device up; when the other guest has too, let a ping b, and when it is done, look what was refused."""
+    """Bring every device up; when all guests have, let a ping b, and when it is done, look what was refused."""
     mine = [place for place in places.values() if guest in (place.guest, place.peer)]
     here = 1 if guest.startswith("a") else 2
     other = guest.translate(str.maketrans("ab", "ba"))
     batch = [f"link set {p.vec} up\naddress add {p.address[:-1]}{here}/24 dev {p.vec}" for p in mine]
-    lines = [CHECK, "ip -batch - <<END", *batch, "END", f"meet up {other}"]
+    lines = [CHECK, "ip -batch - <<END", *batch, "END", "meet up host"]
     lines += [f"full_size {p.vec} {p.address}" for p in mine if guest == p.guest]
     return "\n".join([*lines, f"meet done {other}", f"refused {' '.join(p.vec for p in mine)}"])
 

@@ -120,6 +120,11 @@ def fingerprint(node: Node) -> str:
     return "".join(_letters(value) for value in _values(node).values())
 
 
+def made_of(node: Node) -> str:
+    """What the mark says of it: what it was made, of an interface that is there, and what it shall be, of another."""
+    return node.made or fingerprint(node)
+
+
 def drifted(node: Node) -> tuple[str, ...]:
     """The names of the values that are not what `up` made them, as far as the mark tells."""
     values = _values(node)

@@ -12,7 +12,7 @@ from typing import ClassVar
 from vecnet.errors import HostError
 from vecnet.host import mark, settings
 from vecnet.host.mark import Mark
-from vecnet.host.plan import EndState, Node, Plan, differing, fingerprint
+from vecnet.host.plan import EndState, Node, Plan, differing, made_of
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, ToIndex, Way
 from vecnet.kernel import ethtool, rtnl
@@ -41,7 +41,7 @@ class Scene:
     def alias(self, node: Node, end: EndState, notes: dict[str, str]) -> str:
         """The mark of an end, as text. A pair's notes are at its first end."""
         peer = is_peer(node, end)
-        notes = {} if peer else {**notes, mark.MADE: fingerprint(node)}
+        notes = {} if peer else {**notes, mark.MADE: made_of(node)}
         return str(mark.Mark(self.topology, node.link, peer, self.snapshot.home_cookie, notes))
 
 
@@ -232,7 +232,7 @@ class InterfaceKind:
 
     def change(self, before: Node, after: Node, scene: Scene) -> Iterator[Op]:
         """Bring an interface to what it shall be, all of which can be changed in place. Its mark says what that is."""
-        remark = not before.marked or before.link != after.link or before.made != fingerprint(after)
+        remark = not before.marked or before.link != after.link or before.made != made_of(after)
         for end, was in zip(after.ends, before.ends, strict=True):
             peer = is_peer(after, end)
             differs = differing(was, end)
