@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CHOSEN
+from tests.conftest import CHOSEN, KERNELS
 from tests.need import need, need_command
 from tests.uml.guest import Kernel
 
@@ -97,6 +97,11 @@ def run(folder: Path, *words: str | Path, **options: object) -> subprocess.Popen
     )
 
 
+@pytest.mark.parametrize(
+    "kernel",
+    [pytest.param(one, marks=() if one == KERNELS[-1] else pytest.mark.long) for one in KERNELS],
+    indirect=True,
+)
 def test_guests_reach_the_host_and_are_reached(kernel: Kernel, tmp_path: Path) -> None:
     """A page of 2 MiB comes whole by a switch and slirp4netns, and by passt; a forwarded port leads to each."""
     import socket
