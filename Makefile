@@ -11,7 +11,7 @@ demo: venv ## real guests ping each other and reach the host, without root, and 
 
 test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
 	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" $(or $(TESTS),--ignore=tests/datapath)
-	$(BIN)/pytest $(WORKERS) -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
+	$(BIN)/pytest --numprocesses auto -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
 	$(MAKE) sanitize
 	$(BIN)/python -m tests.kernel.boot
 

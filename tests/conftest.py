@@ -22,10 +22,21 @@ KERNELS = [CHOSEN] if CHOSEN else GENERATIONS[-1:] if SANITIZED else GENERATIONS
 if SANITIZED:
     assert "/.sanitize/" in _native.__file__, f"{_native.__file__} is not the module with sanitizers"
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it so for what runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # and nohup has it so
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+def _as_in_the_foreground() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it so for what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # and nohup has it so
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+_as_in_the_foreground()
+
+
+@pytest.fixture(autouse=True)
+def foreground() -> None:
+    """Also after a test that left it otherwise."""
+    _as_in_the_foreground()
 
 
 @pytest.fixture(scope="module", params=KERNELS)

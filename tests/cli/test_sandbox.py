@@ -189,11 +189,23 @@ def test_signals_reach_the_command() -> None:
             assert process.wait(60) == 128 + number
 
 
+def as_in_a_terminal() -> None:
+    """What the process of the tests ignores or holds back, a new one would, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def test_an_interrupt_at_any_moment_ends_it_without_a_traceback() -> None:
     line = [str(EXECUTABLE), "sandbox", str(TAP), "--", "sh", "-c", "echo up; exec sleep 300"]
     for moment in range(12):
         with subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), process_group=0
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            process_group=0,
+            preexec_fn=as_in_a_terminal,
         ) as process:
             assert process.stdout is not None
             network = Path(f"/proc/{process.pid}/ns/net")
@@ -214,6 +226,7 @@ def test_a_shell_has_its_jobs(tmp_path: Path) -> None:
     shell.chmod(0o755)
     pid, terminal = pty.fork()
     if pid == 0:
+        as_in_a_terminal()
         os.execve(EXECUTABLE, [str(EXECUTABLE), "sandbox", str(TAP)], environment(SHELL=str(shell), PS1="READY> "))
     try:
         said = ""

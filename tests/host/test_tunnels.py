@@ -43,7 +43,7 @@ CHANGED = "\n".join(
 )
 
 
-EACH = 3  # messages from strike to strike: an emulated processor takes a second for each
+EACH = 7  # messages from strike to strike: an emulated processor takes a second for each
 
 
 @pytest.fixture(autouse=True)

@@ -148,8 +148,9 @@ class Guest:
         """End the guest as a power cut does, with all processes that its kernel has made."""
         family = [self._process.pid]
         for pid in family:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                family += map(int, (task / "children").read_text().split())
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one of its processes has just ended
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    family += map(int, (task / "children").read_text().split())
         for pid in family[1:]:  # the first one, nsenter, ends with the kernel
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

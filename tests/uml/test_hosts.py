@@ -69,6 +69,7 @@ vecnet sandbox {RAW} -- {EXECUTABLE} loopback {RAW} -p frames -p tcp
     assert "left: lo \n" in report.output, report
 
 
+@pytest.mark.long
 def test_a_host_without_ipv6() -> None:
     """One that was booted with ipv6.disable=1: all that needs no IPv6 works, and `plan` foresees what does."""
     need(OWN_MODULES.is_dir(), "needs the modules of the machine's own guest kernel")
