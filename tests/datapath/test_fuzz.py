@@ -22,11 +22,11 @@ from tests.need import need, need_command
 pytestmark = pytest.mark.unsanitized
 NATIVE = Path(__file__).resolve().parents[2] / "_native"
 HARNESSES = {
-    "receive": 30_000,
-    "segment": 30_000,
-    "send": 5_000,
-    "queue": 1_500,
-    "switch": 500,
+    "receive": 15_000,
+    "segment": 15_000,
+    "send": 2_000,
+    "queue": 500,
+    "switch": 200,
 }  # runs of each, a few seconds
 FORMS = 21  # how many header forms receive.c chooses from by its first byte
 FLAGS = [
