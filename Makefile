@@ -12,11 +12,11 @@ demo: venv ## real guests ping each other and reach the host, without root, and 
 test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
 	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" $(or $(TESTS),--ignore=tests/datapath)
 	$(BIN)/pytest --numprocesses auto -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
-	$(MAKE) sanitize
-	$(BIN)/python -m tests.kernel.boot
+	$(MAKE) --jobs=2 sanitize test-kernel  # the emulated processor is one, and leaves the others free
 
 test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
-	$(BIN)/pytest -m long $(TESTS)
+	$(BIN)/pytest -m "long and not kernel" $(TESTS)
+	VECNET_KERNEL_TESTS="kernel and long" $(BIN)/python -m tests.kernel.boot
 	VECNET_CHAOS=200 $(BIN)/pytest tests/test_chaos.py
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU

@@ -153,6 +153,7 @@ def test_a_tunnel_of_somebody_else_stays() -> None:
     assert "Tunnel 3," in l2tp("tunnel")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["refused", "lost"])
 def test_a_failure_at_each_message_leaves_nothing(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     lab = topology(TUNNELS)
@@ -171,6 +172,7 @@ def test_a_failure_at_each_message_leaves_nothing(monkeypatch: pytest.MonkeyPatc
     assert host.plan(lab).steps == ()
 
 
+@pytest.mark.long
 def test_a_kill_at_each_message_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = topology(TUNNELS)
 
@@ -191,6 +193,7 @@ def test_a_kill_at_each_message_is_healed(monkeypatch: pytest.MonkeyPatch) -> No
     assert every_strike(strike, EACH) > 30
 
 
+@pytest.mark.long
 def test_a_kill_at_each_message_of_down_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = topology(TUNNELS)
 

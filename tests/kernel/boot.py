@@ -43,7 +43,7 @@ exec >{run}/output 2>&1 </dev/null
 mkdir -p /run/netns /run/tests  # /run is a tmpfs, /tmp an overlay that is slower and cannot hold everything
 modprobe -a tun veth bridge dummy
 export {environment}
-{python} -m pytest -m kernel -p no:cacheprovider {arguments}
+{python} -m pytest -m {marks} -p no:cacheprovider {arguments}
 echo $? >{run}/status.new
 mv {run}/status.new {run}/status
 """
@@ -125,6 +125,7 @@ def boot(vng: Path, image: Path, run: Path, arguments: Sequence[str]) -> int:
             run=shlex.quote(str(run)),
             environment=" ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items()),
             python=shlex.quote(str(Path(sys.executable))),
+            marks=shlex.quote(os.environ.get("VECNET_KERNEL_TESTS", "kernel and not long")),
             arguments=shlex.join(arguments or marked()),
         )
     )

@@ -99,7 +99,9 @@ SABOTAGE: dict[str, tuple[str, list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", SABOTAGE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=() if at < 3 else pytest.mark.long) for at, one in enumerate(SABOTAGE)]
+)
 def test_a_tunnel_that_does_not_fit(name: str) -> None:
     example, commands, sentence = SABOTAGE[name]
     assert_found(proved(example, commands), sentence)
