@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import Generic, TypeVar
 
@@ -33,14 +34,14 @@ def _address(text: str) -> Address:
     return ipaddress.ip_address(text)
 
 
-class Kind(Generic[T_co]):
+class Kind(ABC, Generic[T_co]):
     """A kind of value. `expects` ends the sentence "… is not"."""
 
     expects = "a value"
 
+    @abstractmethod
     def parse(self, text: str) -> T_co:
         """The value, in its canonical form. Raises Refused."""
-        raise NotImplementedError
 
     def accepts(self, text: str) -> bool:
         """Whether `parse` takes a text."""

@@ -244,9 +244,13 @@ def test_a_new_transport_is_one_file(tmp_path: Path) -> None:
     assert "'77' is not a whole number from 1 to 9" in done.stdout
 
 
-def test_a_broken_transport_file_is_named(tmp_path: Path) -> None:
+def test_a_broken_file_of_a_transport_or_a_program_is_named(tmp_path: Path) -> None:
     copy = tmp_path / "vecnet"
     shutil.copytree(Path(vecnet.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     (copy / "transports" / "empty.py").write_text("")
     done = run_copy(tmp_path, "from vecnet import parse; parse('vec0:transport=empty')")
     assert "ImportError: vecnet/transports/empty.py declares no transport of that name" in done.stderr
+    half = "from vecnet.programs.base import Program\nclass Half(Program):\n    name = 'half'\n"
+    (copy / "programs" / "half.py").write_text(half)
+    done = run_copy(tmp_path, "from vecnet.programs import PROGRAMS; PROGRAMS['half']")
+    assert "ImportError: vecnet/programs/half.py lacks start" in done.stderr

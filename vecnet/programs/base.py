@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -89,7 +90,7 @@ class Running:
         self.process.stop()
 
 
-class Program:
+class Program(ABC):
     """A program at a link's end `outside:NAME`."""
 
     name: ClassVar[str]

@@ -15,39 +15,12 @@ guest does where options do not go together is said in `vecnet/guests/`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from vecnet.registry import Registry
 from vecnet.transports.base import REGISTRY, Transport
 
 _SHARED = {"answers", "base", "link", "tunnel"}  # the files that are no transport
-
-
-class _Transports(Mapping[str, type[Transport]]):
-    """The transports by name. A command loads those that its input names, which is most of a short command's time."""
-
-    _names = tuple(sorted({module.name for module in pkgutil.iter_modules(__path__)} - _SHARED))
-
-    def __getitem__(self, name: str) -> type[Transport]:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in REGISTRY:
-            importlib.import_module(f"{__name__}.{name}")
-            if name not in REGISTRY:
-                raise ImportError(f"vecnet/transports/{name}.py declares no transport of that name")
-        return REGISTRY[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
-TRANSPORTS: Mapping[str, type[Transport]] = _Transports()
+TRANSPORTS: Mapping[str, type[Transport]] = Registry(__name__, __path__, REGISTRY, _SHARED)
 
 __all__ = ["TRANSPORTS", "Transport"]
