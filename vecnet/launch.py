@@ -28,6 +28,7 @@ from typing import NoReturn
 
 from vecnet.errors import HostError, InputError, Problem
 from vecnet.guests.kernel import of_version, read_version
+from vecnet.kernel import unix_sockets
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.kernel.unforeseen import advice, in_words
 from vecnet.signals import end_with_parent, handled, held, unless_ignored
@@ -81,14 +82,11 @@ def inherited(link: ResolvedLink) -> tuple[int, int | None]:
 
 def connection_to(door: str, link: str) -> int:
     """A socket that is connected to the switch that listens at `door`. Raises HostError."""
-    packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        packets.connect(door)
+        return unix_sockets.connected(door).detach()
     except OSError as error:
-        packets.close()
-        where = f"{link}: no switch listens at {door}: {error.strerror}"
+        where = f"{link}: no switch takes a guest at {door}: {error.strerror}"
         raise HostError(where, "run `vecnet serve` beside, with the same file") from None
-    return packets.detach()
 
 
 def inherited_pair(interfaces: Sequence[HostInterface]) -> tuple[int, int | None]:

@@ -23,6 +23,7 @@ from tests.serving.frames import answer_to_arp, guest
 from vecnet import runtime
 from vecnet.errors import ProgramError, ProgramMissing, VecnetError
 from vecnet.programs import PROGRAMS
+from vecnet.programs.process import Process
 from vecnet.serving.plan import Door, planned
 from vecnet.serving.served import Served
 from vecnet.topology import loads
@@ -221,3 +222,13 @@ def _runs(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+def test_many_lines_do_not_hide_what_was_waited_for_nor_does_a_long_one_grow() -> None:
+    script = "echo it is there; for i in $(seq 100); do echo line; done; head -c 5000000 /dev/zero; exec sleep 60"
+    with Process("chatter", ["sh", "-c", script], "dash") as chatter:
+        wait_for(lambda: len(chatter._lines) == chatter._lines.maxlen)
+        assert max(map(len, chatter._lines)) <= 1000
+    with Process("chatter", ["sh", "-c", script.partition("; head")[0] + "; exec sleep 60"], "dash") as chatter:
+        wait_for(lambda: len(chatter._lines) > 100)
+        chatter.wait_for("it is there")

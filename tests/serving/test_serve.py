@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,8 @@ from tests.serving.frames import guest as connected
 from vecnet import open_port as vecnet_open
 from vecnet.datapath.loops import drain, generate
 from vecnet.datapath.port import Port
-from vecnet.serving.control import states
+from vecnet.kernel import unix_sockets
+from vecnet.serving.control import server, states
 
 LAB = """
 name: lab
@@ -282,3 +284,42 @@ def test_a_monitor_gets_a_copy_of_what_passes(folder: Path) -> None:
             copies = [frame for frame in receive(seen, 3) if frame[12:14] == b"\x88\xb5"]
             assert len(copies) == 3
         file.write_text(LAB)
+
+
+FOREIGN = """
+import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+os.setresuid(65534, 65534, 65534)
+server.listen()
+print("listens", flush=True)
+asking, _ = server.accept()
+asking.recv(4096)
+asking.sendall(b'{"pid": 1, "ports": []}')
+asking.close()
+sys.stdin.read()
+"""
+
+
+def test_another_user_who_answers_in_the_folders_place_serves_nothing(folder: Path) -> None:
+    """`run` would not serve, and the guests would join that user's switch."""
+    need_root()
+    folder.mkdir(parents=True)
+    words = [sys.executable, "-c", FOREIGN, str(folder / "control")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as foreign:
+        assert foreign.stdout
+        assert foreign.stdout.readline() == "listens\n"
+        assert server("lab") is None
+        foreign.kill()
+
+
+def test_a_switch_that_takes_nobody_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    path = str(tmp_path / "door")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen(0)
+        with unix_sockets.connected(path):  # waits to be accepted
+            with pytest.raises(BlockingIOError):
+                unix_sockets.connected(path, timeout=0.2)
+            threading.Timer(0.2, lambda: listener.accept()[0].close()).start()
+            unix_sockets.connected(path).close()  # nor given up at once

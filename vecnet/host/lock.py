@@ -22,7 +22,6 @@ import itertools
 import os
 import random
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -117,7 +116,7 @@ def _wait(place: Namespace, name: bytes, deadline: float, say: Say, told: set[in
         try:
             waiting.settimeout(max(left, 0.001))
             waiting.connect(name)  # looked up in the namespace that the socket was made in
-            pid = struct.unpack("=iII", waiting.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            pid = unix_sockets.peer(waiting).process
             if pid not in told:
                 told.add(pid)
                 say(f"waiting for another vecnet (process {pid}) in {place}")

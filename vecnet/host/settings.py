@@ -15,22 +15,7 @@ from vecnet.kernel.template import Unindexed
 
 # queues that only hold frames until they can be sent, which the kernel or its administrator chooses for all interfaces
 _PLAIN_QUEUES = frozenset(
-    (
-        "",
-        "noop",
-        "noqueue",
-        "mq",
-        "pfifo_fast",
-        "pfifo",
-        "bfifo",
-        "fq",
-        "fq_codel",
-        "codel",
-        "sfq",
-        "cake",
-        "pie",
-        "fq_pie",
-    )
+    ("", *"noop noqueue mq pfifo_fast pfifo bfifo fq fq_codel fq_pie codel pie sfq cake".split())  # noqa: SIM905
 )
 
 _OF_BRIDGE = {  # of a bridge: the attribute, the encoder's name for it; it is to be 0

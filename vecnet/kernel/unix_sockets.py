@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -22,11 +23,44 @@ _LISTENS = 1 << 16  # __SO_ACCEPTCON
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _REQUEST = struct.Struct("=BBHIIIII")  # family, protocol, padding, states, inode, what to show, cookie
 _SHOW_NAME, _SHOW_UID = 0x01, 0x40
-_BOUND = (
-    1 << 7 | 1 << 10
-)  # TCP_CLOSE, TCP_LISTEN: a connection to be accepted has its name too, and is said to be root's
+# TCP_CLOSE, TCP_LISTEN: a connection to be accepted has its name too, and is said to be root's
+_BOUND = 1 << 7 | 1 << 10
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred
+_TIMEVAL = struct.Struct("@ll")  # struct timeval
 _ANSWER_SIZE = 16  # struct unix_diag_msg
 _NAME, _UID = 0, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who listens at the other end of a connected socket: the process, 0 where it cannot be seen, and its user."""
+
+    process: int
+    user: int
+
+
+def peer(connected: socket.socket) -> Peer:
+    """Raises OSError."""
+    process, user, _ = _CREDENTIALS.unpack(
+        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return Peer(process, user)
+
+
+def connected(path: str, kind: socket.SocketKind = socket.SOCK_SEQPACKET, timeout: float = 10.0) -> socket.socket:
+    """A socket that is connected to whoever listens at `path`. Raises OSError, EAGAIN after `timeout` seconds.
+
+    Python's own time limit is none here: with that, the kernel does not wait for one who has a full queue.
+    """
+    made = socket.socket(socket.AF_UNIX, kind)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(int(timeout), int(timeout % 1 * 1e6)))
+        made.connect(path)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(0, 0))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class Holder(Enum):

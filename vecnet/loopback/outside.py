@@ -27,6 +27,7 @@ from pathlib import Path
 
 from vecnet.datapath.port import Port
 from vecnet.loopback.agent import NIC, content
+from vecnet.loopback.icmp import checksum
 from vecnet.loopback.joined import pumping
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import Subject
@@ -125,7 +126,7 @@ def dhcp(beyond: Beyond, _stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     message += _COOKIE + bytes((53, 1, _DISCOVER, 255))
     udp = struct.pack("!HHHH", 68, 67, 8 + len(message), 0) + message
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + bytes(4) + b"\xff" * 4
-    head = head[:10] + struct.pack("!H", _checksum(head)) + head[12:]
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
 
     def answer(frame: bytes) -> bytes | None:
         reply = frame[42:]
@@ -140,12 +141,6 @@ def dhcp(beyond: Beyond, _stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     if address not in beyond.behind.wanted.network:
         raise Failed(f"{beyond.name} offers {address}, which is not in {beyond.behind.wanted.network}")
     return f"it offers {address}", {}
-
-
-def _checksum(head: bytes) -> int:
-    from vecnet.loopback.icmp import checksum
-
-    return checksum(head)
 
 
 @contextmanager

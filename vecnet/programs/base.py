@@ -106,9 +106,9 @@ class Program(ABC):
             REGISTRY[cls.name] = cls
 
     @classmethod
+    @abstractmethod
     def start(cls, wanted: Wanted) -> Running:
         """Start it, and wait until it is there. Raises ProgramError, ProgramMissing, OSError."""
-        raise NotImplementedError
 
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
@@ -131,12 +131,9 @@ class Program(ABC):
 
 def connected(path: str, process: Process) -> socket.socket:
     """A socket whose packets are frames, connected to the program that listens at `path`. Raises ProgramError."""
-    import socket
+    from vecnet.kernel import unix_sockets
 
-    packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        packets.connect(path)
+        return unix_sockets.connected(path)
     except OSError as error:
-        packets.close()
         raise ProgramError(f"{process.name} does not take a guest: {error.strerror}") from None
-    return packets

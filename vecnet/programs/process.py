@@ -23,7 +23,8 @@ from vecnet.errors import ProgramError, ProgramMissing
 from vecnet.signals import end_with_parent
 
 _PATIENCE = 20.0  # seconds for a program to show that it is there, on a busy machine
-_LAST = 20  # lines that are kept
+_LAST = 200  # lines that are kept, of which the first may be waited for later than they come
+_LONGEST = 1000  # bytes of a line
 _ENDS = 5.0  # seconds that a program has to end after SIGTERM
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -36,7 +37,6 @@ class Process:
         self.name, self.stopping = name, False
         self._changed = threading.Condition()
         self._lines: collections.deque[str] = collections.deque(maxlen=_LAST)
-        self._seen = ""  # all of the beginning, until somebody has waited for it
         self._status: int | None = None
         self._told: list[Callable[[], None]] = []
         binary = shutil.which(words[0])
@@ -64,7 +64,7 @@ class Process:
     def _read(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as output:
-            for line in output:
+            for line in iter(partial(output.readline, _LONGEST), b""):
                 with self._changed:
                     self._lines.append(line.decode(errors="replace").strip())
                     self._changed.notify_all()

@@ -63,6 +63,8 @@ def _forward(control: str, forward: Forward, guest: str) -> None:
     import json
     import socket
 
+    from vecnet.kernel import unix_sockets
+
     arguments = {
         "proto": forward.protocol,
         "host_addr": forward.address,
@@ -72,9 +74,8 @@ def _forward(control: str, forward: Forward, guest: str) -> None:
     }
     request = json.dumps({"execute": "add_hostfwd", "arguments": arguments}).encode()
     try:
-        with socket.socket(socket.AF_UNIX) as api:
+        with unix_sockets.connected(control, socket.SOCK_STREAM, _PATIENCE) as api:
             api.settimeout(_PATIENCE)
-            api.connect(control)
             api.sendall(request)
             api.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: api.recv(4096), b""))

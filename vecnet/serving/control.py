@@ -1,6 +1,9 @@
 """The socket by which a server is asked what it does: a line of JSON each way.
 
-Who may enter the private folder may ask. An answer is plain data; names in it are escaped where they are shown.
+Who may enter the private folder may ask. An answer counts where this user gave it, since the folder's place may be one
+that anybody can take beforehand. It is plain data; names in it are escaped where they are shown.
+
+Source: unix(7), SO_PEERCRED.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from vecnet import runtime
 from vecnet.errors import HostError
+from vecnet.kernel import unix_sockets
 from vecnet.kernel.unforeseen import advice
 
 _PATIENCE = 5.0  # seconds for a question, or an answer
@@ -103,9 +107,10 @@ def states(topology: str | None = None) -> list[PortState]:
 def _ask(folder: str) -> _Answer | None:
     """What the server of a folder answers; None where there is none."""
     try:
-        with socket.socket(socket.AF_UNIX) as asking:
+        with unix_sockets.connected(f"{folder}/{runtime.CONTROL}", socket.SOCK_STREAM, _PATIENCE) as asking:
             asking.settimeout(_PATIENCE)
-            asking.connect(f"{folder}/{runtime.CONTROL}")
+            if unix_sockets.peer(asking).user != os.geteuid():
+                return None
             asking.sendall(json.dumps({"do": "status"}).encode())
             answer = b""
             while (more := asking.recv(1 << 16)) and len(answer) < _LONGEST:
