@@ -461,8 +461,7 @@ int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame
 	struct sent sent;
 	int ready = 0;
 
-	if (count > (int)port->batch)
-		count = (int)port->batch;
+	count = count < (int)port->batch ? count : (int)port->batch;
 	if (vn_ready(port))
 		return 0;
 	for (; ready < count && frames[ready].length; ready++) {

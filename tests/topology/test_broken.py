@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.topology.broken import CASES, MARK, TABLES, tap, two_taps
+from tests.topology.broken import CASES, MARK, TABLES
+from tests.topology.broken.texts import tap, two_taps
 from vecnet.errors import InputError, Problem
 from vecnet.topology import load, loads
 

@@ -11,7 +11,10 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.topology.broken import CASES, ENDPOINTS, MARK, STRUCTURE, VALUES
+from tests.topology.broken import CASES, MARK
+from tests.topology.broken.endpoints import ENDPOINTS
+from tests.topology.broken.structure import STRUCTURE
+from tests.topology.broken.values import VALUES
 from vecnet.topology import schema
 from vecnet.transports import TRANSPORTS
 

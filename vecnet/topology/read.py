@@ -16,7 +16,7 @@ from vecnet.errors import Refused
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Link, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key, Link, Sides
 
 
 class Stated:
@@ -69,8 +69,8 @@ def read(doc: Document) -> Draft:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
         defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
-    switches = _switches(doc, entries)
-    guests = _guests(doc, entries, switches)
+    switches = _named(doc, entries, "switch", "switches", grammar.SWITCH_KEYS, {})
+    guests = _named(doc, entries, "guest", "guests", grammar.GUEST, switches)
     bridges = _bridges(doc, entries)
     links, is_whole = [], False
     if "links" in entries:
@@ -103,46 +103,26 @@ def _name(doc: Document, entries: Entries) -> str:
         return ""
 
 
-def _switches(doc: Document, entries: Entries) -> dict[str, Stated]:
-    switches: dict[str, Stated] = {}
-    if "switches" not in entries:
-        return switches
-    for name, (key, value) in doc.entries(entries["switches"][1], "switches").items():
+def _named(
+    doc: Document, entries: Entries, what: str, section: str, keys: Mapping[str, Key], switches: Mapping[str, Stated]
+) -> dict[str, Stated]:
+    """What `guests:` or `switches:` says, by name; a name is of one of them."""
+    named: dict[str, Stated] = {}
+    for name, (key, value) in doc.entries(entries[section][1], section).items() if section in entries else ():
         try:
             end = grammar.parse_endpoint(f"{name}:vec0")
         except Refused as error:
-            doc.wrong(key, f"{name!r} cannot name a switch: {error.message}", error.instead)
+            doc.wrong(key, f"{name!r} cannot name a {what}: {error.message}", error.instead)
             continue
         if end.node is None:
-            doc.wrong(key, f"{name} is a reserved word, and names no switch", "choose another name")
-            continue
-        found = doc.entries(value, f"switch {name}")
-        given = doc.values(f"switch {name}", key, found, grammar.SWITCH_KEYS)
-        switches[name] = Stated(key, given, _nodes(found))
-    return switches
-
-
-def _guests(doc: Document, entries: Entries, switches: Mapping[str, Stated]) -> dict[str, Stated]:
-    guests: dict[str, Stated] = {}
-    if "guests" not in entries:
-        return guests
-    for name, (key, value) in doc.entries(entries["guests"][1], "guests").items():
-        try:
-            end = grammar.parse_endpoint(f"{name}:vec0")
-        except Refused as error:
-            doc.wrong(key, f"{name!r} cannot name a guest: {error.message}", error.instead)
-            continue
-        if end.node is None:
-            doc.wrong(key, f"{name} is a reserved word, and names no guest", "choose another name")
-            continue
-        if name in switches:
+            doc.wrong(key, f"{name} is a reserved word, and names no {what}", "choose another name")
+        elif name in switches:
             line = switches[name].node.start_mark.line + 1
-            doc.wrong(key, f"{name} is a switch, in line {line}, and cannot be a guest, too", "choose another name")
-            continue
-        found = doc.entries(value, f"guest {name}")
-        given = doc.values(f"guest {name}", key, found, grammar.GUEST)
-        guests[name] = Stated(key, given, _nodes(found))
-    return guests
+            doc.wrong(key, f"{name} is a switch, in line {line}, and cannot be a {what}, too", "choose another name")
+        else:
+            found = doc.entries(value, f"{what} {name}")
+            named[name] = Stated(key, doc.values(f"{what} {name}", key, found, keys), _nodes(found))
+    return named
 
 
 def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:

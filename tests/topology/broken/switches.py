@@ -1,4 +1,4 @@
-"""Broken topologies with switches and programs outside: as the tables in broken.py."""
+"""Switches, and programs outside."""
 
 from __future__ import annotations
 
