@@ -46,6 +46,7 @@ static const struct counter loop_counters[VN_LOOP_COUNTERS] = {
 	[VN_LOOP_REORDERED] = {"reordered", "frames that came after one of a higher number"},
 	[VN_LOOP_CHANGED] = {"changed", "frames whose length or content is not what the generator sent"},
 	[VN_LOOP_FOREIGN] = {"foreign", "frames that are not the generator's, or of another stream"},
+	[VN_LOOP_DROPPED] = {"dropped", "frames that a pump has dropped, since they are too large for the other side"},
 };
 
 static const struct counter switch_counters[VN_SWITCH_COUNTERS] = {

@@ -24,7 +24,7 @@ struct pump {
 	uint8_t slots[BATCH][SLOT];     /* packets, each with its length before it */
 	struct iovec rest[BATCH];       /* what of them is still to be written: from `next` to `count` */
 	int next, count;
-	uint64_t moved;                 /* frames, both ways together */
+	uint64_t moved, dropped;        /* frames, both ways together */
 };
 
 /* The length of the frame that begins at `at`: 0 where it is not there whole, -EPROTO where it is none. */
@@ -45,10 +45,13 @@ static int send_frames(struct pump *pump)
 	int length;
 	while ((length = whole(pump)) > 0) {
 		const uint8_t *frame = pump->read + pump->at + PREFIX;
-		if (send(pump->packets, frame, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EMSGSIZE)
+		if (send(pump->packets, frame, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			pump->moved++;
+		else if (errno == EMSGSIZE)
+			pump->dropped++;
+		else
 			return errno == ENOBUFS ? -EAGAIN : -errno;
 		pump->at += PREFIX + (size_t)length;
-		pump->moved++;
 	}
 	memmove(pump->read, pump->read + pump->at, pump->end - pump->at);
 	pump->end -= pump->at;
@@ -102,8 +105,10 @@ static int from_packets(struct pump *pump)
 		const uint32_t length = messages[i].msg_len;
 		if (!length)
 			return -EPIPE; /* the end of a connection comes as a packet without a byte */
-		if (messages[i].msg_hdr.msg_flags & MSG_TRUNC)
+		if (messages[i].msg_hdr.msg_flags & MSG_TRUNC) {
+			pump->dropped++;
 			continue;
+		}
 		vn_put32(pump->slots[i], length);
 		pump->moved++;
 		pump->rest[pump->count++] = (struct iovec){pump->slots[i], PREFIX + length};
@@ -142,6 +147,7 @@ static int pump_until_stopped(struct pump *pump, struct vn_loop *loop)
 		if (ends(out) || ends(in))
 			return ends(out) ? out : in;
 		__atomic_store_n(&loop->counters[VN_LOOP_FRAMES], pump->moved, __ATOMIC_RELAXED);
+		__atomic_store_n(&loop->counters[VN_LOOP_DROPPED], pump->dropped, __ATOMIC_RELAXED);
 	}
 	return 0;
 }

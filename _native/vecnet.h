@@ -120,10 +120,10 @@ void vn_recorder_forked(struct vn_recorder *recorder);
 struct vn_loop;
 struct vn_limit { uint64_t count; int64_t duration; };
 
-/* Counters of a loop. All but the first two are the drain's; a generator has VN_LOOP_NEXT as well. */
+/* Counters of a loop. All but the first two are the drain's, but for a generator's VN_LOOP_NEXT and a pump's last. */
 enum vn_loop_counter {
 	VN_LOOP_FRAMES, VN_LOOP_BYTES, VN_LOOP_NEXT, VN_LOOP_LOST, VN_LOOP_DOUBLED, VN_LOOP_REORDERED, VN_LOOP_CHANGED,
-	VN_LOOP_FOREIGN, VN_LOOP_COUNTERS
+	VN_LOOP_FOREIGN, VN_LOOP_DROPPED, VN_LOOP_COUNTERS
 };
 
 /* Numbered frames, each of which can be judged by itself; see numbered.c. A stream tells generators apart. */

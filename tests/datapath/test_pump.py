@@ -68,7 +68,7 @@ def test_packets_come_out_behind_their_lengths() -> None:
         sender.start()
         assert unframed(stream, len(frames)) == frames
         sender.join()
-        wait_for(lambda: pump.frames == len(frames))
+        wait_for(lambda: pump.stats == {"pump_frames": len(frames), "pump_drop_size": 0})
 
 
 def test_both_ways_at_once_and_neither_holds_up_the_other() -> None:
@@ -112,3 +112,15 @@ def test_closing_ends_it_while_it_is_stuck() -> None:
         pump.close()
         stream.setblocking(True)
         assert select.select([stream], [], [], 20)[0]
+
+
+def test_what_is_too_large_for_the_other_side_is_dropped_and_counted() -> None:
+    with pumped() as (stream, packets, pump):
+        with socket.socket(fileno=os.dup(pump._packets)) as far:
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel's least is some thousand bytes
+        stream.sendall(framed(bytes(60_000), b"small"))
+        assert packets.recv(70_000) == b"small"
+        packets.send(bytes(LARGEST + 100))
+        packets.send(b"small")
+        assert unframed(stream, 1) == [b"small"]
+        wait_for(lambda: pump.stats == {"pump_frames": 2, "pump_drop_size": 2})

@@ -38,9 +38,10 @@ class Pump:
             packets.shutdown(socket.SHUT_RDWR)
 
     @property
-    def frames(self) -> int:
-        """How many were moved, both ways together."""
-        return self._handle.counters()["frames"]
+    def stats(self) -> dict[str, int]:
+        """How many frames were moved, and how many dropped that are too large for the other side; both ways together."""
+        counters = self._handle.counters()
+        return {"pump_frames": counters["frames"], "pump_drop_size": counters["dropped"]}
 
     def close(self) -> None:
         """End it. Closing again does nothing."""

@@ -120,5 +120,5 @@ def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
                 not state.error,
                 state.error and f"the wire is gone: {state.error}",
                 state.addresses,
-                counters.get(name, {}),
+                counters.get(name, {}) | port.stats,
             )

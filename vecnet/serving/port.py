@@ -30,6 +30,7 @@ class ServedPort:
         self.planned = planned
         self._switch, self._folder, self._ended = switch, folder, ended
         self.pid = 0  # of the program behind it
+        self._pump: Pump | None = None
         with ExitStack() as stack:
             port, guests = self._open(stack)
             storm = STORM if planned.storm is None else planned.storm
@@ -62,9 +63,9 @@ class ServedPort:
         stack.callback(running.stop)
         descriptor = running.descriptor
         if kind.framing is Framing.STREAM:
-            pump = Pump(descriptor)
-            stack.callback(pump.close)
-            descriptor = pump.descriptor
+            self._pump = Pump(descriptor)
+            stack.callback(self._pump.close)
+            descriptor = self._pump.descriptor
         else:
             stack.callback(os.close, descriptor)
         self.pid = running.process.pid
@@ -75,6 +76,11 @@ class ServedPort:
     def program(self) -> str:
         """The program behind it; "" where there is none."""
         return self.planned.behind.program if isinstance(self.planned.behind, Outside) else ""
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """What is counted behind it, and not by its switch."""
+        return self._pump.stats if self._pump else {}
 
     @property
     def failed(self) -> bool:
