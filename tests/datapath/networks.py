@@ -1,4 +1,4 @@
-"""VDE networks: a vde_switch that runs as long as a test wants it."""
+"""VDE networks: a vde_switch that runs as long as a test wants it, and how who joins one is started."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from pathlib import Path
 
 from tests.datapath.wires import wait_for
 from tests.need import need_command
+
+# the options of a string, and the words that its program is started with by a guest, and so by a port
+PLUG_WORDS = [
+    ("", ["--descr", "UML"]),
+    (
+        ",group=root,mode=660,port=3,descr=web",
+        ["--descr", "web", "--port2", "3", "--mod2", "660", "--group2", "root"],
+    ),
+]
 
 
 def _listens(path: Path) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import vecnet
-from tests.datapath.networks import vde_switch
+from tests.datapath.networks import PLUG_WORDS, vde_switch
 from tests.datapath.wires import MAC_A, frame, packet_socket, receive, tap, wait_for
 from tests.host.network import ip
 from tests.need import need, need_command
@@ -94,17 +94,7 @@ def test_frames_pass_both_ways_through_a_real_switch(folder: Path) -> None:
     assert children() == []
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("", ["--descr", "UML"]),
-        (
-            ",group=root,mode=660,port=3,descr=web",
-            ["--descr", "web", "--port2", "3", "--mod2", "660", "--group2", "root"],
-        ),
-    ],
-    ids=["as-it-is", "all"],
-)
+@pytest.mark.parametrize(("options", "words"), PLUG_WORDS, ids=["as-it-is", "all"])
 def test_the_program_is_started_as_a_guest_starts_it(
     recorder: Path, folder: Path, options: str, words: list[str]
 ) -> None:

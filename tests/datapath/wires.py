@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.host.network import ip
@@ -30,6 +30,12 @@ def receive(port: Port, count: int, timeout: float = 5.0) -> list[bytes]:
             break
         frames += got
     return frames
+
+
+def assert_all_in_order(drained: Mapping[str, int], count: int) -> None:
+    """A drain has seen all of a generator's frames, once, in order and unchanged."""
+    wrong = {name: number for name, number in drained.items() if number and name not in ("bytes", "foreign")}
+    assert wrong == {"frames": count, "next": count}
 
 
 def nothing_more(port: Port) -> None:

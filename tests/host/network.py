@@ -18,6 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from vecnet import host
+from vecnet.errors import HostError, Problem
 from vecnet.topology import Topology, loads
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
@@ -185,3 +189,14 @@ links:
 bridges:
   lan: {ip: ["10.0.0.1/24", "fd00::1/64"]}
 """
+
+
+def refused_untouched(wanted: Topology) -> Problem:
+    """Why `plan` and `up` refuse a topology; neither touches anything."""
+    before = host_state()
+    for attempt in (host.plan, host.up):
+        with pytest.raises(HostError) as caught:
+            attempt(wanted)
+    assert host_state() == before
+    (problem,) = caught.value.problems
+    return problem

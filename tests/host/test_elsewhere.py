@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import answer, vecnet
-from tests.host.network import host_state, ip, names, topology, within
+from tests.host.network import host_state, ip, names, refused_untouched, topology, within
 from vecnet import host, open_port, parse
 from vecnet.datapath.port import Port
-from vecnet.errors import HostError
 from vecnet.topology import Topology
 from vecnet.topology.model import ResolvedLink
 from vecnet.transports import TRANSPORTS
@@ -53,12 +52,7 @@ def router() -> None:
 
 
 def refusal(wanted: Topology) -> tuple[str, str]:
-    before = host_state()
-    for attempt in (host.plan, host.up):
-        with pytest.raises(HostError) as caught:
-            attempt(wanted)
-    assert host_state() == before
-    (problem,) = caught.value.problems
+    problem = refused_untouched(wanted)
     for advice in ("dev lo", "ip addr add"):
         assert advice not in str(problem)
     return problem.message, problem.instead

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.host.network import host_state, ip, names, topology
+from tests.host.network import host_state, ip, names, refused_untouched, topology
 from tests.host.test_failures import Striker
 from vecnet import host, launch, open_port
 from vecnet.errors import HostError, NotOursError
@@ -52,12 +52,7 @@ def members() -> set[str]:
 
 def refusal(wanted: Topology) -> tuple[str, str, str]:
     """What plan and up refuse: where, why and what to write instead. Nothing is touched."""
-    before = host_state()
-    for attempt in (host.plan, host.up):
-        with pytest.raises(HostError) as caught:
-            attempt(wanted)
-    assert host_state() == before
-    (problem,) = caught.value.problems
+    problem = refused_untouched(wanted)
     return str(problem.where), problem.message, problem.instead
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.datapath.networks import PLUG_WORDS
 from tests.datapath.wires import MAC_A, MAC_B, receive, wait_for
 from tests.need import need_command
 from tests.uml import agent
@@ -82,17 +83,7 @@ def test_two_guests_reach_each_other_with_what_vecnet_says(having: Kernel) -> No
     assert {name: report.values.get("ping") for name, report in reports.items()} == {"a": "0", "b": "0"}, reports["a"]
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("", ["--descr", "UML"]),
-        (
-            ",group=root,mode=660,port=3,descr=web",
-            ["--descr", "web", "--port2", "3", "--mod2", "660", "--group2", "root"],
-        ),
-    ],
-    ids=["as-it-is", "all"],
-)
+@pytest.mark.parametrize(("options", "words"), PLUG_WORDS, ids=["as-it-is", "all"])
 def test_how_a_guest_starts_its_program(
     having: Kernel, monkeypatch: pytest.MonkeyPatch, options: str, words: list[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +18,7 @@ from vecnet.cli.common import (
     subject_topology,
 )
 from vecnet.cli.terminal import answer, say, width
-from vecnet.columns import Styled, table
+from vecnet.columns import Part, Styled, table
 from vecnet.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def _print_table(report: list[Report]) -> None:
         )
         for entry in report
     ]
-    titles = [Styled(title, bold=True) for title in _TITLES]
-    right = {_TITLES.index(number) for number in _NUMBERS}
-    answer(*table([titles, *rows], width(sys.stdout), right=right))
+    _print(_TITLES, _NUMBERS, rows)
 
 
 _PORT_NUMBERS = ("addresses", "rx", "tx", "flooded", "drops")
@@ -103,6 +102,9 @@ def _print_ports(ports: list[PortState]) -> None:
         )
         for port in ports
     ]
-    titles = [Styled(title, bold=True) for title in _PORT_TITLES]
-    right = {_PORT_TITLES.index(number) for number in _PORT_NUMBERS}
-    answer(*table([titles, *rows], width(sys.stdout), right=right))
+    _print(_PORT_TITLES, _PORT_NUMBERS, rows)
+
+
+def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Part]]) -> None:
+    right = {titles.index(number) for number in numbers}
+    answer(*table([[Styled(title, bold=True) for title in titles], *rows], width(sys.stdout), right=right))
