@@ -39,7 +39,7 @@ class Pump:
 
     @property
     def stats(self) -> dict[str, int]:
-        """How many frames were moved, and how many dropped that are too large for the other side; both ways together."""
+        """How many frames were moved, and how many dropped as too large for the other side; both ways together."""
         counters = self._handle.counters()
         return {"pump_frames": counters["frames"], "pump_drop_size": counters["dropped"]}
 
