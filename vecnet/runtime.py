@@ -13,12 +13,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 
 from vecnet.errors import HostError
 from vecnet.values import UNIX_PATH_MAX
 
 _DIGITS = 8  # of a name that is shortened
 _ROOM = 18  # bytes behind a topology's folder: /lan:web, shortened; or /pxxxxxxxx/control, a program's own
+_TRIES = 100  # while others that end remove the folder above
 CONTROL = "control"  # the socket by which a server is asked
 
 
@@ -52,20 +54,45 @@ def _within(place: str, name: str, room: int) -> str:
     return f"{place}/{hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]}"
 
 
-def make_folder(topology: str) -> str:
-    """Make the folder of a topology, and those above it, for this user alone. Raises HostError where it is not ours."""
+def open_folder(topology: str) -> tuple[str, int]:
+    """The folder of a topology, made with those above it for this user alone, and a descriptor of it.
+
+    Raises HostError where it is not ours, or cannot be.
+    """
     path = folder(topology)
-    for one in (base(), path):
+    for left in reversed(range(_TRIES)):
         try:
-            os.makedirs(os.path.dirname(one), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib takes longer to load
-            try:
-                os.mkdir(one, 0o700)  # noqa: PTH102
-            except FileExistsError:
-                found = os.lstat(one)
-                if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                    instead = "remove it, or set XDG_RUNTIME_DIR to a folder of yours that nobody else may enter"
-                    raise HostError(f"{one} is not a private folder of this user", instead) from None
+            os.makedirs(os.path.dirname(base()), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib takes longer to load
+            _make_private(base())
+            _make_private(path)
+            return path, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:  # who has ended meanwhile has removed it
+            if not left:
+                raise _unmade(path, error) from None
         except OSError as error:
-            instead = "set XDG_RUNTIME_DIR to a folder that you may write to"
-            raise HostError(f"{one} cannot be made: {error.strerror}", instead) from None
-    return path
+            raise _unmade(path, error) from None
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def remove_folder(path: str) -> None:
+    """Remove a topology's folder with all that is in it, and the one above it where it was the last."""
+    import shutil  # for who serves alone
+
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        os.rmdir(base())  # noqa: PTH106
+
+
+def _make_private(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)  # noqa: PTH102
+    except FileExistsError:
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            instead = "remove it, or set XDG_RUNTIME_DIR to a folder of yours that nobody else may enter"
+            raise HostError(f"{path} is not a private folder of this user", instead) from None
+
+
+def _unmade(path: str, error: OSError) -> HostError:
+    instead = "set XDG_RUNTIME_DIR to a folder that you may write to"
+    return HostError(f"{path} cannot be made: {error.strerror}", instead)

@@ -47,7 +47,7 @@ def served(text: str, folder: Path, said: list[str]) -> Iterator[tuple[Served, s
     """What a topology asks for, and the path of its first door. Its sockets lie in the test's own folder."""
     plan = planned(loads(text))
     doors = [port.behind.options.dst for switch in plan for port in switch.ports if isinstance(port.behind, Door)]
-    runtime.make_folder("lab")
+    os.close(runtime.open_folder("lab")[1])
     with Served(str(folder), said.append) as running:
         running.apply(plan)
         yield running, doors[0]

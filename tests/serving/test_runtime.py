@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,10 +32,18 @@ def test_the_folder_is_under_what_the_session_names(monkeypatch: pytest.MonkeyPa
 def test_the_folder_is_private(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(runtime, "base", lambda: f"{tmp_path}/vecnet")
-    folder = Path(runtime.make_folder("lab"))
+    path, descriptor = runtime.open_folder("lab")
+    folder = Path(path)
+    assert os.path.samestat(folder.stat(), os.fstat(descriptor))
+    os.close(descriptor)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert folder.parent.stat().st_mode & 0o777 == 0o700
-    assert runtime.make_folder("lab") == str(folder)
+    path, descriptor = runtime.open_folder("lab")
+    assert path == str(folder)
+    os.close(descriptor)
+    (folder / "left").touch()
+    runtime.remove_folder(path)
+    assert not folder.parent.exists()
 
 
 @pytest.mark.parametrize("kind", ["open", "a link", "a file"])
@@ -49,11 +59,35 @@ def test_a_folder_that_others_may_enter_is_refused(monkeypatch: pytest.MonkeyPat
     else:
         place.touch(0o600)
     with pytest.raises(HostError, match="is not a private folder of this user"):
-        runtime.make_folder("lab")
+        runtime.open_folder("lab")
 
 
 def test_a_folder_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "base", lambda: "/proc/no/vecnet")
     with pytest.raises(HostError, match="cannot be made") as caught:
-        runtime.make_folder("lab")
+        runtime.open_folder("lab")
     assert "XDG_RUNTIME_DIR" in caught.value.problems[0].instead
+
+
+def test_folders_are_made_while_others_that_end_remove_what_is_above(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runtime, "base", lambda: f"{tmp_path}/vecnet")
+    failed: list[BaseException] = []
+
+    def come_and_go(name: str) -> None:
+        try:
+            for _ in range(300):
+                path, descriptor = runtime.open_folder(name)
+                os.close(descriptor)
+                runtime.remove_folder(path)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=come_and_go, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert list(tmp_path.iterdir()) == []

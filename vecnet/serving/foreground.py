@@ -61,8 +61,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
 def locked(topology: str) -> Iterator[str]:
     """The topology's private folder, which one process has at a time; it is gone at the end. Raises HostError."""
     while True:
-        folder = runtime.make_folder(topology)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder, lock = runtime.open_folder(topology)
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +76,7 @@ def locked(topology: str) -> Iterator[str]:
                 _sweep(folder)
                 yield folder
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                runtime.remove_folder(folder)
             return
         finally:
             os.close(lock)
