@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -323,7 +324,7 @@ def test_run_serves_what_its_guests_need(switched: Path) -> None:
     done = vecnet("run", switched, "--", sys.executable, "-c", NEIGHBOUR, "{guest}")
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["a| hears b", "b| hears a"]
-    assert list((switched.parent / "vecnet").iterdir()) == []
+    assert not (switched.parent / "vecnet").exists()
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -333,7 +334,14 @@ def test_one_guest_with_a_switch_has_its_status_and_leaves_nothing(switched: Pat
     done = vecnet("run", switched, "--guest", "a", "--", sys.executable, "-c", code)
     assert done.returncode == status, done.stderr
     assert done.stdout == "True\n"
-    assert list((switched.parent / "vecnet").iterdir()) == []
+    assert not (switched.parent / "vecnet").exists()
+
+
+def test_the_end_of_who_serves_is_told(switched: Path) -> None:
+    code = "import os, time; from vecnet.serving.control import server; os.kill(server('switched'), 9); time.sleep(0.5)"
+    done = vecnet("run", switched, "--guest", "a", "--", sys.executable, "-c", code)
+    assert done.returncode == 0
+    assert re.fullmatch(r"who served switched to its guests has ended, process \d+; they go on without\n", done.stderr)
 
 
 def test_run_uses_what_is_served_already(switched: Path) -> None:

@@ -12,7 +12,7 @@ from vecnet.serving import control
 from vecnet.serving.foreground import serve
 from vecnet.serving.plan import planned
 from vecnet.serving.served import Say
-from vecnet.signals import end_with_parent
+from vecnet.signals import end_with_parent, handled
 from vecnet.topology.model import Topology
 
 _FAILED = 1
@@ -48,10 +48,19 @@ def beside(topology: Topology, say: Say, show: Callable[[VecnetError], None]) ->
         finally:
             os._exit(_FAILED)
     os.close(told)
+    gone: list[int] = []
+
+    def note(_: int) -> None:
+        """A child has ended: maybe that one, without which the guests' links carry nothing."""
+        if not gone and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            gone.append(child)
+            say(f"who served {topology.name} to its guests has ended, process {child}; they go on without")
+
     try:
         if not os.read(ready, 1):
             raise HostError(f"what the guests of {topology.name} need cannot be served")
-        yield
+        with handled([signal.SIGCHLD], note):
+            yield
     finally:
         os.close(ready)
         os.kill(child, signal.SIGTERM)
