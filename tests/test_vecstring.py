@@ -139,8 +139,8 @@ def test_a_fault_inside_a_transport_is_no_explanation(monkeypatch: pytest.Monkey
         def __post_init__(self) -> None:
             raise TypeError("a fault")
 
-    monkeypatch.setattr("vecnet.transports.REGISTRY", base.REGISTRY)
-    monkeypatch.setattr(type(TRANSPORTS), "_names", (*TRANSPORTS, Toy.name))
+    monkeypatch.setattr(TRANSPORTS, "_declared", base.REGISTRY)
+    monkeypatch.setattr(TRANSPORTS, "_names", (*TRANSPORTS, Toy.name))
     assert explain("vec0:transport=toy").device is None  # it is not made without what it needs
     with pytest.raises(TypeError, match="a fault"):
         explain("vec0:transport=toy,lane=1")

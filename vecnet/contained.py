@@ -25,6 +25,7 @@ from vecnet.signals import end_with_parent, handled, held, unless_ignored
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 _SIGNALS = (signal.SIGINT, *_PASSED_ON)  # a terminal sends the first to the command as well
 _NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
+_GO, _ENDED = b"g", b"e"  # what the first of a process namespace is told
 
 Say = Callable[[str], None]
 
@@ -40,9 +41,11 @@ def run(words: Sequence[str], say: Say) -> int:
         if _interrupted():
             return _BY_SIGNAL + signal.SIGINT
         libc.unshare(libc.CLONE_NEWPID)
-        lives, held_open = os.pipe()
-        first = _forked(lambda: _as_first(lives, held_open, words, say))
-        os.close(lives)
+        heard, told = os.pipe()
+        first = _forked(lambda: _as_first(heard, told, words, say))
+        os.close(heard)
+        with suppress(BrokenPipeError):  # it was killed at once
+            os.write(told, _ENDED if _interrupted() else _GO)  # it was not there for what came before it
         return _status_of(first)
 
 
@@ -70,10 +73,13 @@ def _mount_proc() -> int:
     return 0
 
 
-def _as_first(lives: int, held_open: int, words: Sequence[str], say: Say) -> int:
-    os.close(held_open)
+def _as_first(heard: int, told: int, words: Sequence[str], say: Say) -> int:
+    os.close(told)
     libc.end_with_parent(signal.SIGKILL)
-    if select.select([lives], [], [], 0)[0]:  # the pipe's end: the parent has ended already
+    word = os.read(heard, 1)
+    if word == _ENDED:
+        return _BY_SIGNAL + signal.SIGINT
+    if select.select([heard], [], [], 0)[0]:  # the pipe's end: the parent has ended already
         return _NOT_STARTED
     _mount_proc()
     return _run(words, say)
