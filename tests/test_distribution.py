@@ -8,6 +8,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 import vecnet
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +38,11 @@ def test_every_page_installs_this_name() -> None:
     lines = [(page, line) for page in pages if page.exists() for line in INSTALLERS.findall(page.read_text())]
     assert any(NAME in line for _, line in lines)
     assert not [(str(page), line) for page, line in lines if SHORTER.search(line.partition("#")[0])]
+
+
+@pytest.mark.parametrize("page", ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_what_a_page_names_is_there(page: str) -> None:
+    """Paths of this source; capitals stand for a name of one's own."""
+    named = re.findall(r"`((?:docs|examples|tests|topologies|vecnet|_native)/[\w./-]*)`", (ROOT / page).read_text())
+    assert named
+    assert not [path for path in named if not re.search("NAME|X_Y", path) and not (ROOT / path).exists()]
