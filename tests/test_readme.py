@@ -48,6 +48,7 @@ LONG = {  # how it is run here, and why not word for word
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make bench": "make --dry-run bench",  # minutes
+    "make docs": "make --dry-run docs",  # fetches what builds it
     "make venv": "make --dry-run venv",  # it has been made, or this would not run
     "python -m vecnet.topology.schema": "python -c 'import vecnet.topology.schema'",  # writes into the source
 }
