@@ -370,26 +370,31 @@ def test_many_runs_at_once_end_in_one_whole_topology() -> None:
     assert host.plan(topology(LAB)).steps == ()
 
 
-def test_down_takes_its_locks_in_the_order_in_which_up_does() -> None:
-    """The older namespace first, whichever of the two is home: a `down` that waits for it holds no other."""
-    ip("netns", "add", "old")
-    ip("netns", "add", "new")
-    script = (
-        "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
-        "lab = topology('links: [{transport: tap, endpoints: {a:vec0: {}, host:t0: {netns: old}}}]'); "
-    )
-    inside = ["ip", "netns", "exec", "new", sys.executable, "-c"]
-    subprocess.run([*inside, f"{script}host.up(lab)"], check=True)
+@pytest.mark.parametrize("at_home", [0, 1], ids=["the first is home", "the second is home"])
+def test_down_takes_its_locks_in_the_order_in_which_up_does(at_home: int) -> None:
+    """By the namespaces' cookies, whichever of the two is home: a `down` that waits for the first holds no other."""
+    ip("netns", "add", "one")
+    ip("netns", "add", "two")
     with Namespaces() as namespaces:
-        with locked([namespaces["old"]]):
+        names = sorted(("one", "two"), key=lambda name: namespaces[name].cookie)
+        home, other = names[at_home], names[1 - at_home]
+        script = (
+            "import sys; sys.path.insert(0, '.'); from vecnet import host; from tests.host.network import *; "
+            f"lab = topology('links: [{{transport: tap, endpoints: {{a:vec0: {{}}, host:t0: {{netns: {other}}}}}}}]'); "
+        )
+        inside = ["ip", "netns", "exec", home, sys.executable, "-c"]
+        subprocess.run([*inside, f"{script}host.up(lab)"], check=True)
+        with locked([namespaces[names[0]]]):
             down = subprocess.Popen([*inside, f"{script}host.down('lab')"], stderr=subprocess.PIPE, text=True)
             assert down.stderr is not None
-            assert down.stderr.readline().endswith("in network namespace old\n")
-            with locked([namespaces["new"]], timeout=1):
+            where = f"in network namespace {names[0]}\n" if at_home else "\n"
+            waits = down.stderr.readline()
+            assert waits.endswith(where), waits
+            with locked([namespaces[names[1]]], timeout=1):
                 pass
         _, err = down.communicate(timeout=60)
     assert down.returncode == 0, err
-    assert "t0" not in ip("-n", "old", "link")
+    assert "t0" not in ip("-n", other, "link")
 
 
 def test_a_killed_holder_holds_no_lock() -> None:

@@ -5,7 +5,6 @@ Drafts are plain classes, not dataclasses: making those would take a sixth of th
 
 from __future__ import annotations
 
-import dataclasses
 import os.path
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -228,7 +227,7 @@ def _ends(
             whose = f"{name}, {_WHOSE[end.kind]} of a {transport.name} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((dataclasses.replace(end, given=stated.given), stated))
+        ends.append((End(end.node, end.ifname, stated.given, end.where), stated))
     return ends
 
 
@@ -243,7 +242,10 @@ _WHOSE = {
 
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    name, keys = str(end), grammar.end_keys(transport, end.kind, end.ifname)
+    keys = grammar.end_keys(transport, end.kind, end.ifname)
+    if found.keys() <= keys.keys():
+        return found
+    name = str(end)
     others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != end.kind}
     kept = {}
     for key, entry in found.items():
