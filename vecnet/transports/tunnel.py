@@ -16,7 +16,7 @@ from vecnet.transports.link import ELSEWHERE, Key, Link, Mistake
 from vecnet.values import Flag, Host, IpAddress, is_v6
 
 CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
-LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
+LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True, by_host=True)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,9 @@ class Tunnel(Transport):
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
         """Both ends' outer addresses are of one family, and are addresses of one machine each."""
         local = [end.given["local"] for end in link.ends]
-        if link.ends[1].where == ELSEWHERE and (local[0] == local[1] or ip_address(local[1]).is_loopback):
+        if link.crosses:
+            yield from _between_machines(link)
+        elif link.ends[1].where == ELSEWHERE and (local[0] == local[1] or ip_address(local[1]).is_loopback):
             whose = f"{link.ends[0]}'s" if local[0] == local[1] else "every machine's"
             message = f"{local[1]} is {whose} own address, and not {link.ends[1]}'s"
             yield Mistake(message, "give the outer address of the device there", "local", 1)
@@ -79,6 +81,18 @@ class Tunnel(Transport):
                         f"the inner address {inner} is an outer one of the same link: the tunnel would carry itself"
                     )
                     yield Mistake(message, "give the wire a network of its own", "ip", end)
+
+
+def _between_machines(link: Link) -> Iterator[Mistake]:
+    """Each machine's address is its own."""
+    addresses = [end.given["local"] for end in link.ends]
+    if addresses[0] == addresses[1]:
+        message = f"{addresses[1]} is {link.ends[0]}'s own address, and not {link.ends[1]}'s"
+        yield Mistake(message, f"give an address of {link.ends[1].host}", "local", 1)
+    for end, address in enumerate(addresses):
+        if ip_address(address).is_loopback:
+            message = f"{address} is every machine's own address, and not reached from another"
+            yield Mistake(message, f"give an address of {link.ends[end].host}, or leave it out", "local", end)
 
 
 def alone(values: Mapping[str, Value], rx: str, tx: str) -> Iterator[Case]:
