@@ -5,7 +5,6 @@ Drafts are plain classes, not dataclasses: making those would take a sixth of th
 
 from __future__ import annotations
 
-import dataclasses
 import os.path
 from collections.abc import Collection, Mapping
 
@@ -242,7 +241,7 @@ def _ends(
             whose = f"{name}, {_WHOSE[end.kind]} of a {transport.name} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((dataclasses.replace(end, given=stated.given), stated))
+        ends.append((End(end.node, end.ifname, stated.given, end.where, end.host), stated))
     return ends
 
 

@@ -187,8 +187,8 @@ def settle_mtus(
         _settle_lan(doc, draft, lan, there)
     for wire in found:
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
-            first, second = (dataclasses.replace(options, mtu=wire.mtu) for options in wire.options)
-            wire.options = (first, second)
+            first, second = wire.options
+            wire.options = (first.with_mtu(wire.mtu), second.with_mtu(wire.mtu))
         wire.interfaces = tuple(
             _placed(doc, draft, wire, interface)
             for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
