@@ -95,7 +95,7 @@ def end_keys(transport: type[Transport], where: str = "", program: str = "", *, 
 
     Outside it is the program's keys. With `hosts`, those need not be there that a host may have a value for.
     """
-    return _keys_of_end(transport.name, where, program, hosts)
+    return _keys_of_end(transport.name, where, program if where == OUTSIDE else "", hosts)
 
 
 def programs(transport: type[Transport]) -> tuple[str, ...]:

@@ -257,7 +257,7 @@ _WHOSE = {
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
     name, keys = str(end), grammar.end_keys(transport, end.kind, end.ifname)
-    others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != end.kind}
+    others = [where for where in _WHOSE if where != end.kind]
     kept = {}
     for key, entry in found.items():
         if key in keys:
@@ -270,7 +270,7 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
-        elif (where := next((where for where, other in others.items() if key in other), None)) is not None:
+        elif (where := next((one for one in others if key in grammar.end_keys(transport, one)), None)) is not None:
             whose = _WHOSE[where]
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
         else:

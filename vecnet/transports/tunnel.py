@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 from vecnet.guests import Case, Situation
@@ -15,6 +16,7 @@ from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Tr
 from vecnet.transports.link import ELSEWHERE, Key, Link, Mistake
 from vecnet.values import Flag, Host, IpAddress, is_v6
 
+_address = lru_cache(maxsize=4096)(ip_address)  # hosts have many tunnels each
 CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
 LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True, by_host=True)}
 
@@ -60,14 +62,14 @@ class Tunnel(Transport):
         local = [end.given["local"] for end in link.ends]
         if link.crosses:
             yield from _between_machines(link)
-        elif link.ends[1].where == ELSEWHERE and (local[0] == local[1] or ip_address(local[1]).is_loopback):
+        elif link.ends[1].where == ELSEWHERE and (local[0] == local[1] or _address(local[1]).is_loopback):
             whose = f"{link.ends[0]}'s" if local[0] == local[1] else "every machine's"
             message = f"{local[1]} is {whose} own address, and not {link.ends[1]}'s"
             yield Mistake(message, "give the outer address of the device there", "local", 1)
         if is_v6(local[0]) != is_v6(local[1]):
             message = f"the outer addresses {local[0]} and {local[1]} are of different families"
             yield Mistake(message, "give two IPv4 or two IPv6 addresses", "local", 1)
-        for end, address in enumerate(map(ip_address, local)):
+        for end, address in enumerate(map(_address, local)):
             if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
                 message = f"{address} is not the address of one machine"
                 yield Mistake(message, "give this end's own address", "local", end)
@@ -90,7 +92,7 @@ def _between_machines(link: Link) -> Iterator[Mistake]:
         message = f"{addresses[1]} is {link.ends[0]}'s own address, and not {link.ends[1]}'s"
         yield Mistake(message, f"give an address of {link.ends[1].host}", "local", 1)
     for end, address in enumerate(addresses):
-        if ip_address(address).is_loopback:
+        if _address(address).is_loopback:
             message = f"{address} is every machine's own address, and not reached from another"
             yield Mistake(message, f"give an address of {link.ends[end].host}, or leave it out", "local", end)
 
