@@ -89,8 +89,8 @@ def _between_machines(link: Link) -> Iterator[Mistake]:
     """Each machine's address is its own."""
     addresses = [end.given["local"] for end in link.ends]
     if addresses[0] == addresses[1]:
-        message = f"{addresses[1]} is {link.ends[0]}'s own address, and not {link.ends[1]}'s"
-        yield Mistake(message, f"give an address of {link.ends[1].host}", "local", 1)
+        message = f"{addresses[1]} is the address of both ends, and they are on two machines"
+        yield Mistake(message, "give each end an address of its own host", "local", 1)
     for end, address in enumerate(addresses):
         if _address(address).is_loopback:
             message = f"{address} is every machine's own address, and not reached from another"
