@@ -248,7 +248,9 @@ def require_guest(topology: Topology, guest: str) -> None:
 
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
+    where = "" if topology.host is None else f" on {topology.host}"
+    guests = ", ".join(topology.guests) or "none"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", f"{instead}its guests are {guests}")
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:

@@ -29,7 +29,8 @@ def command(file: str, on: str | None) -> None:
 
     topology = load_part(file, on)
     if not planned(topology):
-        message = f"{topology.name} has no switch and no program outside, so there is nothing to serve"
+        where = "" if on is None else f" on {on}"
+        message = f"{topology.name} has no switch and no program outside{where}, so there is nothing to serve"
         raise InputError(message, "add switches:, or a link to an end at outside:")
 
     def ready(topology: Topology) -> None:
