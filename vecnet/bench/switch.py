@@ -19,9 +19,10 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from vecnet.bench import native, place, streams
@@ -40,42 +41,34 @@ OTHERS = {  # programs, and the words that start each so that it listens at PATH
     "uml_switch": ("-unix", "PATH"),
 }
 _BATCH = 32
-_EACH = 4  # descriptors of a port and its end, and room for another
+_EACH = 6  # descriptors of a port and its end, and room for another
 _ETHERTYPE = b"\x88\xb5"  # for local experiments, IEEE 802
 _TRAFFIC = 10_000  # frames between two looks at another program's processor time, which the kernel counts in ticks
 _PATIENCE = 10.0  # seconds for another program
 
 
+Measure = Callable[[], Cost]
+Middle = Callable[[Case], Measure]  # what is between the ends, for frames of each length
+
+
 def measured(effort: Effort) -> Iterator[Figure]:
     """Every figure but TCP's. Raises HostError, PortError."""
-    for length in LENGTHS:
-        yield from next_to_forward(Case(NAME, length, effort, _BATCH))
-        yield from next_to_others(Case(NAME, length, effort, _BATCH))
-
-
-def next_to_forward(case: Case) -> Iterator[Figure]:
-    """Two ports, next to `forward` between two; then more ports, next to two."""
-    with _forwarded(case) as forwarded, _switched(2, case) as two:
-        yield _next_to(case, "2 ports", two, "forward", forwarded)
+    cases = [Case(NAME, length, effort, _BATCH) for length in LENGTHS]
+    few = [replace(case, effort=replace(effort, runs=min(effort.runs, 5))) for case in cases]
+    with _forwarded() as forwarded, _switched(2) as two:
+        yield from _next_to(cases, "2 ports", two, "forward", forwarded)
         for count in filter(_has_room, PORTS):
-            with _switched(count, case) as many:
-                yield _next_to(case, f"{count} ports", many, "2 ports", two)
-
-
-def next_to_others(case: Case) -> Iterator[Figure]:
-    """Two ports, next to the programs that are here."""
-    with _switched(2, case) as two:
+            with _switched(count) as many:
+                yield from _next_to(cases, f"{count} ports", many, "2 ports", two)
         for name in filter(shutil.which, OTHERS):
-            with _other(name, case) as other:
-                few = replace(case, effort=replace(case.effort, runs=min(case.effort.runs, 5)))
-                yield _next_to(few, "2 ports", two, name, other)
+            with _other(name) as other:
+                yield from _next_to(few, "2 ports", two, name, other)
 
 
-Measure = Callable[[], Cost]
-
-
-def _next_to(case: Case, what: str, ours: Measure, reference: str, theirs: Measure) -> Figure:
-    return case.paired(what, reference, lambda is_reference: theirs() if is_reference else ours())
+def _next_to(cases: Iterable[Case], what: str, ours: Middle, reference: str, theirs: Middle) -> Iterator[Figure]:
+    for case in cases:
+        here, there = ours(case), theirs(case)
+        yield case.paired(what, reference, lambda is_reference: (there if is_reference else here)())  # noqa: B023 - at once
 
 
 def stream(transport: str, effort: Effort) -> Stream:
@@ -108,26 +101,27 @@ def _ends(count: int, open_near: Callable[[str], None]) -> Iterator[list[Port]]:
 
 
 @contextmanager
-def _forwarded(case: Case) -> Iterator[Measure]:
+def _forwarded() -> Iterator[Middle]:
     with ExitStack() as stack:
         ports: list[Port] = []
         ends = stack.enter_context(_ends(2, lambda text: ports.append(stack.enter_context(open_port(text)))))
-        yield _costs(case, ends, None, ports)
+        yield partial(_cost_through, [port.handle for port in ports], ends)
 
 
 @contextmanager
-def _switched(count: int, case: Case) -> Iterator[Measure]:
+def _switched(count: int) -> Iterator[Middle]:
     lan = Switch()
     try:
-        with _ends(count, lambda text: _added(lan, text)) as ends:
-            for number, end in enumerate(ends):
-                end.send(_frame(number, None, 60))
+        with _ends(count, partial(_added, lan)) as ends:
+            for number, end in enumerate(ends):  # to one that is known, once it is: to all would be count² frames
+                end.send(_frame(number, 0 if number else None, 60))
+                lan.run(0)
             while len(lan.table) < count:
                 lan.run(0.01)
             for end in ends:
                 while end.recv(0):
                     pass
-            yield _costs(case, ends, lan, [])
+            yield partial(_cost_through, lan.handle, ends)
     finally:
         lan.close()
 
@@ -136,11 +130,10 @@ def _added(lan: Switch, text: str) -> None:
     lan.add(text, storm=None)
 
 
-def _costs(case: Case, ends: Sequence[Port], lan: Switch | None, ports: Sequence[Port]) -> Measure:
-    load = Load(_frame(0, 1, case.length), case.batch, case.effort.rounds * max(1, len(ends) // 2))
+def _cost_through(between: native.Between, ends: Sequence[Port], case: Case) -> Measure:
+    load = Load(_frame(0, 1, case.length), case.batch, case.effort.rounds)
     frames = [_frame(number, (number + 1) % len(ends), case.length) * case.batch for number in range(len(ends))]
     handles = [end.handle for end in ends]
-    between: native.Between = [port.handle for port in ports] if lan is None else lan.handle
     return lambda: native.through(between, handles, frames, load).each(case.batch * load.rounds)
 
 
@@ -167,7 +160,7 @@ def _has_room(count: int) -> bool:
 
 
 @contextmanager
-def _other(name: str, case: Case) -> Iterator[Measure]:
+def _other(name: str) -> Iterator[Middle]:
     """What a frame costs another switch: its processor time, while two sockets send to each other through it."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         path = Path(folder, "switch")
@@ -187,21 +180,25 @@ def _other(name: str, case: Case) -> Iterator[Measure]:
             end.sendto(_frame(number, None, 60), address)
         two[0].recv(4096)
         one[0].recv(4096)
-        frame = _frame(0, 1, case.length)
-        batch = min(_BATCH, int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()))
+        yield partial(_cost_of, program.pid, one, two[0])
 
-        def cost() -> Cost:
-            rounds = max(1, min(_TRAFFIC, case.effort.rounds * 200) // batch)
-            before = _processor(program.pid)
-            for _ in range(rounds):
-                for _ in range(batch):
-                    one[0].sendto(frame, one[1])
-                for _ in range(batch):
-                    two[0].recv(4096)
-            spent = _processor(program.pid) - before
-            return Cost(spent, spent).each(batch * rounds)
 
-        yield cost
+def _cost_of(pid: int, one: tuple[socket.socket, bytes], other: socket.socket, case: Case) -> Measure:
+    frame = _frame(0, 1, case.length)
+    batch = min(_BATCH, int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()))
+    rounds = max(1, min(_TRAFFIC, case.effort.rounds * 200) // batch)
+
+    def cost() -> Cost:
+        before = _processor(pid)
+        for _ in range(rounds):
+            for _ in range(batch):
+                one[0].sendto(frame, one[1])
+            for _ in range(batch):
+                other.recv(4096)
+        spent = _processor(pid) - before
+        return Cost(spent, spent).each(batch * rounds)
+
+    return cost
 
 
 @contextmanager
