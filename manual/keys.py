@@ -10,30 +10,28 @@ from vecnet.topology import grammar
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.link import SWITCH, Key
 
-_PARTS = (
-    ("A link", "besides `transport` and `endpoints`, and what its [transport](../transports/index.md) adds"),
-    ("A guest's end", "`web:vec0`"),
-    ("The host's end", "`host:tap0`; which of these an interface takes, its transport's page says"),
-    ("A guest", "below `guests`"),
-    ("A switch", "below `switches`"),
-    ("A port of a switch", "`lan:web`, a link's end"),
-    ("A bridge", "below `bridges`"),
+_FD = TRANSPORTS["fd"]  # whose ends have no key of their own at a switch
+_PARTS: tuple[tuple[str, str, Mapping[str, Key]], ...] = (
+    (
+        "A link",
+        "Besides `transport` and `endpoints`, and what its [transport](../transports/index.md) adds.",
+        {key: value for key, value in grammar.link_keys(_FD).items() if key not in _FD.link_keys},
+    ),
+    ("A guest's end", "`web:vec0`.", {key: grammar.INTERFACE[key] for key in ("ip", "mac")}),
+    (
+        "The host's end",
+        "`host:tap0`; which of these an interface takes, its transport's page says.",
+        grammar.INTERFACE,
+    ),
+    ("A host", "Below `hosts`; see [From one to many machines](../hosts.md).", grammar.HOST_KEYS),
+    ("A guest", "Below `guests`.", grammar.GUEST),
+    ("A switch", "Below `switches`.", grammar.SWITCH_KEYS),
+    ("A port of a switch", "`lan:web`, a link's end.", grammar.end_keys(_FD, SWITCH)),
+    ("A bridge", "Below `bridges`.", grammar.BRIDGE),
 )
 
 
 def pages() -> dict[str, str]:
-    fd = TRANSPORTS["fd"]  # whose ends have no key of its own at a switch
-    own = {"ip": grammar.INTERFACE["ip"], "mac": grammar.INTERFACE["mac"]}
-    keys: tuple[Mapping[str, Key], ...] = (
-        {key: value for key, value in grammar.link_keys(fd).items() if key not in fd.link_keys},
-        own,
-        grammar.INTERFACE,
-        grammar.GUEST,
-        grammar.end_keys(fd, SWITCH),
-        grammar.SWITCH_KEYS,
-        grammar.BRIDGE,
-    )
-    ordered = (*keys[:4], keys[5], keys[4], keys[6])
     parts = [
         "# The topology file",
         "",
@@ -42,8 +40,8 @@ def pages() -> dict[str, str]:
         "",
         table(["key", "meaning"], ([code(key), plain(doc)] for key, doc in grammar.TOPOLOGY.items())),
     ]
-    for (head, where), some in zip(_PARTS, ordered, strict=True):
-        parts += [f"## {head}\n", f"{where}.\n", of_keys(some)]
+    for head, where, keys in _PARTS:
+        parts += [f"## {head}\n", f"{where}\n", of_keys(keys)]
     parts += ["## Programs outside\n", "`outside:NAME`, a link's end. No root is needed.\n"]
     for name, program in sorted(PROGRAMS.items()):
         parts += [f"### outside:{name}\n", plain(program.__doc__ or ""), ""]

@@ -106,7 +106,9 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
     if file is None or file == "-":
         return None
     try:
-        return load_topology(str(file))
+        topology = load_topology(str(file))
+        on = ctx.params.get("on")
+        return topology.on(str(on)) if on in topology.hosts else topology
     except VecnetError:
         return None
 
@@ -115,6 +117,20 @@ file_argument = click.argument("file", type=click.Path())
 guest_option = click.option(
     "--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Only this guest's strings; may be repeated."
 )
+
+
+class HostName(click.ParamType[str]):
+    """A host of the topology, which completion looks up in the file."""
+
+    name = "host"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        file = "file" if "file" in {one.name for one in ctx.command.params} else "subject"
+        topology = topology_to_complete(ctx, file)
+        return [CompletionItem(host) for host in (topology.hosts if topology else ()) if host.startswith(incomplete)]
+
+
+on_option = once("--on", "on", type=HostName(), help="What this host of FILE has to do, where FILE names hosts.")
 
 
 JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
@@ -161,15 +177,27 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     return load(file, kernel=kernel)
 
 
+def load_part(file: str, on: str | None) -> Topology:
+    """What one machine has to do of the topology in a file, the host `on` where that names hosts. Raises InputError."""
+    return part(load_topology(file), on)
+
+
+def part(topology: Topology, on: str | None) -> Topology:
+    """The same of a topology. Raises InputError."""
+    return topology.one_machine() if on is None else topology.on(on)
+
+
 def is_file(subject: str) -> bool:
     """Whether a word of FILE|NAME is a file: whatever files there are, the same word means the same."""
     return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
 
 
-def named(subject: str) -> str:
+def named(subject: str, on: str | None = None) -> str:
     """The name of the topology that FILE|NAME means. Raises InputError."""
     if is_file(subject):
-        return subject_topology(subject).name
+        return subject_topology(subject, on).name
+    if on is not None:
+        raise InputError(f"--on {on} goes with a FILE, and {subject!r} is a topology's name", "leave --on out")
     try:
         return Name().parse(subject)
     except Refused:
@@ -177,10 +205,10 @@ def named(subject: str) -> str:
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
 
-def subject_topology(file: str) -> Topology:
-    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+def subject_topology(file: str, on: str | None) -> Topology:
+    """What is meant of the topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
     try:
-        return load_topology(file)
+        return load_part(file, on)
     except InputError as error:
         command = click.get_current_context().info_name
         up = ", ".join(_names_up()) or "nothing"
@@ -220,7 +248,9 @@ def require_guest(topology: Topology, guest: str) -> None:
 
     near = difflib.get_close_matches(guest, topology.guests, 1)
     instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
+    where = "" if topology.host is None else f" on {topology.host}"
+    guests = ", ".join(topology.guests) or "none"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", f"{instead}its guests are {guests}")
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
