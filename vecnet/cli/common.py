@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
     from vecnet.topology import Topology
 
+    NameType = click.ParamType[str]
+else:
+    NameType = click.ParamType  # click takes a parameter there from 8.4 on
+
 FORMATS = ("lines", "json", "shell")
 
 
-class GuestName(click.ParamType[str]):
+class GuestName(NameType):
     """A guest of the topology, which completion looks up in the file."""
 
     name = "guest"
@@ -119,7 +123,7 @@ guest_option = click.option(
 )
 
 
-class HostName(click.ParamType[str]):
+class HostName(NameType):
     """A host of the topology, which completion looks up in the file."""
 
     name = "host"

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from vecnet.cli.common import (
     Folder,
+    NameType,
     ReportFile,
     load_part,
     on_option,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from vecnet.topology import Topology
 
 
-class LinkName(click.ParamType[str]):
+class LinkName(NameType):
     """A link of the topology, which completion looks up in the file."""
 
     name = "link"
