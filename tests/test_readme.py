@@ -40,11 +40,12 @@ FILLED_IN = {  # in this order
     "CMD…": "vecnet status",
     "DIR": "captures",
 }
-SPOKEN_OF = {"vecnet check", "vecnet run", "vecnet serve"}  # and not to be typed so
+SPOKEN_OF = {"vecnet check", "vecnet plug", "vecnet run", "vecnet serve"}  # and not to be typed so
 UP = ("status", "down", "loopback", "run", "plan")  # which the topology has to be up for
 
 LONG = {  # how it is run here, and why not word for word
     "vecnet serve FILE": "timeout --preserve-status 10 vecnet serve topologies/rootless.yaml",  # endless
+    "vecnet plug FILE --guest G": "! HOME=/nonexistent vecnet plug lab.yaml --guest web",  # no guest runs
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make bench": "make --dry-run bench",  # minutes
@@ -121,7 +122,7 @@ def filled_in(command: str) -> str:
 def test_there_are_commands() -> None:
     assert {"make demo", "make test", "vecnet plan FILE", "vecnet down NAME", "vecnet check 'vec0:…'"} <= set(COMMANDS)
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
-        *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "serve"),
+        *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "plug", "serve"),
     }
 
 
