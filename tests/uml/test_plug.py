@@ -26,8 +26,12 @@ from tests.need import need_command
 from tests.uml.fetch import GENERATIONS
 from tests.uml.guest import Guest, Kernel, Wiring
 from vecnet.cli import vecnet
-from vecnet.errors import GuestMissing, GuestRefused
+from vecnet.errors import GuestError, GuestMissing, GuestRefused
+from vecnet.host.plan import Action, Node, Plan, Step
 from vecnet.mconsole import Guest as Console
+from vecnet.plugging.devices import given
+from vecnet.plugging.steps import Device, Plugging, plugging
+from vecnet.topology import load
 
 pytestmark = pytest.mark.uml
 
@@ -121,10 +125,12 @@ def test_devices_come_and_go_while_another_has_traffic(generation: str) -> None:
             failed = cli(wiring, *plug, status=1).stderr
             assert "lab, guest web: 1 made, 1 made again, 1 unchanged\n" in failed
             assert "'Device is currently open' to 'remove vec1'; type in the guest: ip link set vec1 down\n" in failed
+            put_back(web)
+            string = given(web).strings[3].string
             for _ in range(20):
                 web.remove("vec3")
                 assert not web.has(3)
-                web.config("vec3:transport=tap,ifname=tap3,gro=1")
+                web.config(string)
                 assert web.has(3)
         with guest.at("down"):
             answered = json.loads(cli(wiring, *plug, "--json").stdout)
@@ -136,6 +142,20 @@ def test_devices_come_and_go_while_another_has_traffic(generation: str) -> None:
     values = report.values
     assert int(values["sent"]) - int(values["received"]) <= 1, values  # the last was on its way
     assert (values["vec1"], values["mac"], values["vec3"]) == ("gone", "02:00:00:00:00:03", "reaches")
+
+
+def put_back(guest: Console) -> None:
+    """What takes the place of a device is refused: the guest keeps what it had, and it is noted so."""
+    known = given(guest)
+    string = known.strings[3].string
+    before, after = (Node(None, "vec3", "tap", "", values=Device(string + rest)) for rest in ("", "=1"))
+    plan = Plan("lab", (Step(Action.REPLACE, before, after, ("string",)),))
+    done, (problem,) = Plugging(guest, known, plan).carry_out()
+    assert done.steps == ()
+    assert "'vector_config failed to parse parameters'" in problem.message
+    assert problem.message.endswith("what vec3 was before is put back")
+    assert guest.has(3)
+    assert given(guest).strings[3].string == string
 
 
 MANY = "  - {{transport: l2tpv3, endpoints: {{web:vec{0}: {{local: 127.0.0.5}}, db:vec{0}: {{local: 127.0.0.6}}}}}}\n"
@@ -188,6 +208,12 @@ def test_more_devices_than_a_command_line_holds() -> None:
             file.write_text(many(62))
             told = wiring.run(EXECUTABLE, "up", file, **home).stderr
             assert f"web runs, and lacks vec60, vec61: vecnet plug {file} --guest web\n" in told
+            file.write_text(many(62) + "  - {transport: fd, endpoints: [web:vec62, db:vec62]}\n")
+            with pytest.raises(
+                GuestError, match="vec62 cannot be plugged: a descriptor is inherited when a guest starts"
+            ):
+                plugging(load(file), "web", web)
+            file.write_text(many(62))
             web.stop()
             with pytest.raises(GuestRefused, match="Already stopped"):
                 web.stop()
@@ -217,7 +243,7 @@ def test_the_howtos_4096_interfaces() -> None:
     with Wiring() as wiring:
         file = wiring.folder / "lab.yaml"
         file.write_text(many(4096))
-        wiring.run(EXECUTABLE, "up", file)
+        wiring.run(EXECUTABLE, "up", file, timeout=300)
         script = f"{there(4096)}; ls /sys/class/net | grep -c vec; up vec0 10.0.0.2/24 && pings 10.0.0.1 && echo ok"
         wiring.prepare("web", script)
         words = ["mem=512M" if word.startswith("mem=") else word for word in wiring.kernel("web")]

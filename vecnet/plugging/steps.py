@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from vecnet.errors import GuestError, GuestMissing, GuestRefused, GuestSilent, InputError, Problem
 from vecnet.host.plan import UNSAID, Action, Node, Plan, Step
 from vecnet.launch import unfit
-from vecnet.mconsole import Guest
+from vecnet.mconsole import LONGEST_REQUEST, Guest
 from vecnet.plugging import note
 from vecnet.plugging.devices import Given, given, links, up_by_name
 from vecnet.plugging.note import Plugged
@@ -80,7 +80,7 @@ def plugging(topology: Topology, name: str, guest: Guest) -> Plugging:
         else:
             after = _node(goal, its[unit].name) if goal else None
             steps.append(_step(guest, before, after, is_up=unit in up))
-    _require_no_descriptor(steps, wanted, its)
+    _require_pluggable(steps, wanted, its)
     steps.sort(key=lambda step: step.going is None)  # what goes frees what comes
     notes = tuple(_notes(guest, known, [wanted[int(step.node.ifname[3:])] for step in steps if step.coming]))
     return Plugging(guest, known, Plan(f"{topology.name}, guest {name}", tuple(steps), unchanged, notes))
@@ -112,13 +112,16 @@ def _step(guest: Guest, before: Node | None, after: Node | None, *, is_up: bool)
     return Step(Action.REPLACE, before, after, ("string",), "; ".join(why))
 
 
-def _require_no_descriptor(steps: list[Step], wanted: dict[int, VecDevice], its: dict[int, ResolvedLink]) -> None:
+def _require_pluggable(steps: list[Step], wanted: dict[int, VecDevice], its: dict[int, ResolvedLink]) -> None:
     problems = []
     for step in steps:
         unit = int(step.node.ifname[3:])
         if step.coming and wanted[unit].transport.inherits() is not None:
             said = f"{step.node} cannot be plugged: a descriptor is inherited when a guest starts"
             problems.append(Problem(said, "start the guest anew, by `vecnet run`", its[unit].position))
+        if step.coming and len(f"config {wanted[unit]}".encode()) > LONGEST_REQUEST:
+            said = f"{step.node} cannot be plugged: a guest's console takes {LONGEST_REQUEST} bytes, and it needs more"
+            problems.append(Problem(said, "shorten what it names", its[unit].position))
     if problems:
         raise GuestError(problems)
 
