@@ -40,10 +40,11 @@ def command(file: str, chosen: tuple[str, ...], form: str) -> None:
             emit(text)
 
         host.up(topology.starting(chosen), progress=report, answer=answer)
-    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
+    guests = [guest for guest in chosen or topology.guests if os.path.exists(runtime.console(guest))]  # noqa: PTH110
+    if not guests:
         return
     from vecnet.plugging.report import lacking
 
-    for guest, devices in lacking(topology).items():
+    for guest, devices in lacking(topology, guests).items():
         few = ", ".join(devices[:_FEW]) + (f" and {len(devices) - _FEW} more" if len(devices) > _FEW else "")
         say(f"{guest} runs, and lacks {few}: vecnet plug {shlex.quote(file)} --guest {guest}")
