@@ -139,7 +139,7 @@ def _notes(topology: Topology) -> Iterator[str]:
         if size >= _ROOM:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
+                f"{_ROOM}: `vecnet run` plugs the rest when it runs"
             )
 
 

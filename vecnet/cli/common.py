@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from vecnet.values import Name
 
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
+    from vecnet.host.plan import Step
     from vecnet.topology import Topology
 
 FORMATS = ("lines", "json", "shell")
@@ -251,6 +252,29 @@ def require_guest(topology: Topology, guest: str) -> None:
     where = "" if topology.host is None else f" on {topology.host}"
     guests = ", ".join(topology.guests) or "none"
     raise InputError(f"{topology.name} has no guest {guest!r}{where}", f"{instead}its guests are {guests}")
+
+
+def require_up(topology: Topology, file: str, up: bool) -> None:
+    """Raise HostError unless the host's ends are there, or make them."""
+    if not topology.interfaces and not topology.outer_ends:
+        return
+    from vecnet import host
+
+    if up:
+        from vecnet.cli.progress import progress
+
+        with progress("up") as report:
+            say(*host.up(topology, progress=report).summary().split("\n"))
+    else:
+        require_made(topology, host.plan(topology).changes, f"run `vecnet up {file}` first, or give --up")
+
+
+def require_made(topology: Topology, steps: Iterable[Step], instead: str) -> None:
+    """Raise HostError where the host's end has still something to do."""
+    missing = [str(step.node) for step in steps]
+    if missing:
+        few = f"{', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}"
+        raise HostError(f"{topology.name} is not up: {few} differ{'s' * (len(missing) == 1)}", instead)
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
