@@ -46,6 +46,7 @@ FLOORS = {
     "launch": 6,
     "lab": 6,
     "bench": 7,
+    "doctor": 7,
     "pytest_plugin": 7,
     "cli": 8,
     "__main__": 9,
