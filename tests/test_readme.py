@@ -41,10 +41,11 @@ FILLED_IN = {  # in this order
     "DIR": "captures",
 }
 SPOKEN_OF = {"vecnet check", "vecnet run", "vecnet serve"}  # and not to be typed so
-UP = ("status", "down", "loopback", "run", "plan")  # which the topology has to be up for
+UP = ("status", "down", "loopback", "run", "plan", "capture")  # which the topology has to be up for
 
 LONG = {  # how it is run here, and why not word for word
     "vecnet serve FILE": "timeout --preserve-status 10 vecnet serve topologies/rootless.yaml",  # endless
+    "vecnet capture FILE LINK": "vecnet capture lab.yaml web:vec0 --seconds 1 | tcpdump -r -",  # endless
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make bench": "make --dry-run bench",  # minutes
@@ -123,6 +124,7 @@ def test_there_are_commands() -> None:
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
         *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "serve"),
         "doctor",
+        "capture",
     }
 
 
