@@ -39,10 +39,11 @@ FILLED_IN = {  # in this order
     "CMD…": "vecnet status",
 }
 SPOKEN_OF = {"vecnet check", "vecnet plug", "vecnet run", "vecnet serve"}  # and not to be typed so
-UP = ("status", "down", "loopback", "run", "plan")  # which the topology has to be up for
+UP = ("status", "down", "loopback", "run", "plan", "capture")  # which the topology has to be up for
 
 LONG = {  # how it is run here, and why not word for word
     "vecnet serve FILE": "timeout --preserve-status 10 vecnet serve topologies/rootless.yaml",  # endless
+    "vecnet capture FILE LINK": "vecnet capture lab.yaml web:vec0 --seconds 1 | tcpdump -r -",  # endless
     "vecnet plug FILE --guest G": "! HOME=/nonexistent vecnet plug lab.yaml --guest web",  # no guest runs
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
@@ -124,6 +125,7 @@ def test_there_are_commands() -> None:
     assert {"make demo", "make test", "vecnet plan FILE", "vecnet down NAME", "vecnet check 'vec0:…'"} <= set(COMMANDS)
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
         *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "plug", "serve"),
+        *("doctor", "capture"),
     }
 
 

@@ -21,7 +21,7 @@ from vecnet.values import Name
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
     from vecnet.host.plan import Step
-    from vecnet.topology import Topology
+    from vecnet.topology import ResolvedLink, Topology
 
 FORMATS = ("lines", "json", "shell")
 
@@ -35,6 +35,21 @@ class GuestName(click.ParamType[str]):
         topology = topology_to_complete(ctx, "file")
         guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+
+
+class LinkName(click.ParamType[str]):
+    """A link of the topology, which completion looks up in the file."""
+
+    name = "link"
+
+    def __init__(self, argument: str = "file") -> None:
+        """`argument`: the command's that names the file."""
+        self._argument = argument
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        topology = topology_to_complete(ctx, self._argument)
+        links = topology.links if topology else ()
+        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
 
 
 def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -245,13 +260,26 @@ def require_guest(topology: Topology, guest: str) -> None:
     """Raise InputError unless the topology has this guest."""
     if guest in topology.guests:
         return
+    where = "" if topology.host is None else f" on {topology.host}"
+    instead = f"{_near(guest, topology.guests)}its guests are {', '.join(topology.guests) or 'none'}"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", instead)
+
+
+def _near(word: str, known: Collection[str]) -> str:
     import difflib  # for mistakes alone
 
-    near = difflib.get_close_matches(guest, topology.guests, 1)
-    instead = f"did you mean {near[0]}? " if near else ""
-    where = "" if topology.host is None else f" on {topology.host}"
-    guests = ", ".join(topology.guests) or "none"
-    raise InputError(f"{topology.name} has no guest {guest!r}{where}", f"{instead}its guests are {guests}")
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def require_link(topology: Topology, name: str) -> ResolvedLink:
+    """The link of that name, or with that end, such as web:vec0. Raises InputError where the topology has none."""
+    for link in topology.links:
+        if name == link.name or name in map(str, link.spec.ends):
+            return link
+    names = [link.name for link in topology.links]
+    instead = f"{_near(name, names)}its links are {', '.join(names)}"
+    raise InputError(f"{topology.name} has no link {name!r}", instead)
 
 
 def require_up(topology: Topology, file: str, up: bool) -> None:
