@@ -48,6 +48,8 @@ FLOORS = {
     "plugging": 6,
     "lab": 6,
     "bench": 7,
+    "doctor": 7,
+    "capture": 7,
     "pytest_plugin": 7,
     "cli": 8,
     "__main__": 9,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from vecnet.guests.agreed import listed
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import Effect, Severity
 from vecnet.text import shown
-from vecnet.transports.link import TapAttributes
+from vecnet.transports.link import TapAttributes, named_on
 from vecnet.vecstring import Explanation, explained
 
 if TYPE_CHECKING:
@@ -96,13 +95,15 @@ def _check_file(file: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
     if not quiet:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
-        answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes)
+        hosts = f", hosts: {', '.join(topology.hosts)}" if topology.hosts else ""
+        answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}{hosts}", *notes)
         answer(*elsewhere.lines(topology, width(sys.stdout)))
     return {
         "file": file,
         "ok": True,
         "name": topology.name,
         "guests": list(topology.guests),
+        "hosts": list(topology.hosts),
         "kernels": {guest: [str(one) for one in topology.kernel(guest).guests] for guest in topology.guests},
         "words": {guest: topology.words(guest) for guest in topology.guests},
         "notes": notes,
@@ -118,8 +119,10 @@ def _notes(topology: Topology) -> Iterator[str]:
             end, other = link.spec.ends
             there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
-    yield from _ownerless(topology)
-    yield from _existing(topology)
+    if not topology.hosts:  # whose kernels are not this machine's
+        yield from _ownerless(topology)
+    for part in [topology.on(host) for host in topology.hosts] or [topology]:
+        yield from _existing(part)
     for guest in topology.guests:
         kernel = topology.kernel(guest)
         if kernel.note:
@@ -144,7 +147,8 @@ def _existing(topology: Topology) -> Iterator[str]:
     for one in topology.interfaces:
         if one.existing:
             place = f" in {one.netns}" if one.netns else ""
-            yield f"note: {one.ifname}{place} is somebody else's: plan says whether it is there, and will do as it is"
+            name = named_on(one.host, one.ifname)
+            yield f"note: {name}{place} is somebody else's: plan says whether it is there, and will do as it is"
 
 
 def _ownerless(topology: Topology) -> Iterator[str]:
@@ -152,22 +156,16 @@ def _ownerless(topology: Topology) -> Iterator[str]:
     made = [one for one in topology.interfaces if not one.existing]
     taps = [(one.ifname, one.attributes) for one in made if isinstance(one.attributes, TapAttributes)]
     ownerless = [ifname for ifname, its in taps if its.owner is None and its.group is None]
+    if not ownerless:
+        return
+    from vecnet.kernel.probe import keeps_ownerless_taps
+
     release = os.uname().release
-    if ownerless and keeps_ownerless_taps(release):
+    if keeps_ownerless_taps(release):
         yield (
             f"note: {listed(ownerless)} without owner: this host's kernel {release} lets CAP_NET_ADMIN alone open such "
             "a tap; give owner:, or call up by sudo"
         )
-
-
-def keeps_ownerless_taps(release: str) -> bool:
-    """Whether a host's kernel lets CAP_NET_ADMIN alone open a tap that has no owner (drivers/net/tun.c).
-
-    Since 7.3.3, and in the series 6.12 since 6.12.117; of other series that is not known, and not said.
-    """
-    found = re.match(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", release)
-    version = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-    return version >= (7, 3, 3) or (6, 12, 117) <= version < (6, 13, 0)
 
 
 def _report(explanation: Explanation) -> dict[str, object]:

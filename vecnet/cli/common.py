@@ -21,7 +21,7 @@ from vecnet.values import Name
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
     from vecnet.host.plan import Step
-    from vecnet.topology import Topology
+    from vecnet.topology import ResolvedLink, Topology
 
 FORMATS = ("lines", "json", "shell")
 
@@ -35,6 +35,21 @@ class GuestName(click.ParamType[str]):
         topology = topology_to_complete(ctx, "file")
         guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+
+
+class LinkName(click.ParamType[str]):
+    """A link of the topology, which completion looks up in the file."""
+
+    name = "link"
+
+    def __init__(self, argument: str = "file") -> None:
+        """`argument`: the command's that names the file."""
+        self._argument = argument
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        topology = topology_to_complete(ctx, self._argument)
+        links = topology.links if topology else ()
+        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
 
 
 def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -107,7 +122,9 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
     if file is None or file == "-":
         return None
     try:
-        return load_topology(str(file))
+        topology = load_topology(str(file))
+        on = ctx.params.get("on")
+        return topology.on(str(on)) if on in topology.hosts else topology
     except VecnetError:
         return None
 
@@ -116,6 +133,20 @@ file_argument = click.argument("file", type=click.Path())
 guest_option = click.option(
     "--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Only this guest's strings; may be repeated."
 )
+
+
+class HostName(click.ParamType[str]):
+    """A host of the topology, which completion looks up in the file."""
+
+    name = "host"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        file = "file" if "file" in {one.name for one in ctx.command.params} else "subject"
+        topology = topology_to_complete(ctx, file)
+        return [CompletionItem(host) for host in (topology.hosts if topology else ()) if host.startswith(incomplete)]
+
+
+on_option = once("--on", "on", type=HostName(), help="What this host of FILE has to do, where FILE names hosts.")
 
 
 JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
@@ -162,15 +193,27 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     return load(file, kernel=kernel)
 
 
+def load_part(file: str, on: str | None) -> Topology:
+    """What one machine has to do of the topology in a file, the host `on` where that names hosts. Raises InputError."""
+    return part(load_topology(file), on)
+
+
+def part(topology: Topology, on: str | None) -> Topology:
+    """The same of a topology. Raises InputError."""
+    return topology.one_machine() if on is None else topology.on(on)
+
+
 def is_file(subject: str) -> bool:
     """Whether a word of FILE|NAME is a file: whatever files there are, the same word means the same."""
     return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
 
 
-def named(subject: str) -> str:
+def named(subject: str, on: str | None = None) -> str:
     """The name of the topology that FILE|NAME means. Raises InputError."""
     if is_file(subject):
-        return subject_topology(subject).name
+        return subject_topology(subject, on).name
+    if on is not None:
+        raise InputError(f"--on {on} goes with a FILE, and {subject!r} is a topology's name", "leave --on out")
     try:
         return Name().parse(subject)
     except Refused:
@@ -178,10 +221,10 @@ def named(subject: str) -> str:
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
 
-def subject_topology(file: str) -> Topology:
-    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+def subject_topology(file: str, on: str | None) -> Topology:
+    """What is meant of the topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
     try:
-        return load_topology(file)
+        return load_part(file, on)
     except InputError as error:
         command = click.get_current_context().info_name
         up = ", ".join(_names_up()) or "nothing"
@@ -217,11 +260,26 @@ def require_guest(topology: Topology, guest: str) -> None:
     """Raise InputError unless the topology has this guest."""
     if guest in topology.guests:
         return
+    where = "" if topology.host is None else f" on {topology.host}"
+    instead = f"{_near(guest, topology.guests)}its guests are {', '.join(topology.guests) or 'none'}"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", instead)
+
+
+def _near(word: str, known: Collection[str]) -> str:
     import difflib  # for mistakes alone
 
-    near = difflib.get_close_matches(guest, topology.guests, 1)
-    instead = f"did you mean {near[0]}? " if near else ""
-    raise InputError(f"{topology.name} has no guest {guest!r}", f"{instead}its guests are {', '.join(topology.guests)}")
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def require_link(topology: Topology, name: str) -> ResolvedLink:
+    """The link of that name, or with that end, such as web:vec0. Raises InputError where the topology has none."""
+    for link in topology.links:
+        if name == link.name or name in map(str, link.spec.ends):
+            return link
+    names = [link.name for link in topology.links]
+    instead = f"{_near(name, names)}its links are {', '.join(names)}"
+    raise InputError(f"{topology.name} has no link {name!r}", instead)
 
 
 def require_up(topology: Topology, file: str, up: bool) -> None:

@@ -13,7 +13,8 @@ from vecnet.cli.common import (
     emit_json,
     file_argument,
     json_option,
-    load_topology,
+    load_part,
+    on_option,
     once,
     require_guest,
     require_made,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 @click.command("plug")
 @file_argument
+@on_option
 @once("--guest", "-g", "guest", type=GuestName(), help="The guest; may be left out where the topology has one alone.")
 @once("--umid", help="Its umid, or with a / in it the path of its console's socket. Left out, the guest's name.")
 @once("--uml-dir", type=click.Path(), help="Where guests have their folders, as uml_dir= says. Left out, ~/.uml")
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     file: str,
+    on: str | None,
     guest: str | None,
     umid: str | None,
     uml_dir: str | None,
@@ -52,7 +55,7 @@ def command(
 
     Exits with 1 where not all could be done.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     name = _the_guest(topology.guests, guest)
     require_guest(topology, name)
     from vecnet.mconsole import Guest
@@ -65,7 +68,7 @@ def command(
     console = Guest(socket=umid) if by_path else Guest(umid, uml_dir=uml_dir)
     todo = plugging(topology, name, console)
     if not dry_run and (links := {step.node.link for step in todo.plan.steps if step.coming}):
-        _require_made(topology, file, links)
+        _require_made(topology, file if on is None else f"{file} --on {on}", links)
     if not as_json:
         answer(*todo.plan.describe().split("\n"))
     done, problems = (todo.plan, []) if dry_run or not todo.plan.changes else todo.carry_out()

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import click
 
-from vecnet.cli.common import GuestName, file_argument, load_topology, require_guest, require_up
+from vecnet.cli.common import GuestName, file_argument, load_part, on_option, require_guest, require_up
 from vecnet.cli.terminal import is_coloured, say, show
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue")
@@ -15,11 +15,14 @@ _COLOURS = ("cyan", "yellow", "green", "magenta", "blue")
 
 @click.command("run", context_settings={"ignore_unknown_options": True})
 @file_argument
+@on_option
 @click.option("--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Start this guest; may be repeated.")
 @click.option("--up", is_flag=True, help="First make the host's end of every link, as `vecnet up` does.")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD…")
 @click.pass_context
-def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, words: tuple[str, ...]) -> None:
+def command(
+    ctx: click.Context, file: str, on: str | None, chosen: tuple[str, ...], up: bool, words: tuple[str, ...]
+) -> None:
     """Start guests of FILE, all of them unless --guest says which: CMD with the guest's vec strings after it.
 
     The switches and outside programs that FILE names run beside the guests, unless `vecnet serve` runs them already.
@@ -34,7 +37,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
 
     The exit status is the guest's, of several the first that is not 0.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     guests = tuple(dict.fromkeys(chosen)) or topology.guests
     for guest in guests:
         require_guest(topology, guest)
@@ -47,7 +50,7 @@ def command(ctx: click.Context, file: str, chosen: tuple[str, ...], up: bool, wo
         lines[guest] += [word.encode() for word in one.words]
     launch.require_kernels(topology, lines)
     places = {guest: launch.namespace(topology, guest) for guest in guests}
-    require_up(topology.starting(guests), file, up)
+    require_up(topology.starting(guests), file if on is None else f"{file} --on {on}", up)
 
     def starts() -> dict[str, launch.Start]:
         inherited = launch.descriptors(topology, guests)

@@ -15,13 +15,14 @@ from vecnet.cli.common import (
     is_file,
     json_option,
     named,
+    on_option,
     say_what_is_meant,
     say_what_is_up,
     subject_topology,
 )
 from vecnet.cli.terminal import answer, say, width
 from vecnet.columns import Part, Styled, table
-from vecnet.errors import EXIT_FAILED
+from vecnet.errors import EXIT_FAILED, InputError
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("subject", required=False, metavar="[FILE|NAME]")
+@on_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bool) -> None:
     """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
     With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
@@ -48,8 +50,10 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
 
     Exits with 1 where something is not healthy, or the topology has made nothing here.
     """
-    topology = subject_topology(subject) if subject is not None and is_file(subject) else None
-    name = topology.name if topology else named(subject) if subject is not None else None
+    if subject is None and on is not None:
+        raise InputError("--on goes with a FILE that names hosts", "name it, or leave --on out")
+    topology = subject_topology(subject, on) if subject is not None and is_file(subject) else None
+    name = topology.name if topology else named(subject, on) if subject is not None else None
     if subject is not None:
         say_what_is_meant(subject)
     from vecnet import host

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import click
 
 from vecnet import runtime
-from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
+from vecnet.cli.common import file_argument, format_option, guest_option, load_part, on_option, strings
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import emit, say
 
@@ -18,16 +18,17 @@ _FEW = 3  # devices that are named of those that a guest lacks
 
 @click.command("up")
 @file_argument
+@on_option
 @guest_option
 @format_option
-def command(file: str, chosen: tuple[str, ...], form: str) -> None:
+def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone. With --guest, other guests may be elsewhere.
 
     It says which running guests lack what: those of this user whose umid is their name. `vecnet plug` gives it to them.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
@@ -47,4 +48,5 @@ def command(file: str, chosen: tuple[str, ...], form: str) -> None:
 
     for guest, devices in lacking(topology, guests).items():
         few = ", ".join(devices[:_FEW]) + (f" and {len(devices) - _FEW} more" if len(devices) > _FEW else "")
-        say(f"{guest} runs, and lacks {few}: vecnet plug {shlex.quote(file)} --guest {guest}")
+        where = f"{shlex.quote(file)} --on {on}" if on is not None else shlex.quote(file)
+        say(f"{guest} runs, and lacks {few}: vecnet plug {where} --guest {guest}")

@@ -80,7 +80,7 @@ def ports_of(link: ResolvedLink) -> Iterator[tuple[str, PlannedPort]]:
     """The ports of a link, each with its switch's name."""
     near, far = link.spec.ends
     for index, end in enumerate(link.spec.ends):
-        if end.switch:
+        if end.switch and link.is_here(index):
             given = end.given
             yield (
                 end.switch,

@@ -82,6 +82,7 @@ class Raw(Transport):
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,
                 offload=all(end.gro for end in ends),
+                host=link.ends[0].host,
             ),
         )
 
@@ -89,6 +90,9 @@ class Raw(Transport):
     def opened_in(cls, link: Link) -> str | None:
         """A pair's second end is in vecnet's own namespace; an interface that exists is where it is."""
         return link.ends[1].given.get("netns") if link.existing else None
+
+    def capabilities(self) -> tuple[str, ...]:
+        return ("NET_RAW",)
 
     def binds(self) -> str | None:
         return self.ifname
