@@ -184,7 +184,7 @@ def test_no_guest_there(tmp_path: Path) -> None:
 
 def test_a_place_that_is_no_console(tmp_path: Path) -> None:
     (tmp_path / "mconsole").touch()
-    with pytest.raises(GuestMissing):
+    with pytest.raises(GuestMissing, match=r"is no socket, so no guest's console"):
         Guest(socket=tmp_path / "mconsole").version()
     with pytest.raises(GuestError, match="too long"):
         Guest(socket=tmp_path / ("x" * 120) / "mconsole").version()
