@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -216,3 +217,10 @@ def test_a_hundred_hosts_with_forty_links_each() -> None:
     few = made(many(21)).on("h0")
     size = len(repr(parts["h0"]))
     assert size == pytest.approx(len(repr(few)), rel=0.02)  # what a host has to do does not grow with their number
+
+
+def test_the_file_that_the_docs_show() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "hosts.md").read_text()
+    shown = text.partition("\n    name: lab\n")[2].partition("\n\n|")[0]
+    topology = made("name: lab\n" + "".join(f"{line.removeprefix('    ')}\n" for line in shown.splitlines()))
+    assert [topology.on(host).guests for host in topology.hosts] == [("web",), ("db",)]
