@@ -17,7 +17,8 @@ test: venv ## the tests here, once more under sanitizers, then those that need a
 test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
 	$(BIN)/pytest -m "long and not kernel" $(TESTS)
 	VECNET_KERNEL_TESTS="kernel and long" $(BIN)/python -m tests.kernel.boot
-	VECNET_CHAOS=200 $(BIN)/pytest tests/test_chaos.py
+	VECNET_THOROUGH=1 VECNET_CHAOS=200 $(BIN)/pytest -m "not kernel and not long" \
+	    $$(grep -rlE "^from tests.thorough import" tests) tests/test_chaos.py
 
 test-kernel: venv ## only the tests that need a kernel with gretap and l2tp, in QEMU
 	$(BIN)/python -m tests.kernel.boot

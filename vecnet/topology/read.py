@@ -256,7 +256,10 @@ _WHOSE = {
 
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    name, keys = str(end), grammar.end_keys(transport, end.kind, end.ifname)
+    keys = grammar.end_keys(transport, end.kind, end.ifname)
+    if found.keys() <= keys.keys():
+        return found
+    name = str(end)
     others = [where for where in _WHOSE if where != end.kind]
     kept = {}
     for key, entry in found.items():
