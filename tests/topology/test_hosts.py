@@ -165,6 +165,12 @@ def test_what_two_hosts_have_is_no_clash() -> None:
     assert [len(topology.on(host).links) for host in topology.hosts] == [4, 4]
 
 
+def test_a_bridge_that_another_host_has_too_is_there_already() -> None:
+    undeclared = LAB.replace("alpha:br0: {ip: 10.0.0.1/24}, ", "").replace("links:", "defaults: {mtu: 1400}\nlinks:")
+    kinds = {interface.ifname: interface.existing for interface in made(undeclared).on("alpha").interfaces}
+    assert kinds == {"tap0": False, "trunk": False, "br0": True}
+
+
 def test_one_host_alone_has_everything() -> None:
     text = "hosts: {alpha: {address: 192.0.2.11}}\nlinks: [{transport: tap, endpoints: [web:vec0, alpha:tap0]}]\n"
     assert made(text).on("alpha").guests == ("web",)
