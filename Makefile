@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
-.PHONY: demo test test-long test-kernel sanitize fuzz bench check format venv deps wheel clean
+.PHONY: demo test test-long test-kernel sanitize fuzz bench docs check format venv deps wheel clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -37,6 +37,10 @@ sanitize: venv ## what runs the compiled module, under the address and undefined
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
 	VECNET_FUZZ_RUNS=$(or $(RUNS),1000000) $(BIN)/pytest tests/datapath/test_fuzz.py
 
+docs: venv ## the documentation as a site, in site/
+	$(BIN)/pip install --quiet --group docs
+	PYTHONPATH=. $(BIN)/mkdocs build  # --quiet would pass over what is strict
+
 check: venv ## style and types, strictly
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,4 +66,4 @@ deps: ## the system's packages, and guest kernels of every generation
 	@$(PYTHON) -m tests.uml.fetch
 
 clean:
-	rm -rf .venv .sanitize build dist *.egg-info .kernel .guests .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .sanitize build dist site *.egg-info .kernel .guests .mypy_cache .ruff_cache .pytest_cache .hypothesis

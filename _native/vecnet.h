@@ -109,11 +109,26 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 /* Write what is not written yet. Returns 0, or the -errno of the first write that failed, after which nothing was written. */
 int vn_recorder_flush(struct vn_recorder *recorder);
 int vn_recorder_close(struct vn_recorder *recorder);
+/* Of a new recorder, whose descriptor does not block: nobody waits for its reader, and packets that it does not take are
+ * lost. On the outer interface it leaves out what is the frame itself, and was not dropped. */
+void vn_recorder_live(struct vn_recorder *recorder);
+uint64_t vn_recorder_lost(struct vn_recorder *recorder);
 void vn_recorder_free(struct vn_recorder *recorder);
 /* A port is at its end: what is recorded of it ends here. */
 void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port);
 /* In a fork: close this copy, unwritten. */
 void vn_recorder_forked(struct vn_recorder *recorder);
+
+/* A capture writes what crosses an interface, both ways, to a pcapng file. `socket` is a packet socket that is bound to it,
+ * with PACKET_AUXDATA and SO_TIMESTAMPNS; the capture takes `out` over, and not the socket. */
+struct vn_capture;
+struct vn_capture *vn_capture_new(int socket, int out, const char *name, const char *description);
+/* Write the packets that wait there. Returns how many, or -errno; the last one that could not be written is among these. */
+int vn_capture_read(struct vn_capture *capture);
+int vn_capture_flush(struct vn_capture *capture);
+/* End it; the kernel lost so many packets for want of room at the socket. */
+int vn_capture_close(struct vn_capture *capture, uint64_t lost);
+void vn_capture_free(struct vn_capture *capture);
 
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */

@@ -196,8 +196,8 @@ class Switch:
             if not self.handle.mirror(0 if to is None else self._number(to), [self._number(name) for name in of]):
                 raise InputError(f"{to} cannot be the monitor", "give a connected port that is not mirrored itself")
 
-    def record(self, path: str | PathLike[str], *names: str) -> Recorder:
-        """Begin to record these ports, or all, to a new pcapng file; their guests to come as well. See `record.py`.
+    def record(self, path: str | PathLike[str] | int, *names: str) -> Recorder:
+        """Begin to record these ports, or all, to a new pcapng file; their guests to come as well. See `Recorder`.
 
         Raises OSError, InputError, and PortError where one file has no room for so many.
         """
@@ -299,7 +299,7 @@ class Switch:
 class _SwitchRecorder(Recorder):
     """A recording of a switch's ports, which may come and go meanwhile."""
 
-    def __init__(self, path: str | PathLike[str], switch: SwitchHandle) -> None:
+    def __init__(self, path: str | PathLike[str] | int, switch: SwitchHandle) -> None:
         super().__init__(path)
         self._switch = switch
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vecnet import runtime
+from vecnet.datapath.record import Recorder
 from vecnet.errors import HostError, VecnetError
-from vecnet.serving.control import PortState, answering, server
+from vecnet.serving.control import Answering, PortState, server
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
 from vecnet.serving.served import Say, Served, ServedSwitch
@@ -37,7 +38,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
         handled((*_ENDS, signal.SIGHUP), events.put),
         locked(topology.name) as folder,
         Served(folder, say) as served,
-        answering(f"{folder}/{runtime.CONTROL}", lambda: _states(topology.name, served)),
+        Answering(f"{folder}/{runtime.CONTROL}", _Server(topology.name, served)),
     ):
         served.apply(planned(topology))
         ready(topology)
@@ -99,8 +100,20 @@ def _sweep(folder: str) -> None:
                 os.unlink(entry.path)  # noqa: PTH108
 
 
-def _states(topology: str, served: Served) -> list[PortState]:
-    return [state for switch in list(served.switches.values()) for state in _of_switch(topology, switch)]
+class _Server:
+    """What is asked of what is served."""
+
+    def __init__(self, topology: str, served: Served) -> None:
+        self._topology, self._served = topology, served
+
+    def states(self) -> list[PortState]:
+        switches = list(self._served.switches.values())
+        return [state for switch in switches for state in _of_switch(self._topology, switch)]
+
+    def record(self, switch: str, port: str, descriptor: int) -> Recorder:
+        if switch not in self._served.switches:
+            raise HostError(f"no switch {switch} is served")
+        return self._served.switches[switch].record(port, descriptor)
 
 
 def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:

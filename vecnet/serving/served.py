@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Self
 
+from vecnet.datapath.record import Recorder
 from vecnet.datapath.switch import AGE, TABLE, Switch
-from vecnet.errors import Problem, VecnetError
+from vecnet.errors import HostError, Problem, VecnetError
 from vecnet.serving.plan import Door, Outside, PlannedPort, PlannedSwitch
 from vecnet.serving.port import ServedPort
 
@@ -22,7 +25,20 @@ class ServedSwitch:
         self.name, self.settings = planned.name, planned.settings
         self.switch = Switch(age=self.settings.age or AGE, addresses=self.settings.addresses or TABLE)
         self.ports: dict[str, ServedPort] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._lock = threading.Lock()
         self.switch.start()
+
+    def record(self, port: str, descriptor: int) -> Recorder:
+        """Record a port to a copy of a descriptor. Raises VecnetError, OSError."""
+        with self._lock:
+            self._recorders = {name: one for name, one in self._recorders.items() if one.is_open}
+            if port in self._recorders:
+                raise HostError("it is recorded already", "end the other capture first")
+            if port not in self.ports:
+                raise HostError(f"the switch {self.name} has no port {port}", "let it read the file again: kill -HUP")
+            self._recorders[port] = self.switch.record(os.dup(descriptor), port)
+            return self._recorders[port]
 
     def close(self) -> None:
         for port in self.ports.values():
