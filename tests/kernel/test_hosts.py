@@ -16,7 +16,7 @@ from vecnet import host
 from vecnet.datapath.port import Port, open_port
 from vecnet.topology import loads
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.long]
 
 LAB = """
 name: lab
@@ -57,9 +57,7 @@ def arrives(sender: Port, receiver: Port, sent: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "gre" else pytest.param(name, marks=pytest.mark.long) for name in TRUNKS]
-)
+@pytest.mark.parametrize("name", TRUNKS)
 def test_a_lan_over_two_hosts(name: str) -> None:
     addresses = [outer(six, number) for number in (1, 10) for six in (False, True)]
     lab = loads(LAB.format(*addresses, TRUNKS[name]))
