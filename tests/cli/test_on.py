@@ -107,6 +107,9 @@ def test_another_hosts_part_is_refused_by_its_address(file: str) -> None:
         ("run", "--", "true"),
         ("loopback",),
         ("sandbox",),
+        ("capture", "web:vec0"),
+        ("plug",),
+        ("doctor",),
     ],
     ids=lambda words: words[0],
 )
