@@ -45,6 +45,7 @@ COMMANDS = {
     "serve": "Run the switches and outside programs of a topology.",
     "run": "Start guests with their strings and inherited descriptors.",
     "capture": "Write what crosses a wire as pcapng, while it runs.",
+    "impair": "Let a live wire lose, delay and spoil frames.",
     "doctor": "Say what this machine lacks, and what mends it.",
     "completion": "Print the code that completes vecnet's words in your shell.",
 }
