@@ -205,6 +205,9 @@ enum vn_switch_counter {
 	VN_SWITCH_QUEUED,
 	VN_SWITCH_CONNECTED,
 	VN_SWITCH_REFUSED,
+	VN_SWITCH_DOUBLED,
+	VN_SWITCH_CORRUPTED,
+	VN_SWITCH_OVERTAKING,
 	VN_SWITCH_DROP_SHORT,
 	VN_SWITCH_DROP_SENDER,
 	VN_SWITCH_DROP_RESERVED,
@@ -216,6 +219,7 @@ enum vn_switch_counter {
 	VN_SWITCH_DROP_LONG,
 	VN_SWITCH_DROP_FULL,
 	VN_SWITCH_DROP_DOWN,
+	VN_SWITCH_DROP_IMPAIRED,
 	VN_SWITCH_COUNTERS
 };
 const char *vn_switch_counter_name(int counter);
@@ -254,6 +258,11 @@ int vn_switch_remove(struct vn_switch *sw, uint32_t number);
 /* Send a copy of what comes in or goes out at these ports to the monitor, which then takes part in nothing else. With no
  * number given: of all that comes in at any port; monitor 0: none. */
 int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *numbers, int count);
+/* What frames that go out of a port suffer, in the terms of tc-netem(8): shares from 0 to 1, times in nanoseconds, the rate in
+ * bits a second, 0 for no limit. */
+struct vn_impairment { double loss, duplicate, corrupt, reorder, rate; int64_t delay, jitter; uint64_t seed; };
+/* Impair a port and its guests, those to come as well; NULL ends it, and what waits goes out. */
+int vn_switch_impair(struct vn_switch *sw, uint32_t number, const struct vn_impairment *impairment);
 /* Record a port, 0 for all of them, and their guests to come. */
 int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *recorder);
 void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder);

@@ -21,7 +21,7 @@ from vecnet.cli.common import (
     subject_topology,
 )
 from vecnet.cli.terminal import answer, say, width
-from vecnet.columns import Part, Styled, table
+from vecnet.columns import Cell, Part, Styled, table
 from vecnet.errors import EXIT_FAILED, InputError
 
 if TYPE_CHECKING:
@@ -113,11 +113,16 @@ def _print_ports(ports: list[PortState]) -> None:
             port.link.removeprefix(f"{port.switch}:{port.port}--").removesuffix(f"--{port.switch}:{port.port}"),
             *map(str, (port.addresses, port.counters.get("rx_frames", 0), port.counters.get("tx_frames", 0))),
             *map(str, (port.counters.get("flooded", 0), port.drops)),
-            Styled(port.why, "red") if port.why else "connected" if port.connected else "waits",
+            _state(port),
         )
         for port in ports
     ]
     _print(_PORT_TITLES, _PORT_NUMBERS, rows)
+
+
+def _state(port: PortState) -> list[Part]:
+    state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
+    return [state, Styled(f"impaired: {port.impairment}", "yellow")] if port.impairment else [state]
 
 
 def _devices(topology: Topology) -> list[DeviceState]:
@@ -149,6 +154,6 @@ def _print_devices(devices: list[DeviceState], report: list[Report]) -> None:
     _print(_DEVICE_TITLES, _DEVICE_NUMBERS, rows)
 
 
-def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Part]]) -> None:
+def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     right = {titles.index(number) for number in numbers}
     answer(*table([[Styled(title, bold=True) for title in titles], *rows], width(sys.stdout), right=right))

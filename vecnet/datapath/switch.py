@@ -27,6 +27,7 @@ from vecnet.datapath.native_switch import MEANINGS, MOST_PORTS, Settings, State,
 from vecnet.datapath.port import FOREVER, Port, open_port
 from vecnet.datapath.record import Recorder
 from vecnet.errors import InputError, PortClosed, Refused
+from vecnet.impairment import Impairment
 from vecnet.transports.bess import Bess
 from vecnet.values import Name
 from vecnet.vecstring import VecDevice, parse
@@ -183,6 +184,16 @@ class Switch:
                 return self._last
             found = ((state.name, self.handle.counters(state.number)) for state in self._states())
             return {name: counters for name, counters in found if counters}
+
+    def impair(self, name: str, impairment: Impairment | None) -> None:
+        """Let the frames that go out of a port suffer; None ends it, and what waits goes out.
+
+        So does tc-netem at the host's end of a wire: what comes in there is left alone. Large frames are cut before.
+        A frame may be late by another millisecond. Raises InputError where there is no such port.
+        """
+        with self._lock:
+            self._check()
+            self.handle.impair(self._number(name), impairment)
 
     # ---- looking ----
 

@@ -13,13 +13,15 @@ import os
 import select
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
 from vecnet import runtime
-from vecnet.errors import HostError, VecnetError
+from vecnet.errors import HostError, Refused, VecnetError
+from vecnet.impairment import Impairment, ImpairmentText
 from vecnet.kernel import unix_sockets
 from vecnet.kernel.unforeseen import advice
 
@@ -44,6 +46,7 @@ class PortState:
     why: str
     addresses: int
     counters: dict[str, int] = field(default_factory=dict)
+    impairment: str = ""  # what frames that go out of it suffer
 
     @property
     def drops(self) -> int:
@@ -69,6 +72,9 @@ class Server(Protocol):
     def states(self) -> list[PortState]: ...
     def record(self, switch: str, port: str, descriptor: int) -> Recording:
         """The descriptor stays the caller's. Raises VecnetError, OSError."""
+
+    def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
+        """Raises VecnetError."""
 
 
 class Answering:
@@ -130,9 +136,19 @@ class Answering:
             if question["do"] == "status":
                 found = {"pid": os.getpid(), "ports": [state.as_json() for state in self._server.states()]}
                 asking.sendall(json.dumps(found).encode())
+            elif question["do"] == "impair":
+                self._impair(asking, str(question["switch"]), str(question["port"]), str(question["impairment"]))
             elif question["do"] == "record" and descriptors:
                 return self._record(asking, str(question["switch"]), str(question["port"]), descriptors[0])
         return False
+
+    def _impair(self, asking: socket.socket, switch: str, port: str, text: str) -> None:
+        try:
+            self._server.impair(switch, port, ImpairmentText().parse(text) if text else None)
+        except (VecnetError, Refused) as error:
+            _say(asking, {"error": str(error)})
+        else:
+            _say(asking, {"impaired": bool(text)})
 
     def _record(self, asking: socket.socket, switch: str, port: str, descriptor: int) -> bool:
         try:
@@ -190,59 +206,90 @@ def states(topology: str | None = None) -> list[PortState]:
     return [port for folder in folders if (found := _ask(folder)) is not None for port in found.ports]
 
 
-class Watched:
-    """A recording of a served port, as who asked for it has it: pcapng comes from `descriptor`, to its end."""
+class _Connection:
+    """To the server of a topology, by which something else than its state is asked."""
 
-    def __init__(self, topology: str, switch: str, port: str) -> None:
-        """Raises HostError where nobody serves it, or it cannot be recorded."""
-        folder = runtime.folder(topology)
-        with ExitStack() as opened:
-            try:
-                control = unix_sockets.connected(f"{folder}/{runtime.CONTROL}", socket.SOCK_STREAM, _PATIENCE)
-            except OSError:
-                instead = "serve it first: vecnet serve FILE, or vecnet run"
-                raise HostError(f"nobody serves {topology} to this user", instead) from None
-            self._control = opened.enter_context(control)
-            self._control.settimeout(_PATIENCE)
-            if unix_sockets.peer(control).user != os.geteuid():
-                raise HostError(f"another user serves {topology}", "set XDG_RUNTIME_DIR as it was set there")
-            mine, theirs = socket.socketpair()
-            self._stream = opened.enter_context(mine)
-            with theirs:
-                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
-                request = json.dumps({"do": "record", "switch": switch, "port": port}).encode()
-                socket.send_fds(self._control, [request], [theirs.fileno()])
-            self._answers = opened.enter_context(self._control.makefile("rb"))
-            answer = self._answer()
-            if "recording" not in answer:
-                raise HostError(f"{switch}:{port} cannot be recorded: {answer.get('error', 'no such port')}")
-            opened.pop_all()
+    def __init__(self, topology: str) -> None:
+        """Raises HostError where nobody serves it to this user."""
+        try:
+            self._socket = unix_sockets.connected(
+                f"{runtime.folder(topology)}/{runtime.CONTROL}", socket.SOCK_STREAM, _PATIENCE
+            )
+        except OSError:
+            instead = "serve it first: vecnet serve FILE, or vecnet run"
+            raise HostError(f"nobody serves {topology} to this user", instead) from None
+        self._socket.settimeout(_PATIENCE)
+        self._answers = self._socket.makefile("rb")
+        if unix_sockets.peer(self._socket).user != os.geteuid():
+            self.close()
+            raise HostError(f"another user serves {topology}", "set XDG_RUNTIME_DIR as it was set there")
 
-    @property
-    def descriptor(self) -> int:
-        return self._stream.fileno()
+    def ask(self, question: dict[str, str], descriptors: Sequence[int] = ()) -> dict[str, object]:
+        """Raises HostError where that is refused."""
+        socket.send_fds(self._socket, [json.dumps(question).encode()], descriptors)
+        answer = self.answer()
+        if not answer or "error" in answer:
+            where = f"{question['switch']}:{question['port']}"
+            why = answer.get("error", "who serves it does not know how: it may be of another version")
+            raise HostError(f"{where}: {why}")
+        return answer
 
-    def _answer(self) -> dict[str, object]:
+    def answer(self) -> dict[str, object]:
+        """The next answer; empty where there is none."""
         try:
             found = json.loads(self._answers.readline(_LONGEST_QUESTION) or b"{}")
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
+    def end(self) -> None:
+        """Say that nothing more is asked."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+
+def impair(topology: str, switch: str, port: str, impairment: Impairment | None) -> None:
+    """Impair a served port; None ends it. Raises HostError."""
+    with closing(_Connection(topology)) as server:
+        text = str(impairment) if impairment else ""
+        server.ask({"do": "impair", "switch": switch, "port": port, "impairment": text})
+
+
+class Watched:
+    """A recording of a served port, as who asked for it has it: pcapng comes from `descriptor`, to its end."""
+
+    def __init__(self, topology: str, switch: str, port: str) -> None:
+        """Raises HostError where nobody serves it, or it cannot be recorded."""
+        with ExitStack() as opened:
+            self._server = opened.enter_context(closing(_Connection(topology)))
+            mine, theirs = socket.socketpair()
+            self._stream = opened.enter_context(mine)
+            with theirs:
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+                self._server.ask({"do": "record", "switch": switch, "port": port}, [theirs.fileno()])
+            opened.pop_all()
+
+    @property
+    def descriptor(self) -> int:
+        return self._stream.fileno()
+
     def stop(self) -> None:
         """Have it end: what was recorded comes still."""
-        with suppress(OSError):
-            self._control.shutdown(socket.SHUT_WR)
+        self._server.end()
 
     @property
     def lost(self) -> int | None:
         """Packets that we did not read in time, once the descriptor is at its end; None where that was not told."""
-        found = self._answer().get("lost")
+        found = self._server.answer().get("lost")
         return found if isinstance(found, int) else None
 
     def close(self) -> None:
-        for one in (self._answers, self._control, self._stream):
-            one.close()
+        self._server.close()
+        self._stream.close()
 
 
 def _ask(folder: str) -> _Answer | None:

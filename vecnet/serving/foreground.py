@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from vecnet import runtime
 from vecnet.datapath.record import Recorder
 from vecnet.errors import HostError, VecnetError
+from vecnet.impairment import Impairment
 from vecnet.serving.control import Answering, PortState, server
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
@@ -111,9 +112,15 @@ class _Server:
         return [state for switch in switches for state in _of_switch(self._topology, switch)]
 
     def record(self, switch: str, port: str, descriptor: int) -> Recorder:
-        if switch not in self._served.switches:
-            raise HostError(f"no switch {switch} is served")
-        return self._served.switches[switch].record(port, descriptor)
+        return self._switch(switch).record(port, descriptor)
+
+    def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
+        self._switch(switch).port(port).impair(impairment)
+
+    def _switch(self, name: str) -> ServedSwitch:
+        if name not in self._served.switches:
+            raise HostError(f"no switch {name} is served", "let it read the file again: kill -HUP")
+        return self._served.switches[name]
 
 
 def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
@@ -133,4 +140,5 @@ def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
                 state.error and f"the wire is gone: {state.error}",
                 state.addresses,
                 counters.get(name, {}) | port.stats,
+                str(port.impairment or ""),
             )

@@ -29,14 +29,19 @@ class ServedSwitch:
         self._lock = threading.Lock()
         self.switch.start()
 
+    def port(self, name: str) -> ServedPort:
+        """Raises HostError."""
+        if name not in self.ports:
+            raise HostError(f"the switch {self.name} has no port {name}", "let it read the file again: kill -HUP")
+        return self.ports[name]
+
     def record(self, port: str, descriptor: int) -> Recorder:
         """Record a port to a copy of a descriptor. Raises VecnetError, OSError."""
         with self._lock:
             self._recorders = {name: one for name, one in self._recorders.items() if one.is_open}
             if port in self._recorders:
                 raise HostError("it is recorded already", "end the other capture first")
-            if port not in self.ports:
-                raise HostError(f"the switch {self.name} has no port {port}", "let it read the file again: kill -HUP")
+            self.port(port)
             self._recorders[port] = self.switch.record(os.dup(descriptor), port)
             return self._recorders[port]
 
@@ -67,6 +72,7 @@ class Served:
         for switch, port in _in_order(plan):
             served = self.switches[switch.name]
             if port.name in served.ports:
+                served.ports[port.name].follow(port)
                 continue
             try:
                 ended = partial(self._ended, port.link)
