@@ -58,6 +58,9 @@ static const struct counter switch_counters[VN_SWITCH_COUNTERS] = {
 	[VN_SWITCH_QUEUED] = {"queued", "frames that waited until it took more"},
 	[VN_SWITCH_CONNECTED] = {"connected", "guests that came"},
 	[VN_SWITCH_REFUSED] = {"refused", "guests that came when all places were taken"},
+	[VN_SWITCH_DOUBLED] = {"doubled", "frames for it that its impairment sent twice"},
+	[VN_SWITCH_CORRUPTED] = {"corrupted", "frames for it of which its impairment changed a bit"},
+	[VN_SWITCH_OVERTAKING] = {"overtaking", "frames for it that its impairment let overtake others"},
 	[VN_SWITCH_DROP_SHORT] = {"drop_short", "frames from it without a whole Ethernet header"},
 	[VN_SWITCH_DROP_SENDER] = {"drop_sender", "frames from it that nobody may have sent: from a group's address, or from none"},
 	[VN_SWITCH_DROP_RESERVED] = {"drop_reserved", "frames from it to an address that no switch passes on, IEEE 802.1Q"},
@@ -69,6 +72,7 @@ static const struct counter switch_counters[VN_SWITCH_COUNTERS] = {
 	[VN_SWITCH_DROP_LONG] = {"drop_long", "frames for it that are longer than its MTU"},
 	[VN_SWITCH_DROP_FULL] = {"drop_full", "frames for it while it was full, and so was its queue"},
 	[VN_SWITCH_DROP_DOWN] = {"drop_down", "frames for it when it was down, or its guest left"},
+	[VN_SWITCH_DROP_IMPAIRED] = {"drop_impaired", "frames for it that its impairment lost"},
 };
 
 const char *vn_counter_name(int counter)

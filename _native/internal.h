@@ -244,13 +244,20 @@ static inline bool vn_is_stopped(const struct vn_stop *stop)
 void vn_numbered_renumber(uint8_t *frame, uint64_t number, uint32_t length);
 
 /* pcapng.c */
-struct vn_pcapng { int fd, error; size_t used; uint8_t buffer[1 << 18]; }; /* error: the errno that ended it, or 0 */
+struct vn_pcapng {
+	int fd, error;       /* error: the errno that ended it, or 0 */
+	bool never_waits;    /* the descriptor does not block: packets that it has no room for are lost */
+	uint64_t lost;
+	size_t used;
+	uint8_t buffer[1 << 18];
+};
 void vn_pcapng_begin(struct vn_pcapng *file);
 void vn_pcapng_interface(struct vn_pcapng *file, int link, const char *name, const char *description);
 void vn_pcapng_packet(struct vn_pcapng *file, uint32_t interface, uint64_t time, uint32_t direction, const char *comment,
 		      const uint8_t *head, uint32_t head_size, const uint8_t *data, uint32_t size);
 void vn_pcapng_statistics(struct vn_pcapng *file, uint32_t interface, uint64_t time, const uint64_t values[3]);
 void vn_pcapng_flush(struct vn_pcapng *file);
+void vn_pcapng_settle(struct vn_pcapng *file);
 
 /* record.c */
 void vn_record_arrival(struct vn_port *port, uint32_t slot, const uint8_t *packet, uint32_t length);

@@ -2,6 +2,7 @@
  * write that fails ends the file. Times are nanoseconds since 1970. */
 #include "internal.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #define BLOCK_SECTION 0x0a0d0d0au
@@ -18,16 +19,43 @@
 #define ISB_DROPPED 5          /* isb_ifdrop */
 #define ISB_OS_DROPPED 7       /* isb_osdrop */
 #define NANOSECONDS 9          /* if_tsresol: a power of ten */
+#define PATIENCE 1000          /* milliseconds at the end for a reader that is slow */
 
+/* Write what was gathered: all of it, or what a descriptor that never waits takes now. */
 void vn_pcapng_flush(struct vn_pcapng *file)
 {
-	for (size_t done = 0; done < file->used && !file->error;) {
+	size_t done = 0;
+	bool full = false;
+	while (done < file->used && !file->error && !full) {
 		ssize_t written = write(file->fd, file->buffer + done, file->used - done);
-		if (written < 0 && errno != EINTR)
+		if (written < 0 && file->never_waits && errno == EAGAIN)
+			full = true;
+		else if (written < 0 && errno != EINTR)
 			file->error = errno;
 		done += written > 0 ? (size_t)written : 0;
 	}
-	file->used = 0;
+	file->used = full ? file->used - done : 0;
+	if (full && done)
+		memmove(file->buffer, file->buffer + done, file->used);
+}
+
+/* Write all of it, and wait for a reader where that takes it. */
+void vn_pcapng_settle(struct vn_pcapng *file)
+{
+	struct pollfd writable = {.fd = file->fd, .events = POLLOUT};
+	do
+		vn_pcapng_flush(file);
+	while (file->used && !file->error && poll(&writable, 1, PATIENCE) > 0);
+	if (file->used && !file->error)
+		file->error = EAGAIN;
+}
+
+/* Whether a block finds room without waiting; whoever waits always has some. */
+static bool has_room(struct vn_pcapng *file, uint32_t total)
+{
+	if (file->never_waits && sizeof(file->buffer) - file->used <= total)
+		vn_pcapng_flush(file);
+	return !file->never_waits || sizeof(file->buffer) - file->used > total;
 }
 
 static void put(struct vn_pcapng *file, const void *data, size_t size)
@@ -97,6 +125,8 @@ void vn_pcapng_interface(struct vn_pcapng *file, int link, const char *name, con
 	const uint8_t resolution = NANOSECONDS;
 	const uint16_t head[2] = {(uint16_t)link, 0};
 	const uint32_t total = 24 + option_size(strlen(name)) + option_size(strlen(description)) + option_size(1);
+	if (!has_room(file, total)) /* without it, what follows cannot be read */
+		vn_pcapng_settle(file);
 	put_u32(file, BLOCK_INTERFACE);
 	put_u32(file, total);
 	put(file, head, sizeof(head));
@@ -114,6 +144,10 @@ void vn_pcapng_packet(struct vn_pcapng *file, uint32_t interface, uint64_t time,
 	const uint32_t length = head_size + size;
 	const uint32_t total = 32 + padded(length) + option_size(strlen(comment)) + option_size(4) + 4;
 	const uint32_t fixed[] = {BLOCK_PACKET, total, interface, (uint32_t)(time >> 32), (uint32_t)time, length, length};
+	if (!has_room(file, total)) {
+		file->lost++;
+		return;
+	}
 	put(file, fixed, sizeof(fixed));
 	put(file, head, head_size);
 	put(file, data, size);
@@ -128,6 +162,8 @@ void vn_pcapng_statistics(struct vn_pcapng *file, uint32_t interface, uint64_t t
 {
 	const uint32_t total = 28 + 3 * option_size(8);
 	const uint32_t fixed[] = {BLOCK_STATISTICS, total, interface, (uint32_t)(time >> 32), (uint32_t)time};
+	if (!has_room(file, total))
+		vn_pcapng_settle(file);
 	put(file, fixed, sizeof(fixed));
 	put_option(file, ISB_RECEIVED, values, 8);
 	put_option(file, ISB_DROPPED, values + 1, 8);

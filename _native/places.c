@@ -110,6 +110,8 @@ void vn_place_unplug(struct vn_switch *sw, struct vn_place *place)
 		watch(sw, place, EPOLL_CTL_DEL, port->wait_fd, 0);
 		vn_table_forget(&sw->table, &place->owner);
 		vn_place_count(place, VN_SWITCH_DROP_DOWN, place->queue.frames);
+		if (place->spoil)
+			vn_place_count(place, VN_SWITCH_DROP_DOWN, vn_spoil_empty(place->spoil));
 		vn_queue_free(&place->queue);
 		place->plugged = place->is_lost = place->retries = false;
 		vn_place_gather(sw);
@@ -140,6 +142,8 @@ void vn_place_end(struct vn_switch *sw, struct vn_place *place)
 	if (sw->monitor == place)
 		sw->monitor = NULL;
 	sw->places[place->slot] = NULL;
+	sw->spoils -= place->spoil != NULL;
+	vn_spoil_free(place->spoil);
 	free(place);
 	vn_place_gather(sw);
 }
@@ -223,6 +227,8 @@ static struct vn_place *seat(struct vn_switch *sw, struct vn_place *host)
 		first->number = count + 1;
 		first->mirrored = host->mirrored;
 		first->recorder = host->recorder;
+		first->spoil = vn_spoil_like(host->spoil);
+		sw->spoils += first->spoil != NULL;
 	}
 	return first;
 }

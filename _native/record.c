@@ -158,13 +158,26 @@ int vn_recorder_flush(struct vn_recorder *recorder)
 	return rc;
 }
 
+void vn_recorder_live(struct vn_recorder *recorder)
+{
+	recorder->file.never_waits = true;
+}
+
+uint64_t vn_recorder_lost(struct vn_recorder *recorder)
+{
+	pthread_mutex_lock(&recorder->mutex);
+	const uint64_t lost = recorder->file.lost;
+	pthread_mutex_unlock(&recorder->mutex);
+	return lost;
+}
+
 int vn_recorder_close(struct vn_recorder *recorder)
 {
 	pthread_mutex_lock(&recorder->mutex);
 	for (uint32_t i = 0; i < recorder->ports && recorder->file.fd >= 0; i++)
 		if (recorder->recorded[i].port)
 			summarize(recorder, 2 * i, recorder->recorded[i].port);
-	vn_pcapng_flush(&recorder->file);
+	vn_pcapng_settle(&recorder->file);
 	if (recorder->file.fd >= 0 && close(recorder->file.fd) && !recorder->file.error)
 		recorder->file.error = errno;
 	recorder->file.fd = -1;
@@ -312,11 +325,14 @@ void vn_record_verdict(struct vn_port *port, enum vn_counter verdict)
 	struct recorded *recorded = recorded_of(port);
 	struct vn_recorder *recorder = port->recorder;
 	char comment[160];
-	if (verdict == VN_RX_FRAMES || verdict == VN_RX_LARGE)
+	if (verdict == VN_RX_FRAMES || verdict == VN_RX_LARGE) {
+		if (recorder->file.never_waits && !recorded->protocol)
+			return;
 		snprintf(comment, sizeof(comment), "%s", recorded->comment);
-	else
+	} else {
 		snprintf(comment, sizeof(comment), "dropped: %s%s%s", vn_counter_name((int)verdict),
 			 *recorded->comment ? "; " : "", recorded->comment);
+	}
 	pthread_mutex_lock(&recorder->mutex);
 	vn_pcapng_packet(&recorder->file, port->recorded + 1, recorded->time, INBOUND, comment, NULL, 0, recorded->packet,
 		   recorded->length);
@@ -367,7 +383,9 @@ void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_f
 			memcpy(header + outer, own, head);
 		}
 		vn_pcapng_packet(&recorder->file, port->recorded, time, OUTBOUND, comment, NULL, 0, frame, length);
-		vn_pcapng_packet(&recorder->file, port->recorded + 1, time, OUTBOUND, comment, header, outer + head, frame, length);
+		if (outer || !recorder->file.never_waits)
+			vn_pcapng_packet(&recorder->file, port->recorded + 1, time, OUTBOUND, comment, header, outer + head,
+					 frame, length);
 	}
 	pthread_mutex_unlock(&recorder->mutex);
 }

@@ -65,6 +65,11 @@ static void deliver(struct vn_switch *sw, struct vn_place *out, const uint8_t *b
 		    bool whole)
 {
 	int done = 0;
+	if (out->spoil) {
+		for (int i = 0; i < count; i++)
+			vn_spoil_take(out, base + frames[i].offset, frames[i].length, sw->now);
+		return;
+	}
 	while (done < count && !out->is_lost && !out->queue.frames) {
 		const int sent = vn_transmit(out->port, base, frames + done, count - done, whole);
 		if (sent > 0) {
@@ -175,16 +180,16 @@ static bool is_tagged(const uint8_t *frame)
 	return type == 0x8100 || type == 0x88a8; /* IEEE 802.1Q, 802.1ad */
 }
 
-/* The shape in which a port takes a frame; VN_SWITCH_COUNTERS, or the counter of a drop. The frame may be at another place
+/* The shape in which a port takes a frame, `plain` whatever it could take; VN_SWITCH_COUNTERS, or the counter of a drop. The frame may be at another place
  * afterwards, without its header, where its checksum is filled in for good. */
-static enum vn_switch_counter shape(const struct vn_port *out, uint8_t **frame, uint32_t *length, bool whole,
+static enum vn_switch_counter shape(const struct vn_port *out, uint8_t **frame, uint32_t *length, bool whole, bool plain,
 				    enum vn_shape *how)
 {
 	struct vn_offload wants = {0};
 	*how = VN_PLAIN;
 	if (whole) {
 		memcpy(&wants, *frame, VN_VNET);
-		if (wants.type && !(out->transport.vnet && out->gro)) {
+		if (wants.type && (plain || !(out->transport.vnet && out->gro))) {
 			struct vn_cutter cutter;
 			*how = VN_TO_CUT;
 			if (vn_cut_begin(&cutter, &wants, *frame + VN_VNET, *length - VN_VNET, out->most + VN_VLAN))
@@ -192,7 +197,7 @@ static enum vn_switch_counter shape(const struct vn_port *out, uint8_t **frame, 
 			return vn_cut_begin(&cutter, &wants, *frame + VN_VNET, *length - VN_VNET, UINT32_MAX) ? VN_SWITCH_DROP_LONG
 													      : VN_SWITCH_DROP_HEADER;
 		}
-		if (out->transport.vnet) {
+		if (out->transport.vnet && !plain) {
 			*how = VN_WHOLE;
 		} else {
 			if (wants.flags & VN_NEEDS_CHECKSUM) {
@@ -215,7 +220,7 @@ static void put(struct vn_switch *sw, struct vn_place *in, struct vn_place *out,
 {
 	enum vn_shape how = VN_PLAIN;
 	if (whole || length > out->port->most) {
-		const enum vn_switch_counter verdict = shape(out->port, &frame, &length, whole, &how);
+		const enum vn_switch_counter verdict = shape(out->port, &frame, &length, whole, out->spoil, &how);
 		if (verdict != VN_SWITCH_COUNTERS) {
 			vn_place_count(verdict == VN_SWITCH_DROP_HEADER ? in : out, verdict, 1);
 			return;

@@ -45,6 +45,16 @@ static void after(struct vn_switch *sw)
 				vn_place_accept(sw, place);
 		}
 	}
+	sw->due = INT64_MAX;
+	for (uint32_t i = 0; sw->spoils && i < sw->lives; i++) {
+		struct vn_place *place = sw->live[i];
+		if (!place->spoil)
+			continue;
+		const int64_t due = vn_spoil_release(place, sw->now);
+		sw->due = due < sw->due ? due : sw->due;
+		if (place->queue.frames && !place->waits)
+			vn_drain_queue(sw, place);
+	}
 	if (sw->has_losses) {
 		sw->has_losses = false;
 		for (uint32_t i = 0; i < sw->slots; i++)
@@ -103,6 +113,11 @@ static int patience(const struct vn_switch *sw, int64_t end)
 	left = left > 0 ? (left + MILLISECOND - 1) / MILLISECOND : left;
 	if (end >= 0 && left < 0)
 		left = 0;
+	if (sw->due != INT64_MAX) {
+		const int64_t due = sw->due > vn_now() ? (sw->due - vn_now() + MILLISECOND - 1) / MILLISECOND : 0;
+		if (left < 0 || left > due)
+			left = due;
+	}
 	if (sw->has_retries && (left < 0 || left > RETRY))
 		left = RETRY;
 	return left > INT32_MAX ? INT32_MAX : (int)left;
@@ -154,6 +169,7 @@ struct vn_switch *vn_switch_new(uint32_t age, uint32_t addresses)
 	pthread_mutex_init(&sw->mutex, NULL);
 	pthread_cond_init(&sw->turn, NULL);
 	sw->used = 1;
+	sw->due = INT64_MAX;
 	sw->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	sw->cut = malloc(VN_CUT);
 	sw->scratch = malloc(VN_LARGE + VN_VLAN + VN_VNET);
@@ -263,6 +279,35 @@ int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *num
 			vn_table_forget(&sw->table, &place->owner);
 		vn_place_gather(sw);
 	}
+	leave(sw);
+	return rc;
+}
+
+int vn_switch_impair(struct vn_switch *sw, uint32_t number, const struct vn_impairment *impairment)
+{
+	int rc = -ENOENT;
+	enter(sw);
+	for (uint32_t i = 0; i < sw->slots; i++) {
+		struct vn_place *place = sw->places[i];
+		if (!place || (place->id != number && (!place->host || place->host->id != number)))
+			continue;
+		struct vn_spoil *made = impairment ? vn_spoil_make(impairment) : NULL;
+		if (impairment && !made) {
+			rc = -ENOMEM;
+			break;
+		}
+		if (place->spoil && place->plugged) { /* what waits goes out now */
+			vn_spoil_release(place, INT64_MAX);
+			if (place->queue.frames && !place->waits)
+				vn_drain_queue(sw, place);
+		}
+		vn_spoil_free(place->spoil);
+		place->spoil = made;
+		rc = 0;
+	}
+	sw->spoils = 0;
+	for (uint32_t i = 0; i < sw->slots; i++)
+		sw->spoils += sw->places[i] && sw->places[i]->spoil;
 	leave(sw);
 	return rc;
 }

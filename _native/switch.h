@@ -1,4 +1,4 @@
-/* What the files of the switch share: switch.c, places.c, sorting.c, addresses.c, queue.c. */
+/* What the files of the switch share: switch.c, places.c, sorting.c, addresses.c, queue.c, spoil.c. */
 #ifndef VECNET_SWITCH_H
 #define VECNET_SWITCH_H
 
@@ -84,6 +84,7 @@ struct vn_place {
 	struct vn_address *sender, *receiver; /* of the frame before; they may be free, or another's, by now */
 	uint32_t first, last;        /* what is to be sent to it: items, 0 for none */
 	struct vn_queue queue;
+	struct vn_spoil *spoil;      /* what its frames suffer; NULL for nothing */
 	int64_t storm_at;            /* when storm_left was filled up last */
 	double storm_left;           /* frames that may still be flooded */
 	struct vn_recorder *recorder;
@@ -108,6 +109,8 @@ struct vn_switch {
 	uint32_t lives;
 	struct vn_place *monitor;    /* gets a copy of what mirrored places have; NULL for none */
 	bool mirrors_all, has_losses, has_retries;
+	uint32_t spoils;             /* places that have one */
+	int64_t due;                 /* when the first frame that is delayed is to go; INT64_MAX for none */
 	/* the round */
 	struct vn_place *active[VN_SWITCH_PORTS]; /* those that items are waiting for */
 	uint32_t actives, used;      /* items in use, the first one stays unused: 0 is none */
@@ -120,6 +123,14 @@ static inline void vn_place_count(struct vn_place *place, enum vn_switch_counter
 	uint64_t value = __atomic_load_n(&place->counters[counter], __ATOMIC_RELAXED);
 	__atomic_store_n(&place->counters[counter], value + more, __ATOMIC_RELAXED);
 }
+
+/* spoil.c */
+struct vn_spoil *vn_spoil_make(const struct vn_impairment *plan);
+struct vn_spoil *vn_spoil_like(const struct vn_spoil *other);
+uint32_t vn_spoil_empty(struct vn_spoil *spoil);
+void vn_spoil_free(struct vn_spoil *spoil);
+void vn_spoil_take(struct vn_place *out, const uint8_t *frame, uint32_t length, int64_t now);
+int64_t vn_spoil_release(struct vn_place *out, int64_t now);
 
 /* sorting.c */
 int vn_sort(struct vn_switch *sw, struct vn_place *in);

@@ -109,11 +109,26 @@ int vn_recorder_add(struct vn_recorder *recorder, struct vn_port *port, const ch
 /* Write what is not written yet. Returns 0, or the -errno of the first write that failed, after which nothing was written. */
 int vn_recorder_flush(struct vn_recorder *recorder);
 int vn_recorder_close(struct vn_recorder *recorder);
+/* Of a new recorder, whose descriptor does not block: nobody waits for its reader, and packets that it does not take are
+ * lost. On the outer interface it leaves out what is the frame itself, and was not dropped. */
+void vn_recorder_live(struct vn_recorder *recorder);
+uint64_t vn_recorder_lost(struct vn_recorder *recorder);
 void vn_recorder_free(struct vn_recorder *recorder);
 /* A port is at its end: what is recorded of it ends here. */
 void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port);
 /* In a fork: close this copy, unwritten. */
 void vn_recorder_forked(struct vn_recorder *recorder);
+
+/* A capture writes what crosses an interface, both ways, to a pcapng file. `socket` is a packet socket that is bound to it,
+ * with PACKET_AUXDATA and SO_TIMESTAMPNS; the capture takes `out` over, and not the socket. */
+struct vn_capture;
+struct vn_capture *vn_capture_new(int socket, int out, const char *name, const char *description);
+/* Write the packets that wait there. Returns how many, or -errno; the last one that could not be written is among these. */
+int vn_capture_read(struct vn_capture *capture);
+int vn_capture_flush(struct vn_capture *capture);
+/* End it; the kernel lost so many packets for want of room at the socket. */
+int vn_capture_close(struct vn_capture *capture, uint64_t lost);
+void vn_capture_free(struct vn_capture *capture);
 
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */
@@ -190,6 +205,9 @@ enum vn_switch_counter {
 	VN_SWITCH_QUEUED,
 	VN_SWITCH_CONNECTED,
 	VN_SWITCH_REFUSED,
+	VN_SWITCH_DOUBLED,
+	VN_SWITCH_CORRUPTED,
+	VN_SWITCH_OVERTAKING,
 	VN_SWITCH_DROP_SHORT,
 	VN_SWITCH_DROP_SENDER,
 	VN_SWITCH_DROP_RESERVED,
@@ -201,6 +219,7 @@ enum vn_switch_counter {
 	VN_SWITCH_DROP_LONG,
 	VN_SWITCH_DROP_FULL,
 	VN_SWITCH_DROP_DOWN,
+	VN_SWITCH_DROP_IMPAIRED,
 	VN_SWITCH_COUNTERS
 };
 const char *vn_switch_counter_name(int counter);
@@ -239,6 +258,11 @@ int vn_switch_remove(struct vn_switch *sw, uint32_t number);
 /* Send a copy of what comes in or goes out at these ports to the monitor, which then takes part in nothing else. With no
  * number given: of all that comes in at any port; monitor 0: none. */
 int vn_switch_mirror(struct vn_switch *sw, uint32_t monitor, const uint32_t *numbers, int count);
+/* What frames that go out of a port suffer, in the terms of tc-netem(8): shares from 0 to 1, times in nanoseconds, the rate in
+ * bits a second, 0 for no limit. */
+struct vn_impairment { double loss, duplicate, corrupt, reorder, rate; int64_t delay, jitter; uint64_t seed; };
+/* Impair a port and its guests, those to come as well; NULL ends it, and what waits goes out. */
+int vn_switch_impair(struct vn_switch *sw, uint32_t number, const struct vn_impairment *impairment);
 /* Record a port, 0 for all of them, and their guests to come. */
 int vn_switch_record(struct vn_switch *sw, uint32_t number, struct vn_recorder *recorder);
 void vn_switch_end_record(struct vn_switch *sw, struct vn_recorder *recorder);

@@ -37,11 +37,16 @@ FILLED_IN = {  # in this order
     "NAME": "lab",
     "CMD…": "vecnet status",
 }
-SPOKEN_OF = {"vecnet check", "vecnet run", "vecnet serve"}  # and not to be typed so
-UP = ("status", "down", "loopback", "run", "plan")  # which the topology has to be up for
+SPOKEN_OF = {"vecnet check", "vecnet plug", "vecnet run", "vecnet serve"}  # and not to be typed so
+UP = ("status", "down", "loopback", "run", "plan", "capture")  # which the topology has to be up for
 
+SERVED = "exec 3< <(exec timeout 20 vecnet serve topologies/rootless.yaml); read -u 3 -r ready; "
 LONG = {  # how it is run here, and why not word for word
     "vecnet serve FILE": "timeout --preserve-status 10 vecnet serve topologies/rootless.yaml",  # endless
+    "vecnet capture FILE LINK": "vecnet capture lab.yaml web:vec0 --seconds 1 | tcpdump -r -",  # endless
+    "vecnet plug FILE --guest G": "! HOME=/nonexistent vecnet plug lab.yaml --guest web",  # no guest runs
+    "vecnet impair FILE LINK IMPAIRMENT": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web 'loss 1%'; kill $!",
+    "vecnet impair FILE LINK off": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web off; kill $!",
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make docs": "make --dry-run docs",  # fetches what builds it
@@ -121,7 +126,8 @@ def test_it_is_short() -> None:
 def test_there_are_commands() -> None:
     assert {"make demo", "make test", "vecnet plan FILE", "vecnet down NAME", "vecnet check 'vec0:…'"} <= set(COMMANDS)
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
-        *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "serve"),
+        *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "plug", "serve"),
+        *("doctor", "capture", "impair"),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -139,7 +138,7 @@ def _notes(topology: Topology) -> Iterator[str]:
         if size >= _ROOM:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
+                f"{_ROOM}: `vecnet run` plugs the rest when it runs"
             )
 
 
@@ -157,22 +156,16 @@ def _ownerless(topology: Topology) -> Iterator[str]:
     made = [one for one in topology.interfaces if not one.existing]
     taps = [(one.ifname, one.attributes) for one in made if isinstance(one.attributes, TapAttributes)]
     ownerless = [ifname for ifname, its in taps if its.owner is None and its.group is None]
+    if not ownerless:
+        return
+    from vecnet.kernel.probe import keeps_ownerless_taps
+
     release = os.uname().release
-    if ownerless and keeps_ownerless_taps(release):
+    if keeps_ownerless_taps(release):
         yield (
             f"note: {listed(ownerless)} without owner: this host's kernel {release} lets CAP_NET_ADMIN alone open such "
             "a tap; give owner:, or call up by sudo"
         )
-
-
-def keeps_ownerless_taps(release: str) -> bool:
-    """Whether a host's kernel lets CAP_NET_ADMIN alone open a tap that has no owner (drivers/net/tun.c).
-
-    Since 7.3.3, and in the series 6.12 since 6.12.117; of other series that is not known, and not said.
-    """
-    found = re.match(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", release)
-    version = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-    return version >= (7, 3, 3) or (6, 12, 117) <= version < (6, 13, 0)
 
 
 def _report(explanation: Explanation) -> dict[str, object]:

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from vecnet.values import Name
 
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
-    from vecnet.topology import Topology
+    from vecnet.host.plan import Step
+    from vecnet.topology import ResolvedLink, Topology
 
     NameType = click.ParamType[str]
 else:
@@ -38,6 +39,21 @@ class GuestName(NameType):
         topology = topology_to_complete(ctx, "file")
         guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+
+
+class LinkName(NameType):
+    """A link of the topology, which completion looks up in the file."""
+
+    name = "link"
+
+    def __init__(self, argument: str = "file") -> None:
+        """`argument`: the command's that names the file."""
+        self._argument = argument
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        topology = topology_to_complete(ctx, self._argument)
+        links = topology.links if topology else ()
+        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
 
 
 def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -248,13 +264,49 @@ def require_guest(topology: Topology, guest: str) -> None:
     """Raise InputError unless the topology has this guest."""
     if guest in topology.guests:
         return
+    where = "" if topology.host is None else f" on {topology.host}"
+    instead = f"{_near(guest, topology.guests)}its guests are {', '.join(topology.guests) or 'none'}"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", instead)
+
+
+def _near(word: str, known: Collection[str]) -> str:
     import difflib  # for mistakes alone
 
-    near = difflib.get_close_matches(guest, topology.guests, 1)
-    instead = f"did you mean {near[0]}? " if near else ""
-    where = "" if topology.host is None else f" on {topology.host}"
-    guests = ", ".join(topology.guests) or "none"
-    raise InputError(f"{topology.name} has no guest {guest!r}{where}", f"{instead}its guests are {guests}")
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def require_link(topology: Topology, name: str) -> ResolvedLink:
+    """The link of that name, or with that end, such as web:vec0. Raises InputError where the topology has none."""
+    for link in topology.links:
+        if name == link.name or name in map(str, link.spec.ends):
+            return link
+    names = [link.name for link in topology.links]
+    instead = f"{_near(name, names)}its links are {', '.join(names)}"
+    raise InputError(f"{topology.name} has no link {name!r}", instead)
+
+
+def require_up(topology: Topology, file: str, up: bool) -> None:
+    """Raise HostError unless the host's ends are there, or make them."""
+    if not topology.interfaces and not topology.outer_ends:
+        return
+    from vecnet import host
+
+    if up:
+        from vecnet.cli.progress import progress
+
+        with progress("up") as report:
+            say(*host.up(topology, progress=report).summary().split("\n"))
+    else:
+        require_made(topology, host.plan(topology).changes, f"run `vecnet up {file}` first, or give --up")
+
+
+def require_made(topology: Topology, steps: Iterable[Step], instead: str) -> None:
+    """Raise HostError where the host's end has still something to do."""
+    missing = [str(step.node) for step in steps]
+    if missing:
+        few = f"{', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}"
+        raise HostError(f"{topology.name} is not up: {few} differ{'s' * (len(missing) == 1)}", instead)
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:

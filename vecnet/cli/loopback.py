@@ -7,17 +7,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from vecnet.cli.common import (
     Folder,
-    NameType,
+    LinkName,
     ReportFile,
     load_part,
     on_option,
     once,
     refuse_one_place_for_two,
-    topology_to_complete,
     write_report,
 )
 from vecnet.cli.terminal import answer, width
@@ -30,21 +28,10 @@ if TYPE_CHECKING:
     from vecnet.topology import Topology
 
 
-class LinkName(NameType):
-    """A link of the topology, which completion looks up in the file."""
-
-    name = "link"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        topology = topology_to_complete(ctx, "subject")
-        links = topology.links if topology else ()
-        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
-
-
 @click.command("loopback")
 @click.argument("subject", metavar="FILE|STRING")
 @on_option
-@click.option("--link", "-l", "links", type=LinkName(), multiple=True, help="Only this link; may be repeated.")
+@click.option("--link", "-l", "links", type=LinkName("subject"), multiple=True, help="Only this link; may be repeated.")
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
 @once("--peer", metavar="STRING", help="The string of the other end.")
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")

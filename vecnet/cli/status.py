@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from vecnet import runtime
 from vecnet.cli.common import (
     emit_json,
     is_file,
@@ -19,12 +21,14 @@ from vecnet.cli.common import (
     subject_topology,
 )
 from vecnet.cli.terminal import answer, say, width
-from vecnet.columns import Part, Styled, table
+from vecnet.columns import Cell, Part, Styled, table
 from vecnet.errors import EXIT_FAILED, InputError
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.plugging.report import DeviceState
     from vecnet.serving.control import PortState
+    from vecnet.topology import Topology
 
 
 @click.command("status")
@@ -37,6 +41,10 @@ def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bo
 
     With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
     of the switches that `vecnet serve` and `vecnet run` of this user serve now.
+
+    With a FILE, guests of this user whose umid is their name are asked as well, by their management consoles: which of
+    their devices are up, and how often each has woken the guest's kernel. `sent` is what the host has sent there: where
+    that grows, and a device is down or sleeps on, packets vanish in the guest. Guests do not tell their own counters.
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
 
@@ -53,9 +61,10 @@ def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bo
 
     report = host.status(name, topology)
     ports = control.states(name)
+    devices = _devices(topology) if topology else []
     if as_json:
-        emit_json([entry.as_json() for entry in report] + [port.as_json() for port in ports])
-    elif not report and not ports:
+        emit_json([e.as_json() for e in report] + [p.as_json() for p in ports] + [d.as_json() for d in devices])
+    elif not report and not ports and not devices:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
             say_what_is_up()
@@ -64,6 +73,8 @@ def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bo
             _print_table(report)
         if ports:
             _print_ports(ports)
+        if devices:
+            _print_devices(devices, report)
     healthy = all(entry.healthy for entry in report) and all(port.healthy for port in ports)
     if (name and not report and not ports) or not healthy:
         ctx.exit(EXIT_FAILED)
@@ -102,13 +113,47 @@ def _print_ports(ports: list[PortState]) -> None:
             port.link.removeprefix(f"{port.switch}:{port.port}--").removesuffix(f"--{port.switch}:{port.port}"),
             *map(str, (port.addresses, port.counters.get("rx_frames", 0), port.counters.get("tx_frames", 0))),
             *map(str, (port.counters.get("flooded", 0), port.drops)),
-            Styled(port.why, "red") if port.why else "connected" if port.connected else "waits",
+            _state(port),
         )
         for port in ports
     ]
     _print(_PORT_TITLES, _PORT_NUMBERS, rows)
 
 
-def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Part]]) -> None:
+def _state(port: PortState) -> list[Part]:
+    state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
+    return [state, Styled(f"impaired: {port.impairment}", "yellow")] if port.impairment else [state]
+
+
+def _devices(topology: Topology) -> list[DeviceState]:
+    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
+        return []
+    from vecnet.plugging.report import states
+
+    return states(topology)
+
+
+_DEVICE_NUMBERS = ("sent", "woken")
+_DEVICE_TITLES = ("topology", "guest", "device", "link", *_DEVICE_NUMBERS, "state")
+
+
+def _print_devices(devices: list[DeviceState], report: list[Report]) -> None:
+    sent = {entry.link: str(entry.tx_packets) for entry in report}
+    rows = [
+        (
+            one.topology,
+            one.guest,
+            one.device,
+            one.link,
+            sent.get(one.link, ""),
+            "" if one.woken is None else str(one.woken),
+            one.state if one.as_wanted else Styled(one.state, "red"),
+        )
+        for one in devices
+    ]
+    _print(_DEVICE_TITLES, _DEVICE_NUMBERS, rows)
+
+
+def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     right = {titles.index(number) for number in numbers}
     answer(*table([[Styled(title, bold=True) for title in titles], *rows], width(sys.stdout), right=right))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from contextlib import ExitStack
 
 import click
 
+from vecnet import runtime
 from vecnet.cli.common import file_argument, format_option, guest_option, load_part, on_option, strings
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import emit, say
+
+_FEW = 3  # devices that are named of those that a guest lacks
 
 
 @click.command("up")
@@ -20,6 +25,8 @@ def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> No
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone. With --guest, other guests may be elsewhere.
+
+    It says which running guests lack what: those of this user whose umid is their name. `vecnet plug` gives it to them.
     """
     topology = load_part(file, on)
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
@@ -34,3 +41,12 @@ def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> No
             emit(text)
 
         host.up(topology.starting(chosen), progress=report, answer=answer)
+    guests = [guest for guest in chosen or topology.guests if os.path.exists(runtime.console(guest))]  # noqa: PTH110
+    if not guests:
+        return
+    from vecnet.plugging.report import lacking
+
+    for guest, devices in lacking(topology, guests).items():
+        few = ", ".join(devices[:_FEW]) + (f" and {len(devices) - _FEW} more" if len(devices) > _FEW else "")
+        where = f"{shlex.quote(file)} --on {on}" if on is not None else shlex.quote(file)
+        say(f"{guest} runs, and lacks {few}: vecnet plug {where} --guest {guest}")

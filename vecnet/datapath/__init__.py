@@ -9,6 +9,7 @@ It never imports the host wing: the two meet at the string.
 | loops.py | loops that move frames in C: generate, drain, reflect, forward |
 | pump.py | a program's stream of frames, as packets for a port |
 | record.py, capture.py | recordings written, and captures replayed |
+| interface.py | what crosses an interface of the host, recorded |
 | impaired.py | a port whose frames suffer |
 | native.py, native_switch.py | the doors to C |
 | failures.py | C's -errno as exceptions with advice |

@@ -193,6 +193,15 @@ class RecorderHandle:
         """Raises OSError."""
         self._check(lib.vn_recorder_flush(self.recorder))
 
+    def live(self) -> None:
+        """Of a new one, whose descriptor does not block: packets that it does not take are lost."""
+        lib.vn_recorder_live(self.recorder)
+
+    @property
+    def lost(self) -> int:
+        count: int = lib.vn_recorder_lost(self.recorder)
+        return count
+
     def close(self) -> None:
         """Raises OSError where something could not be written, in all the time."""
         self._check(lib.vn_recorder_close(self.recorder))
@@ -204,6 +213,38 @@ class RecorderHandle:
     def _check(result: int) -> None:
         if result < 0:
             raise OSError(-result, os.strerror(-result))
+
+
+class CaptureHandle:
+    """A capture of an interface: what a packet socket hears goes to a descriptor. For one thread."""
+
+    BATCH = 64  # packets of one `read`; fewer, and none waits
+
+    def __init__(self, socket: int, descriptor: int, name: str, description: str) -> None:
+        """Take the descriptor over, and not the socket."""
+        capture = lib.vn_capture_new(socket, descriptor, name.encode(), description.encode())
+        if not capture:
+            os.close(descriptor)
+            raise MemoryError("a capture")
+        self._capture: Any = ffi.gc(capture, lib.vn_capture_free)
+
+    def read(self) -> int:
+        """Write what waits: how many packets. Raises OSError, of the socket or of the descriptor."""
+        return self._checked(lib.vn_capture_read(self._capture))
+
+    def flush(self) -> None:
+        """Raises OSError."""
+        self._checked(lib.vn_capture_flush(self._capture))
+
+    def close(self, lost: int) -> None:
+        """End it, with what the kernel lost. Raises OSError where not all could be written."""
+        self._checked(lib.vn_capture_close(self._capture, lost))
+
+    @staticmethod
+    def _checked(result: int) -> int:
+        if result < 0:
+            raise OSError(-result, os.strerror(-result))
+        return result
 
 
 class LoopHandle:

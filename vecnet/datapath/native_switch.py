@@ -11,6 +11,7 @@ from typing import Any
 from vecnet._native import ffi, lib
 from vecnet.datapath.native import COUNTERS, Handle, RecorderHandle, keep, text
 from vecnet.errors import PortClosed, PortError, ResourceMissing
+from vecnet.impairment import Impairment
 
 MOST_PORTS: int = lib.VN_SWITCH_PORTS
 # The meaning of each of a switch's own counters, by its name.
@@ -94,6 +95,19 @@ class SwitchHandle:
         """Whether all of these ports are there."""
         result: int = lib.vn_switch_mirror(self.switch, monitor, ffi.new("uint32_t[]", numbers), len(numbers))
         return result == 0
+
+    def impair(self, number: int, impairment: Impairment | None) -> None:
+        """Raises PortError where there is no such port."""
+        plan = ffi.NULL
+        if impairment is not None:
+            plan = ffi.new("struct vn_impairment *")
+            for share in ("loss", "duplicate", "corrupt", "reorder", "rate"):
+                setattr(plan, share, getattr(impairment, share))
+            plan.delay, plan.jitter = round(impairment.delay * 1e9), round(impairment.jitter * 1e9)
+            plan.seed = impairment.seed
+        result = lib.vn_switch_impair(self.switch, number, plan)
+        if result < 0:
+            raise PortError(f"the port cannot be impaired: {os.strerror(-result)}")
 
     def record(self, number: int, recorder: RecorderHandle) -> None:
         """Record a port, 0 for all. Raises PortError."""

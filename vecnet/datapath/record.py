@@ -31,9 +31,24 @@ OUTER = " outer"  # ends the name of the interface that has a recorded port's pa
 class Recorder:
     """A recording in progress. A context manager, which closes it. It may be closed before its ports or after them."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        """Begin a new file. Raises OSError."""
-        self.handle = RecorderHandle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+    def __init__(self, path: str | PathLike[str] | int) -> None:
+        """Begin a new file, or write to a descriptor, which is closed at the end. Raises OSError.
+
+        Nobody waits for who reads from a descriptor: packets that it has no room for are lost, and counted. Its outer
+        interface has no copies of frames that have no outer header.
+        """
+        self._open = True
+        if isinstance(path, int):
+            os.set_blocking(path, False)
+            self.handle = RecorderHandle(path)
+            self.handle.live()
+        else:
+            self.handle = RecorderHandle(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+
+    @property
+    def lost(self) -> int:
+        """Packets that a descriptor had no room for."""
+        return self.handle.lost
 
     def add(self, port: Port, name: str = "") -> None:
         """Record this port, too, under `name`: the string's vecN where none is given.
@@ -47,8 +62,13 @@ class Recorder:
         """Write what is not written yet, for a reader of the unfinished file. Raises OSError."""
         self.handle.flush()
 
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
     def close(self) -> None:
         """Write the rest, with each port's counters. Raises OSError where anything could not be written, ever."""
+        self._open = False
         self.handle.close()
 
     def __enter__(self) -> Self:

@@ -27,6 +27,7 @@ from vecnet.datapath.native_switch import MEANINGS, MOST_PORTS, Settings, State,
 from vecnet.datapath.port import FOREVER, Port, open_port
 from vecnet.datapath.record import Recorder
 from vecnet.errors import InputError, PortClosed, Refused
+from vecnet.impairment import Impairment
 from vecnet.transports.bess import Bess
 from vecnet.values import Name
 from vecnet.vecstring import VecDevice, parse
@@ -184,6 +185,16 @@ class Switch:
             found = ((state.name, self.handle.counters(state.number)) for state in self._states())
             return {name: counters for name, counters in found if counters}
 
+    def impair(self, name: str, impairment: Impairment | None) -> None:
+        """Let the frames that go out of a port suffer; None ends it, and what waits goes out.
+
+        So does tc-netem at the host's end of a wire: what comes in there is left alone. Large frames are cut before.
+        A frame may be late by another millisecond. Raises InputError where there is no such port.
+        """
+        with self._lock:
+            self._check()
+            self.handle.impair(self._number(name), impairment)
+
     # ---- looking ----
 
     def mirror(self, to: str | None, *, of: Iterable[str] = ()) -> None:
@@ -196,8 +207,8 @@ class Switch:
             if not self.handle.mirror(0 if to is None else self._number(to), [self._number(name) for name in of]):
                 raise InputError(f"{to} cannot be the monitor", "give a connected port that is not mirrored itself")
 
-    def record(self, path: str | PathLike[str], *names: str) -> Recorder:
-        """Begin to record these ports, or all, to a new pcapng file; their guests to come as well. See `record.py`.
+    def record(self, path: str | PathLike[str] | int, *names: str) -> Recorder:
+        """Begin to record these ports, or all, to a new pcapng file; their guests to come as well. See `Recorder`.
 
         Raises OSError, InputError, and PortError where one file has no room for so many.
         """
@@ -299,7 +310,7 @@ class Switch:
 class _SwitchRecorder(Recorder):
     """A recording of a switch's ports, which may come and go meanwhile."""
 
-    def __init__(self, path: str | PathLike[str], switch: SwitchHandle) -> None:
+    def __init__(self, path: str | PathLike[str] | int, switch: SwitchHandle) -> None:
         super().__init__(path)
         self._switch = switch
 

@@ -322,7 +322,8 @@ def _described(step: Step) -> Iterator[str]:
     node = step.node
     where = f" (network namespace {node.netns})" if node.netns else ""
     why = f": {step.why}" if step.why else ""
-    yield f"{_SIGNS[step.action]} {node.kind} {node.ifname}{where}, {node.link}{why}"
+    link = f", {node.link}" if node.link else ""
+    yield f"{_SIGNS[step.action]} {node.kind} {node.ifname}{where}{link}{why}"
     if step.action is Action.CREATE:
         yield from (f"    {key} {_text(value)}" for key, value in shown(node).items() if value not in (None, [], ""))
     else:

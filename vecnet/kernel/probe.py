@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -88,3 +89,13 @@ def lacks_module(name: str) -> bool:
     except OSError:
         return False
     return f"/{name}.ko" not in known
+
+
+def keeps_ownerless_taps(release: str) -> bool:
+    """Whether a host's kernel lets CAP_NET_ADMIN alone open a tap that has no owner (drivers/net/tun.c).
+
+    Since 7.3.3, and in the series 6.12 since 6.12.117; of other series that is not known, and not said.
+    """
+    found = re.match(r"([0-9]+)\.([0-9]+)(?:\.([0-9]+))?", release)
+    version = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return version >= (7, 3, 3) or (6, 12, 117) <= version < (6, 13, 0)

@@ -1,4 +1,4 @@
-"""The socket by which a server is asked what it does: a line of JSON each way.
+"""The socket by which a server is asked what it does, or for a port's frames: a line of JSON each way.
 
 Who may enter the private folder may ask. An answer counts where this user gave it, since the folder's place may be one
 that anybody can take beforehand. It is plain data; names in it are escaped where they are shown.
@@ -10,20 +10,26 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol, Self
 
 from vecnet import runtime
-from vecnet.errors import HostError
+from vecnet.errors import HostError, Refused, VecnetError
+from vecnet.impairment import Impairment, ImpairmentText
 from vecnet.kernel import unix_sockets
 from vecnet.kernel.unforeseen import advice
 
 _PATIENCE = 5.0  # seconds for a question, or an answer
 _LONGEST = 1 << 26  # bytes of an answer
+_LONGEST_QUESTION = 4096
+_SOON = 0.2  # seconds until what is recorded can be read
+_ROOM = 4 << 20  # bytes of a recording that wait for its reader
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class PortState:
     why: str
     addresses: int
     counters: dict[str, int] = field(default_factory=dict)
+    impairment: str = ""  # what frames that go out of it suffer
 
     @property
     def drops(self) -> int:
@@ -50,37 +57,132 @@ class PortState:
         return asdict(self)
 
 
-@contextmanager
-def answering(path: str, states: Callable[[], list[PortState]]) -> Iterator[None]:
-    """Answer at the socket `path` within the block. The caller holds the folder's lock. Raises HostError."""
-    with socket.socket(socket.AF_UNIX) as listener:
+class Recording(Protocol):
+    """What is recorded of a port, and goes to whoever asked for it."""
+
+    @property
+    def lost(self) -> int: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Server(Protocol):
+    """Who answers. Every method is for any thread."""
+
+    def states(self) -> list[PortState]: ...
+    def record(self, switch: str, port: str, descriptor: int) -> Recording:
+        """The descriptor stays the caller's. Raises VecnetError, OSError."""
+
+    def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
+        """Raises VecnetError."""
+
+
+class Answering:
+    """Answers at a socket, in threads of its own, until `close`."""
+
+    def __init__(self, path: str, server: Server) -> None:
+        """The caller holds the folder's lock. Raises HostError."""
+        self._path, self._server = path, server
+        self._lock = threading.Lock()
+        self._asking: dict[socket.socket, threading.Thread] = {}  # who is answered for longer than a moment
+        self._listener = socket.socket(socket.AF_UNIX)
         try:
-            listener.bind(path)
-            listener.listen(16)
+            self._listener.bind(path)
+            self._listener.listen(16)
         except OSError as error:
+            self._listener.close()
             raise HostError(f"{path} cannot be made: {error.strerror}", advice(error)) from None
-        thread = threading.Thread(target=_answer_all, args=(listener, states), name="vecnet control", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)  # ends the accept
+        self._thread = threading.Thread(target=self._answer_all, name="vecnet control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept
+        self._thread.join()
+        self._listener.close()
+        with self._lock:
+            asking = dict(self._asking)
+        for connection, thread in asking.items():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
             thread.join()
-            with suppress(FileNotFoundError):
-                os.unlink(path)  # noqa: PTH108
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108
 
+    def __enter__(self) -> Self:
+        return self
 
-def _answer_all(listener: socket.socket, states: Callable[[], list[PortState]]) -> None:
-    while True:
-        try:
-            asking, _ = listener.accept()
-        except OSError:
-            return
-        with asking, suppress(OSError, ValueError):
-            asking.settimeout(_PATIENCE)
-            if json.loads(asking.recv(4096)) == {"do": "status"}:
-                found = {"pid": os.getpid(), "ports": [state.as_json() for state in states()]}
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer_all(self) -> None:
+        while True:
+            try:
+                asking, _ = self._listener.accept()
+            except OSError:
+                return
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                asking.settimeout(_PATIENCE)
+                if self._answer(asking):
+                    continue
+            asking.close()
+
+    def _answer(self, asking: socket.socket) -> bool:
+        """Answer a question; whether the connection goes on in another thread."""
+        line, descriptors, _, _ = socket.recv_fds(asking, _LONGEST_QUESTION, 1, socket.MSG_CMSG_CLOEXEC)
+        with ExitStack() as received:
+            for descriptor in descriptors:
+                received.callback(os.close, descriptor)
+            question = json.loads(line)
+            if question["do"] == "status":
+                found = {"pid": os.getpid(), "ports": [state.as_json() for state in self._server.states()]}
                 asking.sendall(json.dumps(found).encode())
+            elif question["do"] == "impair":
+                self._impair(asking, str(question["switch"]), str(question["port"]), str(question["impairment"]))
+            elif question["do"] == "record" and descriptors:
+                return self._record(asking, str(question["switch"]), str(question["port"]), descriptors[0])
+        return False
+
+    def _impair(self, asking: socket.socket, switch: str, port: str, text: str) -> None:
+        try:
+            self._server.impair(switch, port, ImpairmentText().parse(text) if text else None)
+        except (VecnetError, Refused) as error:
+            _say(asking, {"error": str(error)})
+        else:
+            _say(asking, {"impaired": bool(text)})
+
+    def _record(self, asking: socket.socket, switch: str, port: str, descriptor: int) -> bool:
+        try:
+            recording = self._server.record(switch, port, descriptor)
+        except (VecnetError, OSError) as error:
+            _say(asking, {"error": str(error)})
+            return False
+        thread = threading.Thread(
+            target=self._recording, args=(asking, recording), name="vecnet recording", daemon=True
+        )
+        with self._lock:
+            self._asking[asking] = thread
+        thread.start()
+        return True
+
+    def _recording(self, asking: socket.socket, recording: Recording) -> None:
+        """Let what is recorded be read soon, until who asked has had enough."""
+        with asking:
+            try:
+                _say(asking, {"recording": True})
+                while not select.select([asking], [], [], _SOON)[0]:
+                    recording.flush()
+            except OSError:
+                pass  # nobody reads any more
+            with suppress(OSError):
+                recording.close()
+            with suppress(OSError):
+                _say(asking, {"lost": recording.lost})
+        with self._lock:
+            self._asking.pop(asking, None)
+
+
+def _say(asking: socket.socket, answer: dict[str, object]) -> None:
+    asking.sendall(json.dumps(answer).encode() + b"\n")
 
 
 @dataclass(frozen=True)
@@ -102,6 +204,92 @@ def states(topology: str | None = None) -> list[PortState]:
         with suppress(OSError):
             folders = sorted(str(path) for path in Path(runtime.base()).iterdir())
     return [port for folder in folders if (found := _ask(folder)) is not None for port in found.ports]
+
+
+class _Connection:
+    """To the server of a topology, by which something else than its state is asked."""
+
+    def __init__(self, topology: str) -> None:
+        """Raises HostError where nobody serves it to this user."""
+        try:
+            self._socket = unix_sockets.connected(
+                f"{runtime.folder(topology)}/{runtime.CONTROL}", socket.SOCK_STREAM, _PATIENCE
+            )
+        except OSError:
+            instead = "serve it first: vecnet serve FILE, or vecnet run"
+            raise HostError(f"nobody serves {topology} to this user", instead) from None
+        self._socket.settimeout(_PATIENCE)
+        self._answers = self._socket.makefile("rb")
+        if unix_sockets.peer(self._socket).user != os.geteuid():
+            self.close()
+            raise HostError(f"another user serves {topology}", "set XDG_RUNTIME_DIR as it was set there")
+
+    def ask(self, question: dict[str, str], descriptors: Sequence[int] = ()) -> dict[str, object]:
+        """Raises HostError where that is refused."""
+        socket.send_fds(self._socket, [json.dumps(question).encode()], descriptors)
+        answer = self.answer()
+        if not answer or "error" in answer:
+            where = f"{question['switch']}:{question['port']}"
+            why = answer.get("error", "who serves it does not know how: it may be of another version")
+            raise HostError(f"{where}: {why}")
+        return answer
+
+    def answer(self) -> dict[str, object]:
+        """The next answer; empty where there is none."""
+        try:
+            found = json.loads(self._answers.readline(_LONGEST_QUESTION) or b"{}")
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def end(self) -> None:
+        """Say that nothing more is asked."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+
+def impair(topology: str, switch: str, port: str, impairment: Impairment | None) -> None:
+    """Impair a served port; None ends it. Raises HostError."""
+    with closing(_Connection(topology)) as server:
+        text = str(impairment) if impairment else ""
+        server.ask({"do": "impair", "switch": switch, "port": port, "impairment": text})
+
+
+class Watched:
+    """A recording of a served port, as who asked for it has it: pcapng comes from `descriptor`, to its end."""
+
+    def __init__(self, topology: str, switch: str, port: str) -> None:
+        """Raises HostError where nobody serves it, or it cannot be recorded."""
+        with ExitStack() as opened:
+            self._server = opened.enter_context(closing(_Connection(topology)))
+            mine, theirs = socket.socketpair()
+            self._stream = opened.enter_context(mine)
+            with theirs:
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+                self._server.ask({"do": "record", "switch": switch, "port": port}, [theirs.fileno()])
+            opened.pop_all()
+
+    @property
+    def descriptor(self) -> int:
+        return self._stream.fileno()
+
+    def stop(self) -> None:
+        """Have it end: what was recorded comes still."""
+        self._server.end()
+
+    @property
+    def lost(self) -> int | None:
+        """Packets that we did not read in time, once the descriptor is at its end; None where that was not told."""
+        found = self._server.answer().get("lost")
+        return found if isinstance(found, int) else None
+
+    def close(self) -> None:
+        self._server.close()
+        self._stream.close()
 
 
 def _ask(folder: str) -> _Answer | None:

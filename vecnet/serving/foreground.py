@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vecnet import runtime
+from vecnet.datapath.record import Recorder
 from vecnet.errors import HostError, VecnetError
-from vecnet.serving.control import PortState, answering, server
+from vecnet.impairment import Impairment
+from vecnet.serving.control import Answering, PortState, server
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
 from vecnet.serving.served import Say, Served, ServedSwitch
@@ -37,7 +39,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
         handled((*_ENDS, signal.SIGHUP), events.put),
         locked(topology.name) as folder,
         Served(folder, say) as served,
-        answering(f"{folder}/{runtime.CONTROL}", lambda: _states(topology.name, served)),
+        Answering(f"{folder}/{runtime.CONTROL}", _Server(topology.name, served)),
     ):
         served.apply(planned(topology))
         ready(topology)
@@ -99,8 +101,26 @@ def _sweep(folder: str) -> None:
                 os.unlink(entry.path)  # noqa: PTH108
 
 
-def _states(topology: str, served: Served) -> list[PortState]:
-    return [state for switch in list(served.switches.values()) for state in _of_switch(topology, switch)]
+class _Server:
+    """What is asked of what is served."""
+
+    def __init__(self, topology: str, served: Served) -> None:
+        self._topology, self._served = topology, served
+
+    def states(self) -> list[PortState]:
+        switches = list(self._served.switches.values())
+        return [state for switch in switches for state in _of_switch(self._topology, switch)]
+
+    def record(self, switch: str, port: str, descriptor: int) -> Recorder:
+        return self._switch(switch).record(port, descriptor)
+
+    def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
+        self._switch(switch).port(port).impair(impairment)
+
+    def _switch(self, name: str) -> ServedSwitch:
+        if name not in self._served.switches:
+            raise HostError(f"no switch {name} is served", "let it read the file again: kill -HUP")
+        return self._served.switches[name]
 
 
 def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
@@ -120,4 +140,5 @@ def _of_switch(topology: str, served: ServedSwitch) -> Iterator[PortState]:
                 state.error and f"the wire is gone: {state.error}",
                 state.addresses,
                 counters.get(name, {}) | port.stats,
+                str(port.impairment or ""),
             )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from vecnet.impairment import Impairment
 from vecnet.programs import PROGRAMS
 from vecnet.programs.base import Wanted
 from vecnet.topology.model import ResolvedLink, Switching, Topology
@@ -54,6 +55,7 @@ class PlannedPort:
     isolated: bool = False
     storm: int | None = None  # None as the switch has it
     mirror: tuple[str, ...] = ()
+    impairment: Impairment | None = field(default=None, compare=False)  # which changes while its frames move
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,9 @@ def planned(topology: Topology) -> tuple[PlannedSwitch, ...]:
     """All switches that a topology asks for, in the order of their names."""
     ports: dict[str, list[PlannedPort]] = {name: [] for name in topology.switches}
     for link in topology.links:
-        for switch, port in ports_of(link):
-            ports.setdefault(switch, []).append(port)
+        for index, (switch, port) in enumerate(ports_of(link)):
+            impaired = port if index else replace(port, impairment=link.impairment)  # at one end, as by netem
+            ports.setdefault(switch, []).append(impaired)
     return tuple(
         PlannedSwitch(name, topology.switches.get(name, Switching()), tuple(ports[name])) for name in sorted(ports)
     )

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from vecnet.datapath.port import Port, open_port
 from vecnet.datapath.pump import Pump
 from vecnet.datapath.switch import STORM, Switch
+from vecnet.impairment import Impairment
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.programs import PROGRAMS
 from vecnet.programs.base import Framing
@@ -36,6 +37,20 @@ class ServedPort:
             storm = STORM if planned.storm is None else planned.storm
             switch.add(port, name=planned.name, isolated=planned.isolated, storm=storm, guests=guests)
             self._stack = stack.pop_all()
+        self.impairment: Impairment | None = None
+        self.impair(planned.impairment)
+
+    def impair(self, impairment: Impairment | None) -> None:
+        """What its outgoing frames suffer from now on. Raises VecnetError."""
+        if impairment != self.impairment:
+            self._switch.impair(self.planned.name, impairment)
+            self.impairment = impairment
+
+    def follow(self, planned: PlannedPort) -> None:
+        """The same port is planned anew: what is impaired by hand stays so, unless the file says otherwise by now."""
+        if planned.impairment != self.planned.impairment:
+            self.impair(planned.impairment)
+        self.planned = planned
 
     def _open(self, stack: ExitStack) -> tuple[Port | VecDevice, int | None]:
         behind = self.planned.behind

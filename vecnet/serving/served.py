@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Self
 
+from vecnet.datapath.record import Recorder
 from vecnet.datapath.switch import AGE, TABLE, Switch
-from vecnet.errors import Problem, VecnetError
+from vecnet.errors import HostError, Problem, VecnetError
 from vecnet.serving.plan import Door, Outside, PlannedPort, PlannedSwitch
 from vecnet.serving.port import ServedPort
 
@@ -22,7 +25,25 @@ class ServedSwitch:
         self.name, self.settings = planned.name, planned.settings
         self.switch = Switch(age=self.settings.age or AGE, addresses=self.settings.addresses or TABLE)
         self.ports: dict[str, ServedPort] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._lock = threading.Lock()
         self.switch.start()
+
+    def port(self, name: str) -> ServedPort:
+        """Raises HostError."""
+        if name not in self.ports:
+            raise HostError(f"the switch {self.name} has no port {name}", "let it read the file again: kill -HUP")
+        return self.ports[name]
+
+    def record(self, port: str, descriptor: int) -> Recorder:
+        """Record a port to a copy of a descriptor. Raises VecnetError, OSError."""
+        with self._lock:
+            self._recorders = {name: one for name, one in self._recorders.items() if one.is_open}
+            if port in self._recorders:
+                raise HostError("it is recorded already", "end the other capture first")
+            self.port(port)
+            self._recorders[port] = self.switch.record(os.dup(descriptor), port)
+            return self._recorders[port]
 
     def close(self) -> None:
         for port in self.ports.values():
@@ -51,6 +72,7 @@ class Served:
         for switch, port in _in_order(plan):
             served = self.switches[switch.name]
             if port.name in served.ports:
+                served.ports[port.name].follow(port)
                 continue
             try:
                 ended = partial(self._ended, port.link)

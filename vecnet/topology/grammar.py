@@ -76,7 +76,7 @@ INTERFACE = {
 }
 _LINK = {
     "name": Key(Name(), "the link's name; that of its ends if left out"),
-    "impair": Key(ImpairmentText(), "what `vecnet loopback` does to the link's frames, in tc-netem's words"),
+    "impair": Key(ImpairmentText(), "what the simulator and a served switch do to its frames, in tc-netem's words"),
 }
 
 

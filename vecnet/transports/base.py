@@ -215,6 +215,10 @@ class Transport:
         """The same end with `descriptor` for the one that it inherits."""
         raise TypeError(f"{self.name} inherits no descriptor")
 
+    def capabilities(self) -> tuple[str, ...]:
+        """The capabilities(7) that a guest needs to open its end, such as NET_RAW; what a tap needs, its owner says."""
+        return ()
+
     @classmethod
     def opened_in(cls, link: Link) -> str | None:
         """The named network namespace in which a link's guest must open its end; None for its own."""

@@ -124,6 +124,9 @@ class Gre(Tunnel):
             "checksum": "off",
         }
 
+    def capabilities(self) -> tuple[str, ...]:
+        return ("NET_RAW",)
+
     def receives_at(self) -> Receiver | None:
         return Receiver(Protocol.GRE, self.src, number=self.rx_key)
 

@@ -19,3 +19,6 @@ class Hybrid(Tap):
     name: ClassVar[str] = "hybrid"
     samples = (Sample("hybrid", "endpoints: ['a:vec{unit}', 'host:hyb{unit}']"),)
     howto = "> 6"
+
+    def capabilities(self) -> tuple[str, ...]:
+        return ("NET_RAW",)

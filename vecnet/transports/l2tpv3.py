@@ -179,6 +179,9 @@ class L2tpv3(Tunnel):
                 found[name] = f"0x{cookie:0{2 * self.cookie_size}x}"
         return {**found, "L2-specific sublayer": "default, 4 bytes" if self.counter else "none"}
 
+    def capabilities(self) -> tuple[str, ...]:
+        return () if self.udp else ("NET_RAW",)
+
     def receives_at(self) -> Receiver | None:
         if self.udp:
             return Receiver(Protocol.UDP, self.src, self.srcport, self.rx_session)

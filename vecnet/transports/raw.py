@@ -91,6 +91,9 @@ class Raw(Transport):
         """A pair's second end is in vecnet's own namespace; an interface that exists is where it is."""
         return link.ends[1].given.get("netns") if link.existing else None
 
+    def capabilities(self) -> tuple[str, ...]:
+        return ("NET_RAW",)
+
     def binds(self) -> str | None:
         return self.ifname
 

@@ -1,0 +1,117 @@
+"""Where captured packets go: a file, a ring of files, standard output; and how many of them.
+
+pcapng is a row of blocks: draft-ietf-opsawg-pcapng, section 3.1. Each file of a ring begins with the blocks that say
+what interfaces there are, so that it can be read by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vecnet.errors import HostError
+from vecnet.kernel.unforeseen import advice
+
+_HEAD = struct.Struct("=II")  # a block's kind and size
+_INTERFACE = struct.Struct("=I")  # the first word of a packet's block
+_SECTION, _DESCRIPTION, _PACKET = 0x0A0D0D0A, 1, 6
+
+
+class Blocks:
+    """A stream of bytes, cut into its blocks."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Kind and bytes of each block that is whole by now."""
+        data = self._rest + data
+        at = 0
+        while len(data) - at >= _HEAD.size:
+            kind, size = _HEAD.unpack_from(data, at)
+            if len(data) - at < size:
+                break
+            yield kind, data[at : at + size]
+            at += size
+        self._rest = data[at:]
+
+
+class Sink:
+    """Takes pcapng, and writes it to a descriptor, which it takes over."""
+
+    def __init__(self, descriptor: int, most: int | None = None) -> None:
+        """`most`: packets that are taken; None is any number."""
+        self.packets = 0
+        self._descriptor, self._most = descriptor, most
+        self._blocks = Blocks()
+
+    @property
+    def full(self) -> bool:
+        return self._most is not None and self.packets >= self._most
+
+    def feed(self, data: bytes) -> None:
+        """Raises OSError."""
+        taken = []
+        for kind, block in self._blocks.feed(data):
+            if kind == _PACKET:
+                if self.full:
+                    continue
+                self.packets += _INTERFACE.unpack_from(block, _HEAD.size)[0] % 2 == 0  # the outer side is odd: record.c
+            taken.append((kind, block))
+        self._write(taken)
+
+    def _write(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        _write_all(self._descriptor, b"".join(block for _, block in blocks))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class Ring(Sink):
+    """Writes to one file after another, and keeps the newest: lab.pcapng is lab-00001.pcapng, lab-00002.pcapng, …"""
+
+    def __init__(self, path: str, files: int, size: int, most: int | None = None) -> None:
+        """`files` of about `size` bytes each are kept. Raises OSError."""
+        self._path, self._files, self._size = Path(path), files, size
+        self._kept: deque[Path] = deque()
+        self._number = self._used = 0
+        self._head = b""  # what every file begins with
+        super().__init__(self._next(), most)
+
+    def _next(self) -> int:
+        self._number += 1
+        path = self._path.with_name(f"{self._path.stem}-{self._number:05}{self._path.suffix}")
+        descriptor = create(str(path))
+        self._kept.append(path)
+        if len(self._kept) > self._files:
+            self._kept.popleft().unlink(missing_ok=True)
+        return descriptor
+
+    def _write(self, blocks: Sequence[tuple[int, bytes]]) -> None:
+        for kind, block in blocks:
+            if kind == _PACKET and self._used > len(self._head) and self._used + len(block) > self._size:
+                os.close(self._descriptor)
+                self._descriptor = self._next()
+                _write_all(self._descriptor, self._head)
+                self._used = len(self._head)
+            if kind in (_SECTION, _DESCRIPTION):
+                self._head += block
+            _write_all(self._descriptor, block)
+            self._used += len(block)
+
+
+def create(path: str) -> int:
+    """A new file's descriptor. Raises HostError."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise HostError(f"the capture cannot be written to {path}: {error.strerror}", advice(error)) from None
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
