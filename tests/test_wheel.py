@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from tests.need import need, need_command, need_root
 from tests.test_readme import lab
+from vecnet.cli import COMMANDS
 
 pytestmark = pytest.mark.unsanitized
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +79,20 @@ def test_one_wheel_serves_newer_pythons(wheel: Path, tmp_path: Path) -> None:
     inside = installed(wheel, python, tmp_path / "venv") / "python"
     done = subprocess.run([inside, "-c", EXCHANGE], check=True, capture_output=True, text=True, cwd=tmp_path)
     assert tuple(map(int, done.stdout.split())) > sys.version_info[:2]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_oldest_libraries_that_are_declared_will_do(wheel: Path, tmp_path: Path) -> None:
+    programs = installed(wheel, sys.executable, tmp_path / "venv")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    oldest = [one.replace(">=", "==") for one in declared]
+    subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", *oldest], check=True, capture_output=True)
+    for command in COMMANDS:
+        subprocess.run([programs / "vecnet", command, "--help"], check=True, capture_output=True)
+    lab: list[str | Path] = [programs / "vecnet", "sandbox", ROOT / "topologies" / "lab.yaml", "--"]
+    done = subprocess.run([*lab, "vecnet", "status"], check=True, capture_output=True, text=True)
+    assert "tap-web" in done.stdout
 
 
 # what Docker gives a container's root
