@@ -33,6 +33,15 @@ def _as_in_the_foreground() -> None:
 _as_in_the_foreground()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where all generations do the same, the older ones are for `make test-long`."""
+    for item in items:
+        params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if item.get_closest_marker("alike") and params.get("kernel", KERNELS[-1]) != KERNELS[-1]:
+            item.add_marker("long")
+
+
 @pytest.fixture(autouse=True)
 def foreground() -> None:
     """Also after a test that left it otherwise."""

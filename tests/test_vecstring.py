@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import vecnet
 from tests.devices import DEVICES, OPTIONS, transports
+from tests.thorough import examples
 from vecnet.errors import VecStringError
 from vecnet.guests import GENERATIONS
 from vecnet.options import Reading, Severity, option
@@ -20,7 +21,7 @@ from vecnet.transports.tunnel import Tunnel
 from vecnet.values import Integer
 from vecnet.vecstring import explain, parse
 
-laws = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 UNITS = st.integers(0, 9999)
 
 
@@ -89,7 +90,7 @@ def damaged(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(laws, max_examples=1000)
+@settings(laws, max_examples=examples(300))
 @given(damaged())
 def test_a_damaged_string_has_an_explanation(text: str) -> None:
     check_explanation(text)

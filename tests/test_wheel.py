@@ -69,6 +69,7 @@ def installed(wheel: Path, python: str, folder: Path) -> Path:
     return folder / "bin"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_one_wheel_serves_newer_pythons(wheel: Path, tmp_path: Path) -> None:
     python = other_python() or ""

@@ -12,7 +12,8 @@ Lower floors know nothing of higher ones; a test holds it.
 | 1 | registry.py | classes that lie a file each in a package |
 | 1 | columns.py, progress.py | what commands print, in columns; how far they are |
 | 2 | kernel/ | the host kernel's bytes and namespaces |
-| 2 | runtime.py | where served sockets lie |
+| 2 | runtime.py | where served sockets lie, and guests' consoles |
+| 2 | mconsole.py | a running guest's management console |
 | 2 | guests/ | what each generation of guests does in each situation |
 | 3 | transports/ | one file each, which answers every question on its transport |
 | 3 | sandbox.py, signals.py | a private network; signals that wait |
@@ -25,6 +26,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 5 | datapath/ | ports, loops, the switch, recordings: the wing that host/ never meets |
 | 6 | serving/ | switches and outside programs that run, from a topology |
 | 6 | loopback/, lab.py, launch.py | probes and diagnosis; a private network with its topology up; guests' processes |
+| 6 | plugging/ | devices into a guest that runs, and out of it |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
 | 7 | doctor/, capture/ | what a machine lacks; a wire as pcapng |
 | 8 | cli/ | a file a command |
@@ -53,6 +55,7 @@ _HOMES = {
     "HostError": "vecnet.errors",
     "PortError": "vecnet.errors",
     "ProgramError": "vecnet.errors",
+    "GuestError": "vecnet.errors",
 }
 __all__ = ["__version__", *_HOMES]  # and the class of each transport: Tap, L2tpv3, …
 
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from vecnet.datapath.port import Port as Port
     from vecnet.datapath.port import open_port as open_port
     from vecnet.datapath.switch import Switch as Switch
+    from vecnet.errors import GuestError as GuestError
     from vecnet.errors import HostError as HostError
     from vecnet.errors import InputError as InputError
     from vecnet.errors import PortError as PortError

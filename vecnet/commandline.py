@@ -79,7 +79,7 @@ def _whole(words: list[str], kernel: Kernel) -> Iterator[Effect]:
             message = (
                 f"the line has {size} bytes, and a kernel that is given {guest.command_line} or more does not start"
             )
-            instead = "hot-plug some of the devices, with uml_mconsole's config"
+            instead = "start it by `vecnet run`, which plugs what has no room"
             effects[guest] = Effect(Severity.REFUSED, message, instead)
     effect = agreed(effects)
     if effect.severity > Severity.OK:

@@ -13,6 +13,10 @@
     │   └── BusyError           another vecnet works in the same network namespace
     ├── ProgramError            a program at the other end could not be started, or has ended            (exit 1)
     │   └── ProgramMissing      it is not installed; names the package
+    ├── GuestError              a running guest could not be asked, or did not do it              (exit 1)
+    │   ├── GuestMissing        none runs there, or it has just ended
+    │   ├── GuestSilent         it gave no answer in time: it hangs, or its process is stopped
+    │   └── GuestRefused        it answered that it does not do that; the message has its own words
     └── PortError               a vec string could not be opened, or frames could not be moved    (exit 1)
         ├── PermissionMissing   a capability or a file's permission is missing
         ├── ResourceMissing     a descriptor, a device file or a protocol is missing on this machine
@@ -128,6 +132,26 @@ class ProgramError(VecnetError):
 
 class ProgramMissing(ProgramError):
     """A program is not installed; what to do instead names its package."""
+
+
+class GuestError(VecnetError):
+    """A running guest could not be asked, or did not do what it was asked."""
+
+
+class GuestMissing(GuestError):
+    """No guest runs there, or it has ended without an answer."""
+
+
+class GuestSilent(GuestError):
+    """A guest gave no answer in time."""
+
+
+class GuestRefused(GuestError):
+    """A guest answered that it does not do that. `answer` is what it said, word by word."""
+
+    def __init__(self, message: str, instead: str, answer: str) -> None:
+        super().__init__(message, instead)
+        self.answer = answer
 
 
 class PortError(VecnetError):

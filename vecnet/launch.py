@@ -21,13 +21,13 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from vecnet.errors import HostError, InputError, Problem
-from vecnet.guests.kernel import of_version, read_version
+from vecnet.guests.kernel import Kernel, of_version, read_version
 from vecnet.kernel import unix_sockets
 from vecnet.kernel.namespaces import Namespaces
 from vecnet.kernel.unforeseen import advice, in_words
@@ -41,6 +41,7 @@ _LONGEST = 65536  # bytes of a line that is printed whole
 PLACEHOLDER = "{guest}"  # in a guest's command: its name
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _NOT_FOUND, _NOT_STARTED, _BY_SIGNAL = 127, 126, 128  # exit statuses, as a shell gives them
+_NONE: Mapping[str, Collection[int]] = {}
 
 Descriptors = dict[str, dict[int, int]]  # for each guest: the number in the guest, and the descriptor here
 
@@ -124,15 +125,19 @@ def namespace(topology: Topology, guest: str) -> str | None:
     return next(iter(found), None)
 
 
-def commands(topology: Topology, guests: Iterable[str], words: Sequence[str]) -> dict[str, list[bytes]]:
+def commands(
+    topology: Topology, guests: Iterable[str], words: Sequence[str], later: Mapping[str, Collection[int]] = _NONE
+) -> dict[str, list[bytes]]:
     """Each guest's command line: the words, with {guest} in them its name, its vec strings, and what these need.
+
+    The strings of the units in `later` are left out.
 
     The names in these are a kernel's, which are bytes and no locale's.
     """
     return {
         guest: [
             *(os.fsencode(word.replace(PLACEHOLDER, guest)) for word in words),
-            *(str(device).encode() for device in topology.devices(guest)),
+            *(str(d).encode() for d in topology.devices(guest) if d.unit not in later.get(guest, ())),
             *(word.encode() for word in topology.words(guest) if word not in words),
         ]
         for guest in guests
@@ -144,20 +149,24 @@ def require_kernels(topology: Topology, commands: Mapping[str, Sequence[bytes]])
 
     A command that is no kernel, such as a script that starts one, is not asked.
     """
-    problems = []
+    problems: list[Problem] = []
     for guest, command in commands.items():
         binary = shutil.which(os.fsdecode(command[0]))
         version = read_version(binary) if binary else None
         if version is None:
             continue
-        kernel = of_version(version)
-        for device in topology.devices(guest):
-            options = device.transport
-            for problem in options.problems(list(options.cases(vars(options))), kernel.guests):
-                message = f"{binary} is {version}, and of {guest}'s {device.ifname}: {problem.message}"
-                problems.append(Problem(message, problem.instead))
+        problems += unfit(topology, guest, f"{binary} is {version}", of_version(version))
     if problems:
         raise InputError(problems)
+
+
+def unfit(topology: Topology, guest: str, what: str, kernel: Kernel) -> Iterator[Problem]:
+    """Why a kernel does not take a guest's strings as meant; `what` says what the kernel is."""
+    for device in topology.devices(guest):
+        options = device.transport
+        for problem in options.problems(list(options.cases(vars(options))), kernel.guests):
+            message = f"{what}, and of {guest}'s {device.ifname}: {problem.message}"
+            yield Problem(message, problem.instead)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where served sockets lie: a folder of this user alone, with names that follow from a topology's.
+"""Where served sockets lie: a folder of this user alone, with names that follow from a topology's. And guests' own.
 
     $XDG_RUNTIME_DIR/vecnet/TOPOLOGY/END     with /run/vecnet for root and /tmp/vecnet-UID where that is not set
 
@@ -52,6 +52,19 @@ def _within(place: str, name: str, room: int) -> str:
     if len(path) + room < UNIX_PATH_MAX:
         return path
     return f"{place}/{hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]}"
+
+
+def guests() -> str:
+    """Where this user's guests have their folders, each named by its umid, unless uml_dir= says otherwise.
+
+    Source: HOWTO, "The UML Management Console".
+    """
+    return f"{os.environ.get('HOME', '')}/.uml"
+
+
+def console(umid: str) -> str:
+    """The path of a guest's console."""
+    return f"{guests()}/{umid}/mconsole"
 
 
 def open_folder(topology: str) -> tuple[str, int]:

@@ -106,7 +106,7 @@ def test_more_strings_than_a_command_line_holds(tmp_path: Path) -> None:
     assert size > 4096
     note = (
         f"note: the strings of web take {size} bytes, and a guest's command line has room for 4096: "
-        "hot-plug some of them, with uml_mconsole's config"
+        "`vecnet run` plugs the rest when it runs"
     )
     assert answer("check", file).splitlines()[1:] == [note]
     assert parsed(file, status=0)["notes"] == [note]

@@ -13,6 +13,7 @@ import pytest
 
 import vecnet as package
 from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
+from tests.thorough import stride
 from vecnet.cli import COMMANDS
 
 TAKE_A_FILE = ("check", "args", "plan", "up", "loopback")
@@ -85,7 +86,8 @@ def test_words_that_make_no_command(words: tuple[str | Path, ...], said: str) ->
 
 @pytest.mark.parametrize("command", TAKE_A_FILE)
 def test_files_that_are_no_topology(command: str, odd_files: dict[str, Path]) -> None:
-    for what, file in odd_files.items():
+    every = list(odd_files.items())
+    for what, file in every if command == "check" else every[:: stride(3)]:
         said = refused(command, file)
         assert str(file) in said, what
         assert "error: " in said

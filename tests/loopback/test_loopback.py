@@ -28,7 +28,8 @@ from vecnet.topology import load
 TOPOLOGIES = sorted(Path("topologies").glob("*.yaml"))
 TUNNELS = {"gretap", "ip6gretap", "l2tpv3-udp", "l2tpv3-ip"}  # need a kernel with tunnels: tests/kernel
 OUTSIDE = {"vde", "existing"}  # need what is there: test_vde.py, and below
-PLAYED = [path for path in TOPOLOGIES if path.stem not in TUNNELS | OUTSIDE]
+HOSTS = {"two-hosts", "three-hosts"}  # name several machines: test_hosts.py
+PLAYED = [path for path in TOPOLOGIES if path.stem not in TUNNELS | OUTSIDE | HOSTS]
 LOOPBACK = (sys.executable, "-m", "vecnet", "loopback")
 
 

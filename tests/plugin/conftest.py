@@ -27,6 +27,14 @@ USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")  # no capabi
 Pytest = Callable[..., pytest.RunResult]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What pytest promises is asked as a user, and as root by `make test-long`."""
+    for item in items:
+        if item.path.name == "test_promises.py" and "[root" in item.name:
+            item.add_marker("long")
+
+
 @pytest.fixture(params=["root", "user"])
 def user(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """What a command line begins with, for each kind of user."""

@@ -73,7 +73,7 @@ def project() -> Iterator[Project]:
         need(allowed.returncode == 0, "needs user namespaces for ordinary users")
         wheels = folder / "wheels"
         must(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, ROOT)
-        (wheel,) = wheels.glob("vecnet-*.whl")
+        (wheel,) = wheels.glob("uml_vecnet-*.whl")
         assert wheel.name.split("-")[2:4] == ["cp311", "abi3"]  # one wheel for every Python from 3.11 on
         python = shutil.which("python3", path="/usr/local/bin:/usr/bin")  # one that every user may run
         need(python, "needs the system's python3")

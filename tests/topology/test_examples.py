@@ -12,12 +12,19 @@ from tests.need import need_command, need_root
 from vecnet import parse
 from vecnet.topology import Topology, load
 from vecnet.transports import TRANSPORTS
+from vecnet.transports.link import HostInterface
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
 
 
 def made(path: Path) -> Topology:
     return load(path, underlay=lambda *way: 65535 if way[0].startswith("127.") else None)  # as any host has it
+
+
+def interfaces(topology: Topology) -> list[HostInterface]:
+    """Those of all machines."""
+    parts = [topology.on(name) for name in topology.hosts] or [topology]
+    return [interface for part in parts for interface in part.interfaces]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -32,7 +39,7 @@ def test_an_example(path: Path) -> None:
         assert guest in drawing
         for device in topology.devices(guest):
             assert str(parse(str(device))) == str(device)
-    for interface in topology.interfaces:
+    for interface in interfaces(topology):
         assert interface.ifname in text
         if interface.kind in ("gretap", "ip6gretap", "l2tp"):
             assert f"mtu {interface.mtu} " in drawing  # the commands by hand do the same
@@ -62,8 +69,10 @@ def test_the_switch_of_an_example_needs_no_root() -> None:
 
 
 def test_every_transport_and_a_lab() -> None:
-    links = [link for path in EXAMPLES for link in made(path).links]
+    topologies = [made(path) for path in EXAMPLES]
+    links = [link for topology in topologies for link in topology.links]
     assert {link.transport for link in links} == set(TRANSPORTS)
+    assert {len(topology.hosts) for topology in topologies} == {0, 2, 3}
     assert {interface.kind for link in links for interface in link.interfaces} == {
         "tap",
         "veth",
@@ -80,9 +89,9 @@ def test_names_and_inner_networks_of_the_examples_do_not_meet() -> None:
     """So all of them can be up at once."""
     seen: dict[str, str] = {}
     for path in EXAMPLES:
-        topology = made(path)
-        names = {i.ifname for i in topology.interfaces}
-        names |= {address.rpartition(".")[0] for i in topology.interfaces for address in i.addresses if "." in address}
+        every = interfaces(made(path))
+        names = {i.ifname for i in every}
+        names |= {address.rpartition(".")[0] for i in every for address in i.addresses if "." in address}
         for name in names:
             assert name not in seen, f"{name} of {path.name} is in {seen[name]} too"
             seen[name] = path.name

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -67,9 +67,9 @@ class Found:
     opened: set[str]  # the host's interfaces that a guest held open or made
 
 
-def measure(kernel: Kernel) -> Found:
+def measure(kernel: Kernel, chosen: Collection[int]) -> Found:
     together = [(number, trap) for number, trap in NUMBERED if not trap.has_own_guest]
-    own = [(number, trap) for number, trap in NUMBERED if trap.has_own_guest]
+    own = [(number, trap) for number, trap in NUMBERED if trap.has_own_guest and number in chosen]
     with Wiring(kernel) as wiring, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as switch:
         switch.bind(str(wiring.folder / "switch"))
         switch.listen()

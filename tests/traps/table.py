@@ -70,6 +70,11 @@ class Trap:
     def has_own_guest(self) -> bool:
         return self.alone or any(self.outcome(name).severity is PANIC for name in GENERATIONS)
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether it has a guest of its own, which ends the same on every generation."""
+        return self.has_own_guest and len({repr(self.outcome(name)) for name in GENERATIONS}) == 1
+
     def __str__(self) -> str:
         return self.string[:100]
 

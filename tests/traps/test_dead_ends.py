@@ -122,6 +122,7 @@ def ended(kernel: Kernel) -> dict[str, Report]:
         return dict(pool.map(lambda one: (one[1].name, watch(wiring, *one)), enumerate(ENDS, start=1)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("end", ENDS, ids=str)
 def test_one_failed_send_ends_a_device(ended: dict[str, Report], end: End) -> None:
     report = ended[end.name]
@@ -156,6 +157,7 @@ def asked(kernel: Kernel) -> dict[str, Report]:
         return dict(pool.map(ask, PANICS))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", PANICS)
 def test_to_ask_for_the_rings_panics(asked: dict[str, Report], name: str) -> None:
     assert asked[name].panicked, asked[name]
@@ -178,7 +180,7 @@ ping -q -n -c 3 -i 0.3 -W 2 10.4.9.2 >/dev/null && echo packets=pass || echo pac
 SLOW_IFUP = {"tap": {"6.1": "pass", "6.12": "pass", "7.2": "lost"}, "hybrid": dict.fromkeys(GENERATIONS, "lost")}
 
 
-@pytest.mark.parametrize("transport", SLOW_IFUP)
+@pytest.mark.parametrize("transport", ["tap", pytest.param("hybrid", marks=pytest.mark.alike)])
 def test_an_interface_that_its_program_brings_up_late(kernel: Kernel, transport: str) -> None:
     with Wiring(kernel) as wiring:
         program = wiring.folder / "ifup"
@@ -190,6 +192,7 @@ def test_an_interface_that_its_program_brings_up_late(kernel: Kernel, transport:
     assert report.values == {"packets": SLOW_IFUP[transport][kernel.generation]}, report
 
 
+@pytest.mark.alike
 def test_a_tap_that_may_not_be_made_hangs_the_guest(kernel: Kernel) -> None:
     """Without ifname the guest makes one, and tries again without end."""
     need_command("setpriv")

@@ -265,16 +265,18 @@ class Wiring:
         name: str = "guest",
         words: Sequence[str] = (CLEAR,),
         descriptors: Sequence[int] = (),
+        kernel: Kernel | None = None,
     ) -> Guest:
         """Boot a guest with `strings`, unedited, and let it run `script` (sh).
 
-        `words` are others of its kernel's command line. It inherits `descriptors`.
+        `words` are others of its kernel's command line. It inherits `descriptors`. `kernel` is another than the
+        wiring's.
         """
         self.prepare(name, script)
         folder = self.folder / name
         with (folder / "console").open("wb") as console:
             process = subprocess.Popen(
-                self.inside(*self.kernel(name, words), *strings),
+                self.inside(*self.kernel(name, words, kernel), *strings),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -293,10 +295,17 @@ class Wiring:
         init.chmod(0o755)
         (folder / "script").write_text(f"here={shlex.quote(str(folder))}\n{_PRELUDE}\n{script}\n")
 
-    def kernel(self, name: str, words: Sequence[str] = (CLEAR,)) -> list[str]:
+    def kernel(self, name: str, words: Sequence[str] = (CLEAR,), kernel: Kernel | None = None) -> list[str]:
         """The command line of the kernel that boots the guest `name`, but for its vec strings."""
         folder = self.folder / name
-        command = [self._kernel.command, "mem=128M", "root=/dev/root", "rootfstype=hostfs", "hostfs=/", "rw"]
+        command = [
+            (kernel or self._kernel).command,
+            "mem=128M",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "hostfs=/",
+            "rw",
+        ]
         command += [*words, f"init={folder}/init"]
         return [*command, f"umid={self.folder.name}-{name}", f"uml_dir={folder}/", "con=null", "con0=fd:0,fd:1"]
 

@@ -24,6 +24,7 @@ for wire in 0 1 2; do ping -q -n -c 1 -W 2 10.5.$wire.2 >/dev/null; echo "vec$wi
 """
 
 
+@pytest.mark.alike
 def test_a_program_and_a_filter(kernel: Kernel) -> None:
     with Wiring(kernel) as wiring:
         program = wiring.folder / "ifup"

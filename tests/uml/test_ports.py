@@ -34,7 +34,7 @@ from tests.uml.wires import TUNNELS, Wire, topology
 from vecnet import Gre, L2tpv3, VecDevice, open_port, parse
 from vecnet.datapath.port import Port
 
-pytestmark = pytest.mark.uml
+pytestmark = [pytest.mark.uml, pytest.mark.alike]
 
 Tunnel = Gre | L2tpv3
 Change = Callable[[Any], dict[str, Any]]

@@ -38,7 +38,7 @@ folder = pathlib.Path(sys.argv[1])
 data = (folder / "data").read_bytes()
 for address in sys.argv[2:]:
     try:
-        with socket.create_connection((address, {PORT}), timeout=10) as host, host.makefile("rb") as returned:
+        with socket.create_connection((address, {PORT}), timeout=60) as host, host.makefile("rb") as returned:
             host.sendall(data)
             host.shutdown(socket.SHUT_WR)
             (folder / address).write_bytes(returned.read())

@@ -9,6 +9,7 @@ from typing import Any
 from vecnet._native import ffi, lib
 from vecnet.bench.figures import Cost
 from vecnet.datapath.native import Handle
+from vecnet.datapath.native_switch import SwitchHandle
 from vecnet.errors import PortError
 
 End = tuple[Handle, bool]  # a port, and whether it is to be a bare loop on that port's descriptors
@@ -45,6 +46,27 @@ def echo(here: End, there: End, load: Load) -> list[int]:
     times = ffi.new("int64_t[]", load.rounds)
     _check(lib.vn_bench_echo(_end(here), _end(there), load.load, times))
     return list(times)
+
+
+Between = SwitchHandle | Sequence[Handle]  # a switch, or the two ports that `forward` joins
+
+
+def through(between: Between, ends: Sequence[Handle], frames: Sequence[bytes], load: Load) -> Cost:
+    """What is between costs, while each of the ends in turn sends its frames, `load.count` in one piece.
+
+    Raises PortError, also where a frame is lost.
+    """
+    parts = (
+        [between.switch, [ffi.NULL] * 2]
+        if isinstance(between, SwitchHandle)
+        else [ffi.NULL, [one.port for one in between]]
+    )
+    middle = ffi.new("struct vn_bench_middle *", parts)
+    held = [ffi.from_buffer("uint8_t[]", one) for one in frames]
+    spent = ffi.new("struct vn_bench_cost *")
+    pointers = ffi.new("struct vn_port *[]", [end.port for end in ends])
+    _check(lib.vn_bench_switch(middle, pointers, held, len(ends), 1, load.load, spent))
+    return Cost(spent.wall, spent.processor)
 
 
 def _end(end: End) -> Any:

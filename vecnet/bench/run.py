@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from vecnet.bench import commands, from_python, guests, measure, place, streams, wires
+from vecnet.bench import commands, from_python, guests, measure, place, streams, switch, wires
 from vecnet.bench.figures import Case, Effort, Figure, Figures, Stream, Task
 from vecnet.progress import Progress, quiet
 from vecnet.topology import Topology
@@ -30,6 +30,7 @@ class Wanted:
     guest: bool = True  # a real guest, where there is one
     streams: bool = True
     making: bool = True
+    switch: bool = False
 
     @property
     def guests(self) -> bool:
@@ -47,13 +48,13 @@ class Wanted:
     @property
     def steps(self) -> int:
         each = len(self.lengths) + self.gso + self.guests
-        return len(self.names) * each + len(self.whole) + self.makes
+        return len(self.names) * each + len(self.whole) + self.makes + self.switch
 
     @property
     def quick_seconds(self) -> int:
         """About what all of it takes with the effort `QUICK`, on a machine that does nothing else."""
         each = len(self.lengths) + self.gso + 6 * self.guests
-        return len(self.names) * each + 2 * len(self.whole) + 8 * self.makes
+        return len(self.names) * each + 2 * len(self.whole) + 8 * self.makes + 5 * self.switch
 
 
 def run(lab: Topology, wanted: Wanted, effort: Effort, progress: Progress = quiet) -> Figures:
@@ -85,6 +86,11 @@ def run(lab: Topology, wanted: Wanted, effort: Effort, progress: Progress = quie
         if name in wanted.whole:
             step()
             found.append(streams.stream(name, effort))
+    if wanted.switch:
+        step()
+        with place.on(place.FAR_PROCESSOR):
+            results += switch.measured(effort)
+        found += [switch.stream(name, effort) for name in switch.STREAMS] if wanted.streams else []
     if wanted.makes:
         step()
         tasks += commands.wires_made(effort)

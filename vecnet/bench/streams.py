@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from vecnet.bench.figures import Effort, Stream
 from vecnet.bench.place import (
@@ -53,15 +53,24 @@ with socket.create_connection((sys.argv[1], 9), timeout=10) as connection:
 """
 
 
+Between = Callable[[str, tuple[int, int]], AbstractContextManager[None]]
+
+
 def stream(transport: str, effort: Effort) -> Stream:
     """One of the transports that take large frames, run by run next to the bridge."""
+    return next_to_bridge(transport, "TCP through forward", _forwarded, effort)
+
+
+def next_to_bridge(transport: str, what: str, between: Between, effort: Effort) -> Stream:
+    """What joins ports on `eth0` of two namespaces, run by run next to the bridge that joins theirs."""
     ours, theirs = [], []
     for _ in range(effort.slow_runs):
         with _bridged() as ends:
             theirs.append(_carried(*ends, effort.seconds))
-        with _forwarded(transport) as ends:
+        with two_namespaces() as ends, between(transport, ends):
+            _address(ends)
             ours.append(_carried(*ends, effort.seconds))
-    return Stream(transport, "TCP through forward", "kernel bridge", tuple(ours), tuple(theirs))
+    return Stream(transport, what, "kernel bridge", tuple(ours), tuple(theirs))
 
 
 def _carried(source: int, sink: int, seconds: float) -> float:
@@ -98,14 +107,13 @@ def _bridged() -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _forwarded(transport: str) -> Iterator[tuple[int, int]]:
-    with two_namespaces() as ends, ExitStack() as stack:
+def _forwarded(transport: str, ends: tuple[int, int]) -> Iterator[None]:
+    with ExitStack() as stack:
         ports = [stack.enter_context(port_on_interface(transport, pid)) for pid in ends]
-        _address(ends)
         for processor, (port, to) in ((FAR_PROCESSOR, ports), (NEAR_PROCESSOR, ports[::-1])):
             with on(processor):  # of the receiver of what it moves
                 stack.enter_context(forward(port, to))
-        yield ends
+        yield
 
 
 def _address(ends: tuple[int, int]) -> None:

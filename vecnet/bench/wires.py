@@ -30,7 +30,7 @@ def samples() -> Mapping[str, tuple[Sample, type[Transport]]]:
 def topology(names: Iterable[str], depth: int, folder: str) -> Topology:
     """Two links of each sample, named after it; `folder` is for sockets."""
     links = []
-    for index, name in enumerate(names):
+    for index, name in enumerate(tuple(names) or ("fd",)):  # a topology has a link at the least
         sample, kind = samples()[name]
         for half in (1, 2):
             unit = 2 * index + half
@@ -43,7 +43,7 @@ def topology(names: Iterable[str], depth: int, folder: str) -> Topology:
                 far6=f"fd0b::{unit:x}:2",
             )
             links.append(f"  - {{transport: {kind.name}, name: {_link(name, half)}, depth: {depth}, {link}}}")
-    return loads("name: bench\nlinks:\n" + "\n".join(links))
+    return loads("name: bench\n" + "\n".join(["links:", *links]))
 
 
 def _link(name: str, half: int) -> str:

@@ -44,6 +44,7 @@ COMMANDS = {
     "bench": "Measure every transport, next to a bare loop on the same sockets.",
     "serve": "Run the switches and outside programs of a topology.",
     "run": "Start guests with their strings and inherited descriptors.",
+    "plug": "Bring a running guest to what its topology says.",
     "capture": "Write what crosses a wire as pcapng, while it runs.",
     "impair": "Let a live wire lose, delay and spoil frames.",
     "doctor": "Say what this machine lacks, and what mends it.",

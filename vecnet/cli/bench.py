@@ -32,6 +32,7 @@ from vecnet.errors import HostError, InputError
 @click.option(
     "--making/--no-making", default=True, show_default=True, help="Thousands of raw's links made and removed, and ip."
 )
+@click.option("--switch", is_flag=True, help="The switch; without -t it alone.")
 @click.option(
     "--quick", is_flag=True, help="One short run of everything, to see that it works; the figures mean little."
 )
@@ -46,6 +47,7 @@ def command(
     guest: bool,
     streams: bool,
     making: bool,
+    switch: bool,
     quick: bool,
     json_file: str | None,
     svg_file: str | None,
@@ -69,11 +71,11 @@ def command(
     if unknown:
         there = ", ".join(wires.samples())
         raise InputError(f"there is no transport {unknown[0]!r} to measure", f"there are {there}")
-    names = transports or tuple(wires.samples())
+    names = transports or (() if switch else tuple(wires.samples()))
     effort = bench.QUICK if quick else bench.Effort()
     if runs is not None:
         effort = replace(effort, runs=runs, slow_runs=min(runs, effort.slow_runs))
-    wanted = bench.Wanted(names, lengths or bench.LENGTHS, depth, gso, guest, streams, making)
+    wanted = bench.Wanted(names, lengths or bench.LENGTHS, depth, gso, guest, streams, making, switch)
     if quick:
         say(f"this takes about {wanted.quick_seconds} s")
     sandbox.enter()

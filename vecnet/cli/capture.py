@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import LinkName, ReportFile, count, file_argument, load_topology, once, require_link
+from vecnet.cli.common import LinkName, ReportFile, count, file_argument, load_part, on_option, once, require_link
 from vecnet.cli.terminal import say
 from vecnet.errors import InputError
 
@@ -28,6 +28,7 @@ _CHUNK = 1 << 20  # bytes
 
 @click.command("capture")
 @file_argument
+@on_option
 @click.argument("link", type=LinkName())
 @once("-w", "--write", "target", type=ReportFile(), metavar="FILE", help="Write to FILE; - is standard output.")
 @once("--count", "-c", "most", type=click.IntRange(1), metavar="N", help="End after N packets.")
@@ -36,6 +37,7 @@ _CHUNK = 1 << 20  # bytes
 @once("--size", type=click.IntRange(1), metavar="MB", help="Begin another file of the ring after MB megabytes.")
 def command(
     file: str,
+    on: str | None,
     link: str,
     target: str | None,
     most: int | None,
@@ -49,7 +51,7 @@ def command(
     what was dropped, and why, and needs no privilege; an interface of the host needs CAP_NET_RAW. In and out are as
     the switch, or the host, sees them. The wire never waits for the capture: what that loses is told at the end.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     chosen = require_link(topology, link)
     target = target or "-"
     if (files is None) != (size is None) or (files is not None and target == "-"):

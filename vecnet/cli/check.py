@@ -22,7 +22,7 @@ from vecnet.guests.agreed import listed
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import Effect, Severity
 from vecnet.text import shown
-from vecnet.transports.link import TapAttributes
+from vecnet.transports.link import TapAttributes, named_on
 from vecnet.vecstring import Explanation, explained
 
 if TYPE_CHECKING:
@@ -95,13 +95,15 @@ def _check_file(file: str, kernel: Kernel, quiet: bool) -> dict[str, object]:
     if not quiet:
         guests = ", ".join(topology.guests) or "none"
         links = count(len(topology.links), "link")
-        answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}", *notes)
+        hosts = f", hosts: {', '.join(topology.hosts)}" if topology.hosts else ""
+        answer(f"{file}: topology {topology.name} is valid: {links}, guests: {guests}{hosts}", *notes)
         answer(*elsewhere.lines(topology, width(sys.stdout)))
     return {
         "file": file,
         "ok": True,
         "name": topology.name,
         "guests": list(topology.guests),
+        "hosts": list(topology.hosts),
         "kernels": {guest: [str(one) for one in topology.kernel(guest).guests] for guest in topology.guests},
         "words": {guest: topology.words(guest) for guest in topology.guests},
         "notes": notes,
@@ -117,8 +119,10 @@ def _notes(topology: Topology) -> Iterator[str]:
             end, other = link.spec.ends
             there = f"vecnet run starts {end.node} there; by hand: ip netns exec {netns}"
             yield f"note: {other} is in the network namespace {netns}: {there}"
-    yield from _ownerless(topology)
-    yield from _existing(topology)
+    if not topology.hosts:  # whose kernels are not this machine's
+        yield from _ownerless(topology)
+    for part in [topology.on(host) for host in topology.hosts] or [topology]:
+        yield from _existing(part)
     for guest in topology.guests:
         kernel = topology.kernel(guest)
         if kernel.note:
@@ -134,7 +138,7 @@ def _notes(topology: Topology) -> Iterator[str]:
         if size >= _ROOM:
             yield (
                 f"note: the strings of {guest} take {size} bytes, and a guest's command line has room for "
-                f"{_ROOM}: hot-plug some of them, with uml_mconsole's config"
+                f"{_ROOM}: `vecnet run` plugs the rest when it runs"
             )
 
 
@@ -143,7 +147,8 @@ def _existing(topology: Topology) -> Iterator[str]:
     for one in topology.interfaces:
         if one.existing:
             place = f" in {one.netns}" if one.netns else ""
-            yield f"note: {one.ifname}{place} is somebody else's: plan says whether it is there, and will do as it is"
+            name = named_on(one.host, one.ifname)
+            yield f"note: {name}{place} is somebody else's: plan says whether it is there, and will do as it is"
 
 
 def _ownerless(topology: Topology) -> Iterator[str]:

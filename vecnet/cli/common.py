@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from vecnet.values import Name
 
 if TYPE_CHECKING:
     from vecnet.guests.kernel import Kernel
+    from vecnet.host.plan import Step
     from vecnet.topology import ResolvedLink, Topology
 
 FORMATS = ("lines", "json", "shell")
@@ -121,7 +122,9 @@ def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
     if file is None or file == "-":
         return None
     try:
-        return load_topology(str(file))
+        topology = load_topology(str(file))
+        on = ctx.params.get("on")
+        return topology.on(str(on)) if on in topology.hosts else topology
     except VecnetError:
         return None
 
@@ -130,6 +133,20 @@ file_argument = click.argument("file", type=click.Path())
 guest_option = click.option(
     "--guest", "-g", "chosen", type=GuestName(), multiple=True, help="Only this guest's strings; may be repeated."
 )
+
+
+class HostName(click.ParamType[str]):
+    """A host of the topology, which completion looks up in the file."""
+
+    name = "host"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        file = "file" if "file" in {one.name for one in ctx.command.params} else "subject"
+        topology = topology_to_complete(ctx, file)
+        return [CompletionItem(host) for host in (topology.hosts if topology else ()) if host.startswith(incomplete)]
+
+
+on_option = once("--on", "on", type=HostName(), help="What this host of FILE has to do, where FILE names hosts.")
 
 
 JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
@@ -176,15 +193,27 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     return load(file, kernel=kernel)
 
 
+def load_part(file: str, on: str | None) -> Topology:
+    """What one machine has to do of the topology in a file, the host `on` where that names hosts. Raises InputError."""
+    return part(load_topology(file), on)
+
+
+def part(topology: Topology, on: str | None) -> Topology:
+    """The same of a topology. Raises InputError."""
+    return topology.one_machine() if on is None else topology.on(on)
+
+
 def is_file(subject: str) -> bool:
     """Whether a word of FILE|NAME is a file: whatever files there are, the same word means the same."""
     return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
 
 
-def named(subject: str) -> str:
+def named(subject: str, on: str | None = None) -> str:
     """The name of the topology that FILE|NAME means. Raises InputError."""
     if is_file(subject):
-        return subject_topology(subject).name
+        return subject_topology(subject, on).name
+    if on is not None:
+        raise InputError(f"--on {on} goes with a FILE, and {subject!r} is a topology's name", "leave --on out")
     try:
         return Name().parse(subject)
     except Refused:
@@ -192,10 +221,10 @@ def named(subject: str) -> str:
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
 
-def subject_topology(file: str) -> Topology:
-    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+def subject_topology(file: str, on: str | None) -> Topology:
+    """What is meant of the topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
     try:
-        return load_topology(file)
+        return load_part(file, on)
     except InputError as error:
         command = click.get_current_context().info_name
         up = ", ".join(_names_up()) or "nothing"
@@ -231,8 +260,9 @@ def require_guest(topology: Topology, guest: str) -> None:
     """Raise InputError unless the topology has this guest."""
     if guest in topology.guests:
         return
-    instead = f"{_near(guest, topology.guests)}its guests are {', '.join(topology.guests)}"
-    raise InputError(f"{topology.name} has no guest {guest!r}", instead)
+    where = "" if topology.host is None else f" on {topology.host}"
+    instead = f"{_near(guest, topology.guests)}its guests are {', '.join(topology.guests) or 'none'}"
+    raise InputError(f"{topology.name} has no guest {guest!r}{where}", instead)
 
 
 def _near(word: str, known: Collection[str]) -> str:
@@ -250,6 +280,29 @@ def require_link(topology: Topology, name: str) -> ResolvedLink:
     names = [link.name for link in topology.links]
     instead = f"{_near(name, names)}its links are {', '.join(names)}"
     raise InputError(f"{topology.name} has no link {name!r}", instead)
+
+
+def require_up(topology: Topology, file: str, up: bool) -> None:
+    """Raise HostError unless the host's ends are there, or make them."""
+    if not topology.interfaces and not topology.outer_ends:
+        return
+    from vecnet import host
+
+    if up:
+        from vecnet.cli.progress import progress
+
+        with progress("up") as report:
+            say(*host.up(topology, progress=report).summary().split("\n"))
+    else:
+        require_made(topology, host.plan(topology).changes, f"run `vecnet up {file}` first, or give --up")
+
+
+def require_made(topology: Topology, steps: Iterable[Step], instead: str) -> None:
+    """Raise HostError where the host's end has still something to do."""
+    missing = [str(step.node) for step in steps]
+    if missing:
+        few = f"{', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}"
+        raise HostError(f"{topology.name} is not up: {few} differ{'s' * (len(missing) == 1)}", instead)
 
 
 def strings(topology: Topology, chosen: Collection[str], form: str) -> str:

@@ -6,21 +6,22 @@ import sys
 
 import click
 
-from vecnet.cli.common import emit_json, json_option, load_topology, once
+from vecnet.cli.common import emit_json, json_option, load_part, on_option, once
 from vecnet.cli.terminal import answer, width
 from vecnet.columns import Part, Styled, table
 from vecnet.doctor.finding import Finding, State
-from vecnet.errors import EXIT_FAILED
+from vecnet.errors import EXIT_FAILED, InputError
 
 _COLOURS = {State.OK: "green", State.NOTE: "yellow", State.UNKNOWN: "yellow", State.MISSING: "red"}
 
 
 @click.command("doctor")
 @click.argument("file", required=False, type=click.Path())
+@on_option
 @once("--linux", metavar="PATH", help="The guests' kernel; left out, linux or linux.uml of PATH. It boots, for 2 s.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, file: str | None, linux: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, file: str | None, on: str | None, linux: str | None, as_json: bool) -> None:
     """Say what this machine lacks for FILE, or for all that vecnet can do, and the command that mends it.
 
     It looks at the kernel's modules, /dev/net/tun, user namespaces, the capabilities that strings need, settings that
@@ -28,7 +29,9 @@ def command(ctx: click.Context, file: str | None, linux: str | None, as_json: bo
 
     Exits with 1 where something is missing that FILE needs, with 3 where that cannot be told.
     """
-    topology = load_topology(file) if file is not None else None
+    if file is None and on is not None:
+        raise InputError("--on goes with a FILE that names hosts", "leave it out, or give the FILE")
+    topology = load_part(file, on) if file is not None else None
     from vecnet.doctor import examine
 
     found = list(examine(topology, linux))

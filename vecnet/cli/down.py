@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import click
 
-from vecnet.cli.common import emit_json, json_option, named, say_what_is_meant, say_what_is_up
+from vecnet.cli.common import emit_json, json_option, named, on_option, say_what_is_meant, say_what_is_up
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import say
 
 
 @click.command("down")
 @click.argument("subject", metavar="FILE|NAME")
+@on_option
 @json_option
-def command(subject: str, as_json: bool) -> None:
+def command(subject: str, on: str | None, as_json: bool) -> None:
     """Remove what a topology made in this network namespace, and nothing else.
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is a topology's NAME, and needs no file.
     """
-    name = named(subject)
+    name = named(subject, on)
     say_what_is_meant(subject)
     from vecnet import host
 

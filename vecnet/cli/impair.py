@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import LinkName, file_argument, load_topology, require_link
+from vecnet.cli.common import LinkName, file_argument, load_part, on_option, require_link
 from vecnet.cli.terminal import say
 from vecnet.errors import InputError, Refused
 
@@ -20,16 +20,17 @@ _OFF = "off"
 
 @click.command("impair")
 @file_argument
+@on_option
 @click.argument("link", type=LinkName())
 @click.argument("impairment", metavar="IMPAIRMENT|off")
-def command(file: str, link: str, impairment: str) -> None:
+def command(file: str, on: str | None, link: str, impairment: str) -> None:
     """Impair LINK of FILE while it runs, in tc-netem's words: vecnet impair FILE lan:web 'loss 1% delay 10ms 2ms'
 
     LINK is a link's name, or one of its ends. It has to end at a switch that `vecnet serve` or `vecnet run` of this
     user serves: that port impairs what goes out of it, as netem would, and needs no privilege. `off` ends it; so does
     the server's end. `vecnet status` shows it. What FILE declares with impair: is there from the start.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     chosen = require_link(topology, link)
     from vecnet.impairment import ImpairmentText
     from vecnet.serving import control

@@ -12,7 +12,8 @@ from vecnet.cli.common import (
     Folder,
     LinkName,
     ReportFile,
-    load_topology,
+    load_part,
+    on_option,
     once,
     refuse_one_place_for_two,
     write_report,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 @click.command("loopback")
 @click.argument("subject", metavar="FILE|STRING")
+@on_option
 @click.option("--link", "-l", "links", type=LinkName("subject"), multiple=True, help="Only this link; may be repeated.")
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
 @once("--peer", metavar="STRING", help="The string of the other end.")
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     subject: str,
+    on: str | None,
     links: tuple[str, ...],
     probes: tuple[str, ...],
     peer: str | None,
@@ -76,7 +79,7 @@ def command(
     unknown = [probe for probe in probes if probe not in names]
     if unknown:
         raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
-    name, subjects, topology = _subjects(subject, links, peer, mirror)
+    name, subjects, topology = _subjects(subject, on, links, peer, mirror)
     if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
@@ -103,7 +106,7 @@ def _impairment(text: str) -> Impairment:
 
 
 def _subjects(
-    subject: str, links: tuple[str, ...], peer: str | None, mirror: bool
+    subject: str, on: str | None, links: tuple[str, ...], peer: str | None, mirror: bool
 ) -> tuple[str, list[Subject], Topology | None]:
     from vecnet.loopback.subject import of_strings, of_topology
     from vecnet.loopback.verdict import Untested
@@ -111,7 +114,7 @@ def _subjects(
     if not subject.startswith("vec") or ":" not in subject:
         if peer is not None or mirror:
             raise InputError("--peer and --mirror go with a vec string; a topology says what each other end is")
-        topology = load_topology(subject)
+        topology = load_part(subject, on)
         names = [link.name for link in topology.links]
         for link in links:
             if link not in names:
@@ -120,6 +123,8 @@ def _subjects(
     from vecnet.transports.answers import FarEnd
     from vecnet.vecstring import parse
 
+    if on is not None:
+        raise InputError("--on goes with a topology that names hosts, and not with a string", "leave it out")
     if peer is not None and mirror:
         raise InputError("give --peer or --mirror, not both")
     device = parse(subject)

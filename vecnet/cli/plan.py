@@ -7,16 +7,17 @@ import sys
 import click
 
 from vecnet.cli import elsewhere
-from vecnet.cli.common import emit_json, file_argument, json_option, load_topology
+from vecnet.cli.common import emit_json, file_argument, json_option, load_part, on_option
 from vecnet.cli.terminal import answer, width
 
 
 @click.command("plan")
 @file_argument
+@on_option
 @json_option
-def command(file: str, as_json: bool) -> None:
+def command(file: str, on: str | None, as_json: bool) -> None:
     """Show what `vecnet up FILE` would change. Nothing to do says so."""
-    topology = load_topology(file)
+    topology = load_part(file, on)
     from vecnet import host
 
     plan = host.plan(topology)

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import click
 
-from vecnet.cli.common import file_argument
+from vecnet.cli.common import file_argument, on_option, part
 from vecnet.cli.terminal import say
 
 
 @click.command("sandbox", context_settings={"ignore_unknown_options": True})
 @file_argument
+@on_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD…")
 @click.pass_context
-def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
+def command(ctx: click.Context, file: str, on: str | None, words: tuple[str, ...]) -> None:
     """Run CMD (your shell, if none is given) in a private network with the topology of FILE up in it.
 
     Needs no root where user namespaces are allowed. The outer addresses that the topology's tunnels use are put on the
@@ -28,12 +29,12 @@ def command(ctx: click.Context, file: str, words: tuple[str, ...]) -> None:
     from vecnet.topology.document import read_text
 
     text = read_text(file)  # once, since standard input cannot be read again
-    loads(text, path=file)  # a broken file is known before anything is made
+    part(loads(text, path=file), on)  # a broken file is known before anything is made
     from vecnet import contained, lab, sandbox
 
     _find_vecnet()
     sandbox.enter()
-    lab.bring_up(lambda: loads(text, path=file))
+    lab.bring_up(lambda: part(loads(text, path=file), on))
     ctx.exit(contained.run(words or (os.environ.get("SHELL", "/bin/sh"),), say))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vecnet.cli.common import count, file_argument, load_topology
+from vecnet.cli.common import count, file_argument, load_part, on_option
 from vecnet.cli.terminal import answer, say
 from vecnet.errors import InputError
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command("serve")
 @file_argument
-def command(file: str) -> None:
+@on_option
+def command(file: str, on: str | None) -> None:
     """Run the switches of FILE, and the programs that stand outside, in the foreground.
 
     It prints a line once all is there, and tells systemd so. SIGTERM and SIGINT end it; SIGHUP reads FILE again: ports
@@ -26,9 +27,10 @@ def command(file: str) -> None:
     from vecnet.serving.foreground import serve
     from vecnet.serving.plan import planned
 
-    topology = load_topology(file)
+    topology = load_part(file, on)
     if not planned(topology):
-        message = f"{topology.name} has no switch and no program outside, so there is nothing to serve"
+        where = "" if on is None else f" on {on}"
+        message = f"{topology.name} has no switch and no program outside{where}, so there is nothing to serve"
         raise InputError(message, "add switches:, or a link to an end at outside:")
 
     def ready(topology: Topology) -> None:
@@ -38,4 +40,4 @@ def command(file: str) -> None:
         answer(f"{topology.name} is served by process {os.getpid()}: {len(switches)} {plural}, {count(ports, 'port')}")
 
     # standard input cannot be read again
-    serve((lambda: topology) if file == "-" else (lambda: load_topology(file)), say, ready)
+    serve((lambda: topology) if file == "-" else (lambda: load_part(file, on)), say, ready)

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from vecnet import runtime
 from vecnet.cli.common import (
     emit_json,
     is_file,
     json_option,
     named,
+    on_option,
     say_what_is_meant,
     say_what_is_up,
     subject_topology,
 )
 from vecnet.cli.terminal import answer, say, width
 from vecnet.columns import Cell, Part, Styled, table
-from vecnet.errors import EXIT_FAILED
+from vecnet.errors import EXIT_FAILED, InputError
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.plugging.report import DeviceState
     from vecnet.serving.control import PortState
+    from vecnet.topology import Topology
 
 
 @click.command("status")
 @click.argument("subject", required=False, metavar="[FILE|NAME]")
+@on_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bool) -> None:
     """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
     With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
     of the switches that `vecnet serve` and `vecnet run` of this user serve now.
 
+    With a FILE, guests of this user whose umid is their name are asked as well, by their management consoles: which of
+    their devices are up, and how often each has woken the guest's kernel. `sent` is what the host has sent there: where
+    that grows, and a device is down or sleeps on, packets vanish in the guest. Guests do not tell their own counters.
+
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
 
     Exits with 1 where something is not healthy, or the topology has made nothing here.
     """
-    topology = subject_topology(subject) if subject is not None and is_file(subject) else None
-    name = topology.name if topology else named(subject) if subject is not None else None
+    if subject is None and on is not None:
+        raise InputError("--on goes with a FILE that names hosts", "name it, or leave --on out")
+    topology = subject_topology(subject, on) if subject is not None and is_file(subject) else None
+    name = topology.name if topology else named(subject, on) if subject is not None else None
     if subject is not None:
         say_what_is_meant(subject)
     from vecnet import host
@@ -49,9 +61,10 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
 
     report = host.status(name, topology)
     ports = control.states(name)
+    devices = _devices(topology) if topology else []
     if as_json:
-        emit_json([entry.as_json() for entry in report] + [port.as_json() for port in ports])
-    elif not report and not ports:
+        emit_json([e.as_json() for e in report] + [p.as_json() for p in ports] + [d.as_json() for d in devices])
+    elif not report and not ports and not devices:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
             say_what_is_up()
@@ -60,6 +73,8 @@ def command(ctx: click.Context, subject: str | None, as_json: bool) -> None:
             _print_table(report)
         if ports:
             _print_ports(ports)
+        if devices:
+            _print_devices(devices, report)
     healthy = all(entry.healthy for entry in report) and all(port.healthy for port in ports)
     if (name and not report and not ports) or not healthy:
         ctx.exit(EXIT_FAILED)
@@ -108,6 +123,35 @@ def _print_ports(ports: list[PortState]) -> None:
 def _state(port: PortState) -> list[Part]:
     state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
     return [state, Styled(f"impaired: {port.impairment}", "yellow")] if port.impairment else [state]
+
+
+def _devices(topology: Topology) -> list[DeviceState]:
+    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
+        return []
+    from vecnet.plugging.report import states
+
+    return states(topology)
+
+
+_DEVICE_NUMBERS = ("sent", "woken")
+_DEVICE_TITLES = ("topology", "guest", "device", "link", *_DEVICE_NUMBERS, "state")
+
+
+def _print_devices(devices: list[DeviceState], report: list[Report]) -> None:
+    sent = {entry.link: str(entry.tx_packets) for entry in report}
+    rows = [
+        (
+            one.topology,
+            one.guest,
+            one.device,
+            one.link,
+            sent.get(one.link, ""),
+            "" if one.woken is None else str(one.woken),
+            one.state if one.as_wanted else Styled(one.state, "red"),
+        )
+        for one in devices
+    ]
+    _print(_DEVICE_TITLES, _DEVICE_NUMBERS, rows)
 
 
 def _print(titles: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:

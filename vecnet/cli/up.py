@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from contextlib import ExitStack
 
 import click
 
-from vecnet.cli.common import file_argument, format_option, guest_option, load_topology, strings
+from vecnet import runtime
+from vecnet.cli.common import file_argument, format_option, guest_option, load_part, on_option, strings
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import emit, say
+
+_FEW = 3  # devices that are named of those that a guest lacks
 
 
 @click.command("up")
 @file_argument
+@on_option
 @guest_option
 @format_option
-def command(file: str, chosen: tuple[str, ...], form: str) -> None:
+def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone. With --guest, other guests may be elsewhere.
+
+    It says which running guests lack what: those of this user whose umid is their name. `vecnet plug` gives it to them.
     """
-    topology = load_topology(file)
+    topology = load_part(file, on)
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 
@@ -33,3 +41,11 @@ def command(file: str, chosen: tuple[str, ...], form: str) -> None:
             emit(text)
 
         host.up(topology.starting(chosen), progress=report, answer=answer)
+    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
+        return
+    from vecnet.plugging.report import lacking
+
+    for guest, devices in lacking(topology).items():
+        few = ", ".join(devices[:_FEW]) + (f" and {len(devices) - _FEW} more" if len(devices) > _FEW else "")
+        where = f"{shlex.quote(file)} --on {on}" if on is not None else shlex.quote(file)
+        say(f"{guest} runs, and lacks {few}: vecnet plug {where} --guest {guest}")

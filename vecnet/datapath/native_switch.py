@@ -55,23 +55,23 @@ class SwitchHandle:
             if ffi.errno == errno.ENOMEM:
                 raise MemoryError("a switch")
             raise ResourceMissing("no descriptor is left for a switch", "raise the limit with: ulimit -n")
-        self._switch: Any = ffi.gc(switch, lib.vn_switch_free)
+        self.switch: Any = ffi.gc(switch, lib.vn_switch_free)
         self._recorders: list[RecorderHandle] = []  # kept, for C points to them
         keep(self)
 
     def forked(self) -> None:
-        lib.vn_switch_forked(self._switch)
+        lib.vn_switch_forked(self.switch)
 
     def run(self, duration: int) -> None:
         """Move frames for so many nanoseconds, -1 without end; less after a signal. Raises PortError."""
-        result = lib.vn_switch_run(self._switch, duration)
+        result = lib.vn_switch_run(self.switch, duration)
         if result == -errno.ECANCELED:
             raise PortClosed("the switch belongs to the process that was forked")
         if result < 0 and result != -errno.EINTR:
             raise PortError(f"the switch cannot run: {os.strerror(-result)}")
 
     def stop(self) -> None:
-        lib.vn_switch_stop(self._switch)
+        lib.vn_switch_stop(self.switch)
 
     def add(self, port: Handle, name: str, settings: Settings) -> int:
         """The port's number. It must outlive the switch, or be removed. Raises PortError."""
@@ -79,7 +79,7 @@ class SwitchHandle:
             "struct vn_switch_settings *",
             (settings.isolated, settings.addresses, settings.storm, settings.guests),
         )
-        number: int = lib.vn_switch_add(self._switch, port.port, name.encode(), wanted)
+        number: int = lib.vn_switch_add(self.switch, port.port, name.encode(), wanted)
         if number == -errno.EEXIST:
             raise PortError(f"the switch has a port {name} already", "give this one another name")
         if number == -errno.EMFILE:
@@ -89,11 +89,11 @@ class SwitchHandle:
         return number
 
     def remove(self, number: int) -> None:
-        lib.vn_switch_remove(self._switch, number)
+        lib.vn_switch_remove(self.switch, number)
 
     def mirror(self, monitor: int, numbers: Sequence[int]) -> bool:
         """Whether all of these ports are there."""
-        result: int = lib.vn_switch_mirror(self._switch, monitor, ffi.new("uint32_t[]", numbers), len(numbers))
+        result: int = lib.vn_switch_mirror(self.switch, monitor, ffi.new("uint32_t[]", numbers), len(numbers))
         return result == 0
 
     def impair(self, number: int, impairment: Impairment | None) -> None:
@@ -105,22 +105,22 @@ class SwitchHandle:
                 setattr(plan, share, getattr(impairment, share))
             plan.delay, plan.jitter = round(impairment.delay * 1e9), round(impairment.jitter * 1e9)
             plan.seed = impairment.seed
-        result = lib.vn_switch_impair(self._switch, number, plan)
+        result = lib.vn_switch_impair(self.switch, number, plan)
         if result < 0:
             raise PortError(f"the port cannot be impaired: {os.strerror(-result)}")
 
     def record(self, number: int, recorder: RecorderHandle) -> None:
         """Record a port, 0 for all. Raises PortError."""
         self._recorders.append(recorder)
-        recorder.check_added(lib.vn_switch_record(self._switch, number, recorder.recorder))
+        recorder.check_added(lib.vn_switch_record(self.switch, number, recorder.recorder))
 
     def end_record(self, recorder: RecorderHandle) -> None:
-        lib.vn_switch_end_record(self._switch, recorder.recorder)
+        lib.vn_switch_end_record(self.switch, recorder.recorder)
         self._recorders = [one for one in self._recorders if one is not recorder]
 
     def ports(self) -> list[State]:
         listed = ffi.new("struct vn_switch_port[]", MOST_PORTS)
-        count = lib.vn_switch_list(self._switch, listed, MOST_PORTS)
+        count = lib.vn_switch_list(self.switch, listed, MOST_PORTS)
         return [
             State(
                 one.number,
@@ -138,13 +138,13 @@ class SwitchHandle:
     def table(self, room: int) -> list[tuple[bytes, int, int]]:
         """Addresses, each with the number of its port, and the milliseconds since it sent last."""
         listed = ffi.new("struct vn_switch_address[]", room)
-        count = min(room, lib.vn_switch_table(self._switch, listed, room))
+        count = min(room, lib.vn_switch_table(self.switch, listed, room))
         return [(bytes(one.address), one.number, one.idle) for one in listed[0:count]]
 
     def counters(self, number: int) -> dict[str, int]:
         """Nothing where the port is gone."""
         own = ffi.new("uint64_t[]", lib.VN_SWITCH_COUNTERS)
         ports = ffi.new("uint64_t[]", lib.VN_COUNTERS)
-        if lib.vn_switch_counters(self._switch, number, own, ports):
+        if lib.vn_switch_counters(self.switch, number, own, ports):
             return {}
         return dict(zip(MEANINGS, own, strict=True)) | dict(zip(COUNTERS, ports, strict=True))

@@ -75,7 +75,7 @@ class Switch:
             raise InputError(f"age={age!r} is no time for an address", "give seconds, such as 300")
         if not 1 <= addresses < 2**24:
             raise InputError(f"addresses={addresses!r}", "a table holds 1 to 16777215 of them")
-        self._handle = SwitchHandle(max(1, round(age * 1000)), addresses)
+        self.handle = SwitchHandle(max(1, round(age * 1000)), addresses)
         self._most = addresses
         self._ports: dict[int, native.Handle] = {}  # by the number of those that were added
         self._make_locks()
@@ -128,7 +128,7 @@ class Switch:
             self._check()
             handle = _opened(port).surrender()
             try:
-                self._ports[self._handle.add(handle, name, settings)] = handle
+                self._ports[self.handle.add(handle, name, settings)] = handle
             except BaseException:
                 handle.close()
                 raise
@@ -141,7 +141,7 @@ class Switch:
         """
         with self._lock:
             number = self._number(name)
-            self._handle.remove(number)
+            self.handle.remove(number)
             if handle := self._ports.pop(number, None):
                 handle.close()
 
@@ -168,7 +168,7 @@ class Switch:
         """The addresses that are known now; [] once the switch is closed."""
         with self._lock:
             names = {state.number: state.name for state in self._states()}
-            found = self._handle.table(self._most) if names else []
+            found = self.handle.table(self._most) if names else []
         return [
             Address(address.hex(":"), names[number], idle / 1000) for address, number, idle in found if number in names
         ]
@@ -182,7 +182,7 @@ class Switch:
         with self._lock:
             if self._last is not None:
                 return self._last
-            found = ((state.name, self._handle.counters(state.number)) for state in self._states())
+            found = ((state.name, self.handle.counters(state.number)) for state in self._states())
             return {name: counters for name, counters in found if counters}
 
     def impair(self, name: str, impairment: Impairment | None) -> None:
@@ -193,7 +193,7 @@ class Switch:
         """
         with self._lock:
             self._check()
-            self._handle.impair(self._number(name), impairment)
+            self.handle.impair(self._number(name), impairment)
 
     # ---- looking ----
 
@@ -204,7 +204,7 @@ class Switch:
         once. Raises InputError where a port is not there, or not connected.
         """
         with self._lock:
-            if not self._handle.mirror(0 if to is None else self._number(to), [self._number(name) for name in of]):
+            if not self.handle.mirror(0 if to is None else self._number(to), [self._number(name) for name in of]):
                 raise InputError(f"{to} cannot be the monitor", "give a connected port that is not mirrored itself")
 
     def record(self, path: str | PathLike[str] | int, *names: str) -> Recorder:
@@ -215,10 +215,10 @@ class Switch:
         with self._lock:
             self._check()
             numbers = [self._number(name) for name in names]
-            recorder = _SwitchRecorder(path, self._handle)
+            recorder = _SwitchRecorder(path, self.handle)
             try:
                 for number in numbers or [0]:
-                    self._handle.record(number, recorder.handle)
+                    self.handle.record(number, recorder.handle)
             except BaseException:
                 recorder.close()
                 raise
@@ -250,7 +250,7 @@ class Switch:
                 left = turn if deadline is None else int((deadline - time.monotonic()) * 1e9)
                 if deadline is not None and left <= 0:
                     return
-                self._handle.run(left if turn < 0 else min(left, turn))
+                self.handle.run(left if turn < 0 else min(left, turn))
 
     @property
     def running(self) -> bool:
@@ -259,7 +259,7 @@ class Switch:
     def stop(self) -> None:
         """Let no frame pass any more. Ports stay, and their frames wait, until it runs again."""
         self._stopping = True
-        self._handle.stop()
+        self.handle.stop()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -272,7 +272,7 @@ class Switch:
             if self._last is None:
                 self._last = self.stats
                 for number, handle in self._ports.items():
-                    self._handle.remove(number)
+                    self.handle.remove(number)
                     handle.close()
                 self._ports.clear()
 
@@ -292,7 +292,7 @@ class Switch:
             raise PortClosed("the switch is closed")
 
     def _states(self) -> list[State]:
-        return self._handle.ports() if self._last is None else []
+        return self.handle.ports() if self._last is None else []
 
     def _number(self, name: str) -> int:
         states = self._states()

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from vecnet import text
 from vecnet.transports.link import Attributes
@@ -100,7 +102,29 @@ _NAMES = (  # of what people are shown, for the first end and for a pair's secon
 def _parts(node: Node) -> Iterator[tuple[EndState | Attributes, Mapping[str, str]]]:
     """The ends and the kind's values, each with its fields' names for people."""
     yield from zip(node.ends, _NAMES, strict=False)
-    yield node.values, {each.name: each.name for each in fields(node.values)}
+    yield node.values, _shape(node.values).names
+
+
+class _Shape(NamedTuple):
+    """The fields of a dataclass: their own names, those that a mark tells of, those of which None says nothing."""
+
+    names: Mapping[str, str]
+    noted: frozenset[str]
+    may_be_unsaid: frozenset[str]
+
+
+_SHAPES: dict[type[object], _Shape] = {}  # asked for each of thousands of nodes
+
+
+def _shape(part: EndState | Attributes) -> _Shape:
+    if type(part) not in _SHAPES:
+        every = fields(part)
+        _SHAPES[type(part)] = _Shape(
+            {each.name: each.name for each in every},
+            frozenset(each.name for each in every if each.name != "settings" and "once" not in each.metadata),
+            frozenset(each.name for each in every if "unsaid" in each.metadata),
+        )
+    return _SHAPES[type(part)]
 
 
 def changed(there: Node, goal: Node) -> tuple[str, ...]:
@@ -144,14 +168,15 @@ def _values(node: Node) -> dict[str, object]:
     """All that a mark can tell of, by name: settings are never wanted."""
     found: dict[str, object] = {"name": node.ifname, "netns": node.netns}
     for part, names in _parts(node):
-        unsaid = {each.name for each in fields(part) if "unsaid" in each.metadata and getattr(part, each.name) is None}
-        once = {each.name for each in fields(part) if "once" in each.metadata}
-        for key in names:
-            if key != "settings" and key not in once:
-                found[names[key]] = _UNSAID if key in unsaid else getattr(part, key)
+        shape = _shape(part)
+        for key, name in names.items():
+            if key in shape.noted:
+                value = getattr(part, key)
+                found[name] = _UNSAID if value is None and key in shape.may_be_unsaid else value
     return found
 
 
+@lru_cache(maxsize=1024, typed=True)  # most values are the same at thousands of links; True is not 1
 def _letters(value: object) -> str:
     if value == _UNSAID:
         return _UNSAID
@@ -164,10 +189,10 @@ def shown(node: Node) -> dict[str, object]:
     """All that is said of a node, by name."""
     found: dict[str, object] = {}
     for part, names in _parts(node):
-        unsaid = {each.name for each in fields(part) if "unsaid" in each.metadata and getattr(part, each.name) is None}
+        may_be_unsaid = _shape(part).may_be_unsaid
         for key in names:
-            if key not in unsaid:
-                value = getattr(part, key)
+            value = getattr(part, key)
+            if value is not None or key not in may_be_unsaid:
                 found[names[key]] = list(value) if isinstance(value, tuple) else value
     return found if node.marked else {**found, "mark": "its group or alias is not the topology's"}
 
@@ -297,7 +322,8 @@ def _described(step: Step) -> Iterator[str]:
     node = step.node
     where = f" (network namespace {node.netns})" if node.netns else ""
     why = f": {step.why}" if step.why else ""
-    yield f"{_SIGNS[step.action]} {node.kind} {node.ifname}{where}, {node.link}{why}"
+    link = f", {node.link}" if node.link else ""
+    yield f"{_SIGNS[step.action]} {node.kind} {node.ifname}{where}{link}{why}"
     if step.action is Action.CREATE:
         yield from (f"    {key} {_text(value)}" for key, value in shown(node).items() if value not in (None, [], ""))
     else:

@@ -94,7 +94,7 @@ def prove(
                 results = _prove_outside(subject, probes, stacks, captures)
             else:
                 results = _prove_one(subject, chosen, stacks, host, captures, live, done)
-            note = subject.far.note if results[0].verdict is Verdict.PASS else ""
+            note = (subject.far.note or subject.near.note) if results[0].verdict is Verdict.PASS else ""
             played = results[0].verdict is Verdict.PASS or not subject.far.twin
             far_end = subject.far.words if played else subject.far.name
             reports.append(LinkReport(subject.name, subject.transport, tuple(results), far_end, note))

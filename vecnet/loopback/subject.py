@@ -7,6 +7,7 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
     the host              the host's interface, by packet sockets; its IP stack stands behind it
     a switch              the switch's side of the guest's string, where no switch listens already
     vecnet's own switch   the real one, with a port of the tester's: see switched.py; it may be the near end, too
+    another machine's end a twin, as below; of a tunnel from the host's kernel it is the near end
     a program outside     the real one, started for it: see outside.py
     a network outside     another end of it, if any number of ends join it
     elsewhere             a twin, by the mirrored string, where the address there is this host's: in a sandbox
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from vecnet.loopback.verdict import Untested
 from vecnet.serving.plan import Door, Outside, PlannedPort, Wire, ports_of
 from vecnet.transports.answers import FarEnd
-from vecnet.transports.link import OUTSIDE
+from vecnet.transports.link import ELSEWHERE, OUTSIDE
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
@@ -114,11 +115,14 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
     sides = []
     ports = {(switch, port.name): port for switch, port in ports_of(link)}
     outside = next((port for port in ports.values() if isinstance(port.behind, Outside)), None)
-    for end, device in zip(link.spec.ends, link.devices, strict=True):
+    for index, (end, device) in enumerate(zip(link.spec.ends, link.devices, strict=True)):
         name, addresses = str(end), tuple(end.given.get("ip", ()))
         if device is not None:
             netns = device.transport.opened_in(link.spec)
             sides.append(Side(name=name, device=device, netns=netns, addresses=addresses))
+        elif not link.is_here(index) or end.kind == ELSEWHERE:
+            played = VecDevice(end.unit, link.options[index])
+            sides.append(Side(name=name, device=played, twin=True, addresses=addresses))
         elif end.kind == OUTSIDE and outside is not None:
             sides.append(Side(name=name, planned=outside))
         elif end.switch:
@@ -126,8 +130,6 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
             planned = None if outside is not None else ports[end.switch, end.ifname]
             addresses = () if planned is None else _met_at(topology, end.switch, link)
             sides.append(Side(name=name, planned=planned, addresses=addresses))
-        elif link.far_settings:
-            sides.append(Side(name=name, device=VecDevice(0, link.options[1]), twin=True, addresses=addresses))
         elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
             sides.append(Side(name=f"what is beyond {link.interfaces[0].ifname}"))
         elif link.interfaces:
@@ -144,7 +146,8 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
             )
         else:
             sides.append(_named_by(VecDevice(0, link.options[0]), name))
-    near, far = sides
+    turned = sides[0].is_host or (sides[0].twin and not sides[1].is_host)
+    near, far = reversed(sides) if turned else sides
     return Subject(
         name=link.name,
         transport=link.transport,

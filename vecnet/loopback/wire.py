@@ -63,8 +63,9 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
     if far.switch:
         _refuse_foreign_switch(far)
     with ExitStack() as stack, Namespaces() as namespaces:
-        if far.twin:
-            _refuse_to_play_elsewhere(far, namespaces)
+        for side in (near, far):
+            if side.twin:
+                _refuse_to_play_elsewhere(side, namespaces)
         with _judged():
             folder = stack.enter_context(_folder(subject))
             # the far end first: a guest connects to a switch that listens

@@ -66,7 +66,7 @@ class Labs:
         from vecnet import lab, sandbox
         from vecnet.topology import load
 
-        load(file)  # a broken file is told before anything is made
+        load(file).one_machine()  # a broken file is told before anything is made
         assert self._home is not None
         place = None
         try:

@@ -42,7 +42,7 @@ class TopologyFile(pytest.File):
         from vecnet.topology import load
 
         try:
-            topology = load(self.path)
+            topology = load(self.path).one_machine()
         except InputError as error:
             raise self.CollectError(str(error)) from None
         self._results: dict[str, dict[str, Result]] = {}  # of each subject, by probe, until they are asked for

@@ -5,6 +5,7 @@
 | document.py | YAML as nodes with positions |
 | grammar.py | the keys, declared once |
 | read.py | nodes to what the file states |
+| places.py | hosts, what is on which, and what may cross |
 | resolve.py | what was left out: choices and MTUs |
 | clashes.py | what can be there only once |
 | circles.py | switches and bridges that are joined in a circle; a switch's ports |
@@ -22,7 +23,7 @@ import gc
 import os
 from collections.abc import Iterator
 
-from vecnet.topology.model import ResolvedLink, Switching, Topology
+from vecnet.topology.model import Machine, ResolvedLink, Switching, Topology
 
 __all__ = ["ResolvedLink", "Topology", "load", "loads"]
 
@@ -42,8 +43,9 @@ def load(
     """The topology in a file; "-" is standard input.
 
     `underlay` gives the MTU, in bytes, of the way from one outer address to another, or None where there is none; left
-    out, the host's kernel is asked. `interface_mtu` gives that of an interface that exists, likewise. `kernel` is that
-    of the guests that state none; left out, any. Raises InputError with every mistake and its place.
+    out, the host's kernel is asked. `interface_mtu` gives that of an interface that exists, likewise. Neither is
+    asked where the file names hosts: take one's part then, by `Topology.on`. `kernel` is that of the guests that state
+    none; left out, any. Raises InputError with every mistake and its place.
     """
     from vecnet.topology.document import read_text
 
@@ -87,8 +89,15 @@ def loads(
             )
             for wire in wires
         )
-        switches = {name: Switching(**stated.given) for name, stated in draft.switches.items()}
-        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches)
+        switches = {
+            name: Switching(stated.given.get("age"), stated.given.get("addresses"))
+            for name, stated in draft.switches.items()
+        }
+        hosts = {
+            name: Machine(tuple(stated.given["address"]), stated.given.get("mtu"))
+            for name, stated in draft.places.hosts.items()
+        }
+        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches, hosts)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
         return of
 
     for wire in sorted(wires, key=lambda wire: doc.at(wire.draft.node)):
-        ends = [_ethernet(wire, end) for end in wire.spec.ends]
+        ends = [_ethernet(end) for end in wire.spec.ends]
         if not all(ends):
             continue
         one, other = (part(end) for end in ends)
@@ -36,11 +36,11 @@ def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
         _mirror(doc, wires, wire)
 
 
-def _ethernet(wire: Wire, end: End) -> str:
+def _ethernet(end: End) -> str:
     """The switch or bridge that an end is at; "" where there is none."""
     if end.switch:
         return f"the switch {end.switch}"
-    return f"the bridge {wire.bridge}" if end.is_host and wire.bridge else ""
+    return f"the bridge {end.bridge}" if end.bridge else ""
 
 
 def _mirror(doc: Document, wires: list[Wire], wire: Wire) -> None:

@@ -1,6 +1,7 @@
 """What can be there only once: interface names, Ethernet and inner addresses, link names; and what must be there.
 
-Names and addresses are looked at per network namespace: that of the interface, and for a guest's that of its other end.
+Names and addresses are looked at per network namespace of a host: that of the interface, and for a guest's that of its
+other end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from yaml.nodes import Node
 from vecnet.topology.document import Document
 from vecnet.topology.read import Draft
 from vecnet.topology.resolve import Wire
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import ELSEWHERE, HOST, End, HostInterface, end_of, named_on
 
 IPV6_MIN_MTU = 1280  # RFC 8200, section 5
 SHORTEST_PREFIX = 8  # bits: the largest networks that are anybody's own, 10.0.0.0/8 and fd00::/8 (RFC 1918, 4193)
@@ -54,22 +55,25 @@ def _link_names(wires: list[Wire]) -> Iterator[Named]:
 
 def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
-        yield (bridge.netns, bridge.ifname), f"the interface {bridge.ifname}", draft.bridges[bridge.ifname].node
+        name = named_on(bridge.host, bridge.ifname)
+        yield (bridge.host, bridge.netns, bridge.ifname), f"the interface {name}", draft.bridges[name].node
     for wire in wires:
         for interface in wire.interfaces:
-            node = wire.draft.ends[1].at("ifname")
-            yield (interface.netns, interface.ifname), f"the interface {interface.ifname}", node
+            host = interface.host
+            node = wire.draft.ends[end_of(wire.spec, interface)].at("ifname")
+            yield (host, interface.netns, interface.ifname), f"the interface {interface.ifname}", node
             if interface.peer is not None:
                 peer = interface.peer.ifname
                 chosen = "" if "ifname" in wire.draft.ends[0].given else f", chosen for {wire.spec.ends[0]},"
-                yield (None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
+                yield (host, None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
 
 
 def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
         if bridge.mac is not None:
-            text = f"the MAC address {bridge.mac} of bridge {bridge.ifname}"
-            yield (bridge.mac,), text, draft.bridges[bridge.ifname].at("mac")
+            name = named_on(bridge.host, bridge.ifname)
+            text = f"the MAC address {bridge.mac} of bridge {name}"
+            yield (bridge.mac,), text, draft.bridges[name].at("mac")
     for wire in wires:
         for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
             if end.node is not None:
@@ -77,43 +81,54 @@ def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iter
         for interface in wire.interfaces:
             if interface.mac is not None:
                 text = f"the MAC address {interface.mac} of {interface.ifname}"
-                yield (interface.mac,), text, wire.draft.ends[1].at("mac" if wire.spec.host else "")
+                stated = wire.draft.ends[end_of(wire.spec, interface)]
+                yield (interface.mac,), text, stated.at("mac" if wire.spec.host else "")
 
 
 def _netns(wire: Wire) -> str | None:
     return wire.spec.ends[1].given.get("netns") if wire.spec.host else None
 
 
+def _host(wire: Wire, end: End) -> str:
+    """An address elsewhere is as good as one on the host of the other end."""
+    return wire.spec.ends[0].host if end.host == ELSEWHERE else end.host
+
+
 def _inner_addresses(draft: Draft, wires: list[Wire]) -> Iterator[Named]:
     for name, bridge in draft.bridges.items():
         for address in dict.fromkeys(bridge.given.get("ip", ())):
             ip = address.partition("/")[0]
-            yield (bridge.given.get("netns"), ip), f"the address {ip} of bridge {name}", bridge.at("ip")
+            host = name.rpartition(":")[0] or HOST
+            yield (host, bridge.given.get("netns"), ip), f"the address {ip} of bridge {name}", bridge.at("ip")
     for wire in wires:
         for end, stated in zip(wire.spec.ends, wire.draft.ends, strict=True):
             for address in dict.fromkeys(end.given.get("ip", ())):
                 ip = address.partition("/")[0]
-                yield (_netns(wire), ip), f"the address {ip} of {end}", stated.at("ip")
+                yield (_host(wire, end), _netns(wire), ip), f"the address {ip} of {end}", stated.at("ip")
 
 
 def _bridge_is_there(doc: Document, draft: Draft, wire: Wire) -> None:
-    if wire.bridge is None:
+    for index, bridge in wire.bridges:
+        _bridge_is_there_for(doc, draft, wire, index, bridge)
+
+
+def _bridge_is_there_for(doc: Document, draft: Draft, wire: Wire, index: int, name: str) -> None:
+    stated, end = wire.draft.ends[index], wire.spec.ends[index]
+    if name not in draft.bridges:  # it is nearly one that is
+        beside = {key: one for key, one in draft.bridges.items() if (key.rpartition(":")[0] or HOST) == end.host}
+        known = ", ".join(key.rpartition(":")[2] for key, one in beside.items() if not one.given.get("existing"))
+        instead = f"write one of {known}, or add {name}: under bridges, with existing: on if it is there already"
+        doc.wrong(stated.at("bridge"), f"the bridge {name} of {end} is not declared", instead)
         return
-    stated, end = wire.draft.ends[1], wire.spec.ends[1]
-    if wire.bridge not in draft.bridges:  # it is nearly one that is
-        known = ", ".join(name for name, bridge in draft.bridges.items() if not bridge.given.get("existing"))
-        instead = f"write one of {known}, or add {wire.bridge}: under bridges, with existing: on if it is there already"
-        doc.wrong(stated.at("bridge"), f"the bridge {wire.bridge} of {end} is not declared", instead)
-        return
-    home = draft.bridges[wire.bridge].given.get("netns")
+    home = draft.bridges[name].given.get("netns")
     if home != end.given.get("netns"):
-        message = f"bridge {wire.bridge} is in {_place(home)}, and {end} is in {_place(end.given.get('netns'))}"
+        message = f"bridge {name} is in {_place(home)}, and {end} is in {_place(end.given.get('netns'))}"
         movable = home and "netns" in wire.draft.transport.interface_keys
         instead = f"write netns: {home}" if movable else "choose one for both"
         doc.wrong(stated.at("bridge"), message, instead)
     if end.given.get("ip"):
-        message = f"{end} is a member of bridge {wire.bridge}, where an address of its own is not reached"
-        doc.wrong(stated.at("ip"), message, f"give the address to the bridge {wire.bridge}")
+        message = f"{end} is a member of bridge {name}, where an address of its own is not reached"
+        doc.wrong(stated.at("ip"), message, f"give the address to the bridge {name}")
 
 
 def _place(netns: str | None) -> str:

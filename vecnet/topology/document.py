@@ -74,6 +74,16 @@ def read_text(path: str) -> str:
         raise InputError([Problem(message, "save it in the encoding UTF-8", where)]) from None
 
 
+class Stated:
+    """Values and the nodes they came from; `node` is the whole."""
+
+    def __init__(self, node: Node, given: dict[str, Any] | None = None, nodes: dict[str, Node] | None = None) -> None:
+        self.node, self.given, self.nodes = node, given or {}, nodes or {}
+
+    def at(self, key: str) -> Node:
+        return self.nodes.get(key, self.node)
+
+
 class Document:
     """A file's nodes, and the problems found in them so far."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cache
 
 from vecnet.errors import Refused
@@ -12,7 +13,7 @@ from vecnet.programs import PROGRAMS
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key
-from vecnet.values import Flag, IfName, Integer, IpInterface, KernelName, Mac, Name, NewIfName
+from vecnet.values import Flag, IfName, Integer, IpAddress, IpInterface, KernelName, Mac, Name, NewIfName
 from vecnet.vecstring import MAX_UNIT
 
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
@@ -27,13 +28,28 @@ TOPOLOGY = {
     "defaults": "options of every link that does not state them itself",
     "guests": "the guests, by name: those that links name, booting any kernel, if left out",
     "links": "the wires, each with exactly two ends",
-    "bridges": "bridges of the host, by name",
+    "bridges": "bridges of the host, by name; with hosts, by host:name",
     "switches": "vecnet's own switches, by name: `vecnet serve` and `vecnet run` run them",
+    "hosts": "the machines that the topology is for, by name; this one alone if left out",
 }
 NAME = Key(Name(), TOPOLOGY["name"])
 COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"}
-GUEST = {"kernel": Key(KernelName(), "the kernel that the guest boots: its version, or the path of its binary")}
+HOST_KEYS = {
+    "address": Key(
+        IpAddress(),
+        "its outer address, or one of each family, in a list: `local` of what leaves it, where none is stated",
+        many=True,
+        required=True,
+    ),
+    "mtu": Key(Integer(MIN_MTU, MAX_MTU), "the largest packet on its way to the others, in bytes; 1500 if left out"),
+}
+_ON = Key(Name(), "the host that it is on; it may be left out where there is one host")
+GUEST = {
+    "kernel": Key(KernelName(), "the kernel that the guest boots: its version, or the path of its binary"),
+    "on": _ON,
+}
 SWITCH_KEYS = {
+    "on": _ON,
     "age": Key(Integer(1, 86400), "seconds after which an address that is silent is forgotten; 300 if left out"),
     "addresses": Key(Integer(1, 2**24 - 1), "how many addresses it knows at the most; 65536 if left out"),
 }
@@ -74,12 +90,12 @@ def link_keys(transport: type[Transport]) -> dict[str, Key]:
     return _keys_of_link(transport.name)
 
 
-def end_keys(transport: type[Transport], where: str = "", program: str = "") -> dict[str, Key]:
+def end_keys(transport: type[Transport], where: str = "", program: str = "", *, hosts: bool = False) -> dict[str, Key]:
     """The keys of an endpoint, those that must be there first: a guest's, or one's at HOST, SWITCH, OUTSIDE, ELSEWHERE.
 
-    Outside it is the program's keys.
+    Outside it is the program's keys. With `hosts`, those need not be there that a host may have a value for.
     """
-    return _keys_of_end(transport.name, where, program)
+    return _keys_of_end(transport.name, where, program if where == OUTSIDE else "", hosts)
 
 
 def programs(transport: type[Transport]) -> tuple[str, ...]:
@@ -89,7 +105,7 @@ def programs(transport: type[Transport]) -> tuple[str, ...]:
 
 
 @cache
-def _keys_of_end(name: str, where: str, program: str) -> dict[str, Key]:
+def _keys_of_end(name: str, where: str, program: str, hosts: bool) -> dict[str, Key]:
     transport = TRANSPORTS[name]
     if where == HOST:
         keys = {**transport.host_keys, **{key: INTERFACE[key] for key in transport.interface_keys}}
@@ -102,19 +118,28 @@ def _keys_of_end(name: str, where: str, program: str) -> dict[str, Key]:
         keys = {**own, **_PORT}
     else:
         keys = {**transport.guest_keys, "ip": _IP, "mac": _MAC}
+    if hosts and where != ELSEWHERE:
+        keys = {name: replace(key, required=key.required and not key.by_host) for name, key in keys.items()}
     return dict(sorted(keys.items(), key=lambda item: not item[1].required))
 
 
-def parse_endpoint(text: str, switches: Collection[str] = ()) -> End:
-    """The end that `web:vec0`, `host:tap0`, `outside:vde`, `elsewhere:router` or, of these switches, `lan:web` names.
+def parse_endpoint(text: str, switches: Collection[str] = (), hosts: Collection[str] = ()) -> End:
+    """The end that `web:vec0`, `host:tap0`, `outside:vde`, `elsewhere:router` names.
 
-    Raises Refused.
+    Of these switches `lan:web`, and of these hosts, where there are any, `alpha:tap0` in place of `host:tap0`. Raises
+    Refused.
     """
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
+    if node == HOST and hosts:
+        raise Refused(f"{text!r} is on none of the hosts", f"write {next(iter(hosts))}:{ifname.strip()}")
     if node == HOST:
         return End(None, NewIfName().parse(ifname))
+    if node in hosts:
+        if re.fullmatch("vec[0-9]+", ifname):
+            raise Refused(f"{text!r}: an interface of a host is not named like a guest's", f"write {node}:tap0")
+        return End(None, NewIfName().parse(ifname), host=node)
     if node in (OUTSIDE, ELSEWHERE):
         return End(None, Name().parse(ifname), where=node)
     Name().parse(node)
@@ -124,6 +149,7 @@ def parse_endpoint(text: str, switches: Collection[str] = ()) -> End:
         return End(None, Name().parse(ifname), where=node)
     if not re.fullmatch(GUEST_IFNAME, ifname):
         message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
-        instead = f"write {node}:vec0, or {HOST}:{ifname.strip()} for the host's end, or add {node} to switches"
+        own, named = (next(iter(hosts)), "switches or hosts") if hosts else (HOST, "switches")
+        instead = f"write {node}:vec0, or {own}:{ifname.strip()} for the host's end, or add {node} to {named}"
         raise Refused(message, instead)
     return End(node, ifname)

@@ -5,28 +5,17 @@ Drafts are plain classes, not dataclasses: making those would take a sixth of th
 
 from __future__ import annotations
 
-import dataclasses
 import os.path
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from vecnet.errors import Refused
 from vecnet.topology import grammar
-from vecnet.topology.document import Document, Entries
+from vecnet.topology.document import Document, Entries, Stated
+from vecnet.topology.places import Places
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key, Link, Sides
-
-
-class Stated:
-    """Values and the nodes they came from; `node` is the whole."""
-
-    def __init__(self, node: Node, given: dict[str, Any] | None = None, nodes: dict[str, Node] | None = None) -> None:
-        self.node, self.given, self.nodes = node, given or {}, nodes or {}
-
-    def at(self, key: str) -> Node:
-        return self.nodes.get(key, self.node)
 
 
 class LinkDraft(Stated):
@@ -45,6 +34,7 @@ class Draft:
         self,
         name: str,
         defaults: Stated,
+        places: Places,
         guests: dict[str, Stated],
         switches: dict[str, Stated],
         bridges: dict[str, Stated],
@@ -52,7 +42,7 @@ class Draft:
         is_whole: bool,
     ) -> None:
         self.name, self.defaults, self.guests, self.bridges, self.links = name, defaults, guests, bridges, links
-        self.switches = switches
+        self.places, self.switches = places, switches
         self.is_whole = is_whole  # all links can be understood
 
 
@@ -69,21 +59,27 @@ def read(doc: Document) -> Draft:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
         defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
-    switches = _named(doc, entries, "switch", "switches", grammar.SWITCH_KEYS, {})
-    guests = _named(doc, entries, "guest", "guests", grammar.GUEST, switches)
-    bridges = _bridges(doc, entries)
+    hosts = _named(doc, entries, "host", grammar.HOST_KEYS, {})
+    switches = _named(doc, entries, "switch", grammar.SWITCH_KEYS, {"host": hosts})
+    guests = _named(doc, entries, "guest", grammar.GUEST, {"host": hosts, "switch": switches})
+    places = Places(hosts)
+    places.settle(doc, "switch", switches)
+    places.settle(doc, "guest", guests)
+    bridges = _bridges(doc, entries, hosts)
     links, is_whole = [], False
     if "links" in entries:
         node = entries["links"][1]
         items = doc.items(node, "links", "links")
         if isinstance(node, SequenceNode) and not items:
             doc.wrong(node, "there are no links", "add one: transport: and endpoints:")
-        links = [link for item in items if (link := _link(doc, item, name, switches)) is not None]
+        links = [link for item in items if (link := _link(doc, item, name, places, switches)) is not None]
         is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
+    used = {end.host for link in links for end in link.spec.ends} | {key.rpartition(":")[0] for key in bridges}
+    places.check(doc, used, is_whole=is_whole)
     links = _endpoints_once(doc, links)
-    return Draft(name, defaults, guests, switches, _with_implied(bridges, links), links, is_whole)
+    return Draft(name, defaults, places, guests, switches, _with_implied(bridges, links), links, is_whole)
 
 
 def _nodes(entries: Entries) -> dict[str, Node]:
@@ -103,37 +99,48 @@ def _name(doc: Document, entries: Entries) -> str:
         return ""
 
 
+_SECTIONS = {"host": "hosts", "switch": "switches", "guest": "guests"}
+
+
 def _named(
-    doc: Document, entries: Entries, what: str, section: str, keys: Mapping[str, Key], switches: Mapping[str, Stated]
+    doc: Document, entries: Entries, what: str, keys: Mapping[str, Key], others: Mapping[str, Mapping[str, Stated]]
 ) -> dict[str, Stated]:
-    """What `guests:` or `switches:` says, by name; a name is of one of them."""
+    """What `hosts:`, `switches:` or `guests:` says, by name; a name is of one of them."""
     named: dict[str, Stated] = {}
+    section = _SECTIONS[what]
     for name, (key, value) in doc.entries(entries[section][1], section).items() if section in entries else ():
         try:
             end = grammar.parse_endpoint(f"{name}:vec0")
         except Refused as error:
             doc.wrong(key, f"{name!r} cannot name a {what}: {error.message}", error.instead)
             continue
+        other = next((other for other, known in others.items() if name in known), None)
         if end.node is None:
             doc.wrong(key, f"{name} is a reserved word, and names no {what}", "choose another name")
-        elif name in switches:
-            line = switches[name].node.start_mark.line + 1
-            doc.wrong(key, f"{name} is a switch, in line {line}, and cannot be a {what}, too", "choose another name")
+        elif other is not None:
+            line = others[other][name].node.start_mark.line + 1
+            doc.wrong(key, f"{name} is a {other}, in line {line}, and cannot be a {what}, too", "choose another name")
         else:
             found = doc.entries(value, f"{what} {name}")
             named[name] = Stated(key, doc.values(f"{what} {name}", key, found, keys), _nodes(found))
     return named
 
 
-def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
+def _bridges(doc: Document, entries: Entries, hosts: Mapping[str, Stated]) -> dict[str, Stated]:
+    """What `bridges:` says, by name: `br0`, or of a host that the file names `alpha:br0`."""
     if "bridges" not in entries:
         return {}
     bridges = {}
     for name, (key, value) in doc.entries(entries["bridges"][1], "bridges").items():
+        host, _, ifname = name.rpartition(":") if hosts else (HOST, "", name)
+        if hosts and host not in hosts:
+            doc.wrong(key, f"the bridge {name} is on none of the hosts", f"write {next(iter(hosts))}:{ifname}")
+            continue
         try:
-            grammar.parse_endpoint(f"{HOST}:{name}")
+            grammar.parse_endpoint(f"{HOST}:{ifname}")
         except Refused as error:
             doc.wrong(key, f"a bridge is named like an interface: {error.message}", error.instead)
+            continue
         found = doc.entries(value, f"bridge {name}")
         given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
         bridges[name] = Stated(key, given, _nodes(found))
@@ -144,7 +151,7 @@ def _bridges(doc: Document, entries: Entries) -> dict[str, Stated]:
     return bridges
 
 
-def _link(doc: Document, node: Node, topology: str, switches: Collection[str]) -> LinkDraft | None:
+def _link(doc: Document, node: Node, topology: str, places: Places, switches: Collection[str]) -> LinkDraft | None:
     before = len(doc.problems)
     if doc.is_null(node):
         doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
@@ -153,17 +160,18 @@ def _link(doc: Document, node: Node, topology: str, switches: Collection[str]) -
     if not entries:
         return None
     transport = _transport(doc, node, entries)
-    ends = _ends(doc, node, entries, transport, switches)
+    ends = _ends(doc, node, entries, transport, places, switches)
     if transport is None:
         return None
     own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
     given = doc.values(f"a {transport.name} link", node, own, grammar.link_keys(transport))
     if len(ends) != 2 or not _sides(doc, transport, ends):
         return None
-    if len(doc.problems) > before:
+    placed = places.placed(doc, transport, ends)
+    if placed is None or len(doc.problems) > before:
         return None  # its values cannot be judged together
     # as Link has it, so that the order in the file means nothing
-    (first, one), (second, two) = sorted(ends, key=lambda end: (_ORDER.index(end[0].kind), str(end[0])))
+    (first, one), (second, two) = sorted(placed, key=lambda end: (_ORDER.index(end[0].kind), str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
     return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
 
@@ -190,7 +198,12 @@ _ORDER = ("", SWITCH, *_FAR)
 
 
 def _ends(
-    doc: Document, link: Node, entries: Entries, transport: type[Transport] | None, switches: Collection[str]
+    doc: Document,
+    link: Node,
+    entries: Entries,
+    transport: type[Transport] | None,
+    places: Places,
+    switches: Collection[str],
 ) -> list[tuple[End, Stated]]:
     """The ends whose names can be read, with what they state."""
     if "endpoints" not in entries:
@@ -216,19 +229,19 @@ def _ends(
     ends = []
     for name, name_node, value in named:
         try:
-            end = grammar.parse_endpoint(name, switches)
+            end = grammar.parse_endpoint(name, switches, places.hosts)
         except Refused as error:
             doc.wrong(name_node, error.message, error.instead)
             continue
         stated = Stated(name_node)
         if transport is not None and (end.kind != OUTSIDE or end.ifname in grammar.programs(transport)):
             found = {} if value is None else doc.entries(value, name)
-            keys = grammar.end_keys(transport, end.kind, end.ifname)
+            keys = grammar.end_keys(transport, end.kind, end.ifname, hosts=bool(places.hosts))
             own = _known(doc, found, transport, end)
             whose = f"{name}, {_WHOSE[end.kind]} of a {transport.name} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((dataclasses.replace(end, given=stated.given), stated))
+        ends.append((End(end.node, end.ifname, stated.given, end.where, end.host), stated))
     return ends
 
 
@@ -243,8 +256,11 @@ _WHOSE = {
 
 def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    name, keys = str(end), grammar.end_keys(transport, end.kind, end.ifname)
-    others = {where: grammar.end_keys(transport, where) for where in _WHOSE if where != end.kind}
+    keys = grammar.end_keys(transport, end.kind, end.ifname)
+    if found.keys() <= keys.keys():
+        return found
+    name = str(end)
+    others = [where for where in _WHOSE if where != end.kind]
     kept = {}
     for key, entry in found.items():
         if key in keys:
@@ -257,7 +273,7 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
-        elif (where := next((where for where, other in others.items() if key in other), None)) is not None:
+        elif (where := next((one for one in others if key in grammar.end_keys(transport, one)), None)) is not None:
             whose = _WHOSE[where]
             doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
         else:
@@ -275,8 +291,10 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
             doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
     kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
-    if kinds == {HOST}:
+    if kinds == {HOST} and ends[0][0].host == ends[1][0].host:
         doc.wrong(last, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
+    elif kinds == {HOST}:
+        return True  # of two hosts; what may join them is said where all ends are placed
     elif kinds <= set(_FAR):
         message = "neither end of the link is a guest's or a switch's"
         doc.wrong(last, message, "one of them must be a guest's, guest:vecN")
@@ -322,13 +340,14 @@ def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[st
     """With the bridges that are not declared, and so are there already; what is nearly a declared one is a mistake."""
     every = dict(bridges)
     for link in links:
-        given = link.spec.ends[1].given if link.spec.host else {}
-        name = given.get("bridge")
-        if name is None or name in every:
-            continue
-        import difflib
+        for end, stated in zip(link.spec.ends, link.ends, strict=True):
+            name = end.bridge
+            if name is None or name in every:
+                continue
+            import difflib
 
-        if not difflib.get_close_matches(name, bridges, 1):
-            netns = {"netns": given["netns"]} if "netns" in given else {}
-            every[name] = Stated(link.ends[1].at("bridge"), {"existing": True, **netns})
+            beside = [key for key in bridges if key.rpartition(":")[0] == name.rpartition(":")[0]]
+            if not difflib.get_close_matches(name, beside, 1):
+                netns = {"netns": end.given["netns"]} if "netns" in end.given else {}
+                every[name] = Stated(stated.at("bridge"), {"existing": True, **netns})
     return every

@@ -5,9 +5,11 @@
    the order in the file nor a link that is added elsewhere moves it without need.
 2. An MTU that is left out is 1500, or what the underlay leaves. The underlay is the route that the kernel has, or a
    bridge of this very topology that holds one of the addresses: `up` will make it, and must not change what was said.
-3. An interface that exists has the MTU that the kernel tells, unless one is stated.
+   Where the file names hosts, the underlay is what it states of them (`Places.path_mtu`).
+3. An interface that exists has the MTU that the kernel tells, unless one is stated, or the file names hosts.
 4. A bridge drops in silence what is larger than the member it leaves by. So the members of a bridge have one MTU: the
-   one that is stated at the bridge, else that of a bridge that exists, else the smallest of its members'.
+   one that is stated at the bridge, else that of a bridge that exists, else the smallest of its members'. It is so with
+   all bridges that links join, and where the file names hosts with switches, too: they are one LAN.
 5. A bridge takes the lowest MAC address among its members for its own, unless it is set. So what joins a bridge that
    exists has a high one, as libvirt's taps have.
 """
@@ -22,10 +24,10 @@ from yaml.nodes import Node
 from vecnet.errors import VecStringError
 from vecnet.options import Value
 from vecnet.programs import PROGRAMS
-from vecnet.topology.document import Document
-from vecnet.topology.read import Draft, LinkDraft, Stated
+from vecnet.topology.document import Document, Stated
+from vecnet.topology.read import Draft, LinkDraft
 from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
-from vecnet.transports.link import OUTSIDE, Claim, HostInterface, Link, Mistake, chosen_mac
+from vecnet.transports.link import HOST, OUTSIDE, Claim, End, HostInterface, Link, Mistake, chosen_mac, end_of, named_on
 
 Underlay = Callable[[str, str], int | None]
 InterfaceMtu = Callable[[str], int | None]
@@ -43,8 +45,11 @@ class Wire:
         self.interfaces: tuple[HostInterface, ...] = ()
 
     @property
-    def bridge(self) -> str | None:
-        return self.spec.ends[1].given.get("bridge") if self.spec.host is not None else None
+    def bridges(self) -> Iterator[tuple[int, str]]:
+        """The bridges that interfaces of its ends are members of, each with the end's index."""
+        for index, end in enumerate(self.spec.ends):
+            if end.bridge is not None:
+                yield index, end.bridge
 
 
 def wires(doc: Document, draft: Draft) -> list[Wire]:
@@ -113,36 +118,38 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
     def stated_at(wire: Wire, end: int, claim: Claim) -> Node:
         return wire.draft.ends[end].at(claim.key)
 
+    def identity(wire: Wire, end: int, claim: Claim) -> tuple[object, ...]:
+        return (wire.spec.ends[end].host, claim.what, *claim.value)
+
     both = [(wire, end) for wire in found for end in (0, 1)]
     every = [(wire, end, index, claim) for wire, end in both for index, claim in enumerate(claims(wire, end))]
     stated = [entry for entry in every if entry[3].key in entry[0].spec.ends[entry[1]].given]
     stated.sort(key=lambda entry: doc.at(stated_at(entry[0], entry[1], entry[3])))
     taken: dict[tuple[object, ...], tuple[Wire, int, bool]] = {}
 
-    def clashes(claim: Claim) -> bool:
-        identity = (claim.what, *claim.value)
-        return identity in taken and not (claim.shared and taken[identity][2])
+    def clashes(wire: Wire, end: int, claim: Claim) -> bool:
+        one = identity(wire, end, claim)
+        return one in taken and not (claim.shared and taken[one][2])
 
     for wire, end, _, claim in stated:
-        identity = (claim.what, *claim.value)
-        if clashes(claim):
-            other, at, _ = taken[identity]
+        if clashes(wire, end, claim):
+            other, at, _ = taken[identity(wire, end, claim)]
             line = stated_at(other, at, claim).start_mark.line + 1
             message = f"{claim.text} is used twice, first by {other.spec.ends[at]} in line {line}"
             doc.wrong(stated_at(wire, end, claim), message, f"choose another {claim.key}")
-        taken.setdefault(identity, (wire, end, claim.shared))
+        taken.setdefault(identity(wire, end, claim), (wire, end, claim.shared))
     rest = [entry for entry in every if entry[3].key not in entry[0].spec.ends[entry[1]].given]
     for wire, end, index, _ in sorted(rest, key=lambda entry: (entry[0].spec.name, entry[1], entry[2])):
         claim = claims(wire, end)[index]
         for again in range(1, _TRIES):
-            if not clashes(claim):
+            if not clashes(wire, end, claim):
                 break
             wire.spec = dataclasses.replace(wire.spec, again={**wire.spec.again, (claim.key, end): again})
             wire.options = _options(draft, wire.draft, wire.spec)
             claim = claims(wire, end)[index]
         else:
             doc.wrong(stated_at(wire, end, claim), f"{claim.text} is taken, and no other is free", f"state {claim.key}")
-        taken.setdefault((claim.what, *claim.value), (wire, end, claim.shared))
+        taken.setdefault(identity(wire, end, claim), (wire, end, claim.shared))
 
 
 def settle_mtus(
@@ -152,7 +159,8 @@ def settle_mtus(
 
     def known(end: Mapping[str, object], ifname: str) -> int | None:
         """That of an interface which exists; in another network namespace it cannot be asked."""
-        there = interface_mtu(ifname) if end.get("existing") and "netns" not in end else None
+        asked = end.get("existing") and "netns" not in end and not draft.places.hosts
+        there = interface_mtu(ifname) if asked else None
         return None if there is None else max(MIN_MTU, min(MAX_MTU, there))
 
     for wire in found:
@@ -173,27 +181,29 @@ def settle_mtus(
                 doc.wrong(node, message, f"write at most {wire.limit}, or leave it out")
             else:
                 wire.mtu = mtu
-    bridges = {
-        name: _settle_bridge(doc, draft, name, members, known(draft.bridges[name].given, name))
-        for name, members in _members(draft, found).items()
-    }
+    there = {name: known(bridge.given, name) for name, bridge in draft.bridges.items()}
+    lans = _lans(draft, found)
+    for lan in lans:
+        _settle_lan(doc, draft, lan, there)
     for wire in found:
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
-            first, second = (dataclasses.replace(options, mtu=wire.mtu) for options in wire.options)
-            wire.options = (first, second)
+            first, second = wire.options
+            wire.options = (first.with_mtu(wire.mtu), second.with_mtu(wire.mtu))
         wire.interfaces = tuple(
             _placed(doc, draft, wire, interface)
             for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
         )
-    return bridges
+    return {name: lan.mtu for lan in lans for name in lan.bridges}
 
 
 def _placed(doc: Document, draft: Draft, wire: Wire, interface: HostInterface) -> HostInterface:
     """A link's interface with what it has of its link, of the file, and of the bridge that it joins."""
-    where = doc.at(wire.draft.ends[1].at("existing")) if interface.existing else None
-    bridge = draft.bridges.get(interface.bridge or "")
+    index = end_of(wire.spec, interface)
+    end = wire.spec.ends[index]
+    where = doc.at(wire.draft.ends[index].at("existing")) if interface.existing else None
+    bridge = draft.bridges.get(end.bridge or "")
     mac = interface.mac
-    if mac and bridge and bridge.given.get("existing") and "mac" not in wire.spec.ends[1].given:
+    if mac and bridge and bridge.given.get("existing") and "mac" not in end.given:
         mac = f"fe{mac[2:]}"
     return dataclasses.replace(interface, link=wire.draft.name, mac=mac, where=where)
 
@@ -203,11 +213,14 @@ def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:
     if not wire.options[0].overhead:
         return None
     here, there = (end.given["local"] for end in wire.spec.ends)
+    outer = {named_on(end.host, end.given["local"]) for end in wire.spec.ends}
     own = [
         bridge.given.get("mtu", DEFAULT_MTU)
-        for bridge in draft.bridges.values()
-        if {here, there} & {address.partition("/")[0] for address in bridge.given.get("ip", ())}
+        for name, bridge in draft.bridges.items()
+        if bridge.given.get("ip") and outer & {named_on(_host_of(name), text) for text in _bare(bridge)}
     ]
+    if draft.places.hosts:
+        return int(min(*own, draft.places.path_mtu(wire.spec), MAX_MTU))
     if own:
         return int(min(own))
     known = [mtu for mtu in (underlay(here, there), underlay(there, here)) if mtu is not None]
@@ -221,31 +234,72 @@ def _stated_mtu(draft: Draft, wire: Wire) -> tuple[Node | None, int | None]:
     return None, None
 
 
-def _members(draft: Draft, found: list[Wire]) -> dict[str, list[Wire]]:
-    members: dict[str, list[Wire]] = {name: [] for name in draft.bridges}
+def _host_of(bridge: str) -> str:
+    """The host of a bridge, by the bridge's name in the file."""
+    return bridge.rpartition(":")[0] or HOST
+
+
+def _bare(bridge: Stated) -> Iterator[str]:
+    return (address.partition("/")[0] for address in bridge.given.get("ip", ()))
+
+
+class Lan:
+    """Bridges and switches that links join, and the links that end at them: all of one MTU."""
+
+    def __init__(self) -> None:
+        self.bridges: list[str] = []
+        self.members: list[Wire] = []
+        self.mtu = DEFAULT_MTU
+
+
+def _lans(draft: Draft, found: list[Wire]) -> list[Lan]:
+    """Every bridge is of one. Switches are, too, where the file names hosts: none but these has a way of less between
+    two of them."""
+    switches = draft.switches if draft.places.hosts else {}
+
+    def place(end: End) -> str | None:
+        return f"switch {end.switch}" if end.switch in switches else end.bridge if end.bridge in draft.bridges else None
+
+    lans = {name: Lan() for name in (*draft.bridges, *(f"switch {name}" for name in switches))}
+    for name in draft.bridges:
+        lans[name].bridges.append(name)
     for wire in found:
-        if wire.bridge in members:
-            members[wire.bridge].append(wire)
-    return members
+        places = [at for end in wire.spec.ends if (at := place(end)) is not None]
+        if not places:
+            continue
+        lan = lans[places[0]]
+        lan.members.append(wire)
+        if (other := lans[places[-1]]) is not lan:
+            lan.bridges += other.bridges
+            lan.members += other.members
+            lans.update({name: lan for name, one in lans.items() if one is other})
+    return list(dict.fromkeys(lans.values()))
 
 
-def _settle_bridge(doc: Document, draft: Draft, name: str, members: list[Wire], there: int | None) -> int:
-    bridge = draft.bridges[name]
-    smallest = min(members, key=lambda wire: (wire.mtu, wire.draft.name), default=None)
-    mtu = int(bridge.given.get("mtu", there or (smallest.mtu if smallest else DEFAULT_MTU)))
-    for wire in members:
+def _settle_lan(doc: Document, draft: Draft, lan: Lan, there: Mapping[str, int | None]) -> None:
+    """Give a LAN and all its members one MTU; `there` are those of bridges that exist."""
+    smallest = min(lan.members, key=lambda wire: (wire.mtu, wire.draft.name), default=None)
+    ruling = {name: int(mtu) for name in lan.bridges if (mtu := draft.bridges[name].given.get("mtu", there[name]))}
+    lan.mtu = next(iter(ruling.values()), smallest.mtu if smallest else DEFAULT_MTU)
+    for name, mtu in ruling.items():
+        if mtu != lan.mtu:
+            message = f"mtu {mtu} of bridge {name}, which links join to the bridge {next(iter(ruling))} with {lan.mtu}"
+            doc.wrong(draft.bridges[name].at("mtu"), message, f"write mtu: {lan.mtu}, or leave it out")
+    for wire in lan.members:
         node, stated = _stated_mtu(draft, wire)
-        if node is not None and stated is not None and stated <= wire.limit and stated != mtu:
-            follows = smallest and not there and "mtu" not in bridge.given
+        bridge = next((name for _, name in wire.bridges if name in lan.bridges), "")
+        on = f"bridge {bridge}" if bridge else f"switch {wire.spec.ends[0].switch or wire.spec.ends[1].switch}"
+        if node is not None and stated is not None and stated <= wire.limit and stated != lan.mtu:
+            follows = smallest and not ruling
             whose = f"{smallest.draft.name} on it has" if smallest and follows else "has"
-            message = f"mtu {stated} on bridge {name}, which drops larger frames than its own in silence: {whose} {mtu}"
-            doc.wrong(node, message, f"write mtu: {mtu}, or leave it out")
-        elif mtu > wire.limit:
-            message = f"mtu {mtu} does not fit the member {wire.draft.name} of bridge {name}: it leaves {wire.limit}"
-            doc.wrong(bridge.at("mtu"), message, f"write at most {wire.limit}, or leave it out")
+            message = f"mtu {stated} on {on}, which drops larger frames than its own in silence: {whose} {lan.mtu}"
+            doc.wrong(node, message, f"write mtu: {lan.mtu}, or leave it out")
+        elif lan.mtu > wire.limit:
+            message = f"mtu {lan.mtu} does not fit the member {wire.draft.name} of {on}: it leaves {wire.limit}"
+            ruled = draft.bridges[bridge or next(iter(ruling))]
+            doc.wrong(ruled.at("mtu"), message, f"write at most {wire.limit}, or leave it out")
         else:
-            wire.mtu = mtu
-    return mtu
+            wire.mtu = lan.mtu
 
 
 def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iterator[HostInterface]:
@@ -253,7 +307,7 @@ def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iter
     for name, bridge in draft.bridges.items():
         existing = bool(bridge.given.get("existing"))
         yield HostInterface(
-            ifname=name,
+            ifname=name.rpartition(":")[2],
             kind="bridge",
             mtu=mtus[name],
             mac=None if existing else bridge.given.get("mac") or chosen_mac(draft.name, "bridge", name),
@@ -262,4 +316,5 @@ def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iter
             link=f"bridge {name}",
             existing=existing,
             where=doc.at(bridge.at("existing")) if existing else None,
+            host=_host_of(name),
         )

@@ -18,13 +18,13 @@ from vecnet.values import NewIfName, Schema
 PATH = Path(__file__).with_name("topology.schema.json")
 
 _HOST_END = f"^host:{NewIfName.PATTERN}$"
-_ENDPOINTS = "the two ends: guest:vecN, host:ifname, switch:port, outside:program, elsewhere:device"
+_ENDPOINTS = "the two ends: guest:vecN, host:ifname, switch:port, outside:program, elsewhere:device; ifname of a host"
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 _NAMED = f"^(?!(host|outside|elsewhere)$){_NAME}$"
 _NODE = f"(?!(host|outside|elsewhere):){_NAME}"
 _ELSEWHERE_END = f"^{ELSEWHERE}:{_NAME}$"
 _GUEST_END = f"^{_NODE}:{grammar.GUEST_IFNAME}$"
-_SWITCH_END = f"^{_NODE}:(?!vec[0-9]+$){_NAME}$"
+_NAMED_END = f"^{_NODE}:(?!vec[0-9]+$)({_NAME}|{NewIfName.PATTERN})$"  # of a switch, or of a host that the file names
 
 
 def schema() -> Schema:
@@ -45,7 +45,12 @@ def schema() -> Schema:
         "links": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/link"}},
         "bridges": {
             "type": ["object", "null"],
-            "patternProperties": {f"^{NewIfName.PATTERN}$": _mapping(grammar.BRIDGE)},
+            "patternProperties": {f"^({_NODE}:)?{NewIfName.PATTERN}$": _mapping(grammar.BRIDGE)},
+            "additionalProperties": False,
+        },
+        "hosts": {
+            "type": ["object", "null"],
+            "patternProperties": {_NAMED: _mapping(grammar.HOST_KEYS)},
             "additionalProperties": False,
         },
     }
@@ -57,7 +62,9 @@ def schema() -> Schema:
         "required": ["links"],
         "additionalProperties": False,
         "properties": {key: {"description": grammar.TOPOLOGY[key], **part} for key, part in top.items()},
-        "$defs": {"link": _link(), **{name: _transport(kind) for name, kind in TRANSPORTS.items()}},
+        "if": {"properties": {"hosts": {"type": "object", "minProperties": 1}}, "required": ["hosts"]},
+        "else": {"properties": {"links": {"items": {"$ref": "#/$defs/alone"}}}},
+        "$defs": {"link": _link(), "alone": _alone(), **{name: _transport(kind) for name, kind in TRANSPORTS.items()}},
     }
 
 
@@ -77,6 +84,20 @@ def _link() -> Schema:
     }
 
 
+def _alone() -> Schema:
+    """A link of one machine: nothing that is left out is a host's own."""
+    by_host = {name: key for kind in TRANSPORTS.values() for name, key in grammar.end_keys(kind).items() if key.by_host}
+    tunnels = [name for name, kind in TRANSPORTS.items() if by_host.keys() & grammar.end_keys(kind).keys()]
+    return {
+        "if": {"properties": {"transport": {"enum": tunnels}}, "required": ["transport"]},
+        "then": {
+            "properties": {
+                "endpoints": {"type": "object", "additionalProperties": {"type": "object", "required": list(by_host)}}
+            }
+        },
+    }
+
+
 def _transport(transport: type[Transport]) -> Schema:
     reference = (transport.__doc__ or "").splitlines()[0]
     properties: dict[str, Schema] = {
@@ -92,22 +113,31 @@ def _transport(transport: type[Transport]) -> Schema:
 
 def _endpoints(transport: type[Transport]) -> list[Schema]:
     """The long form, and the short one where no end has a key that it needs."""
-    near = {_GUEST_END: grammar.end_keys(transport), _SWITCH_END: grammar.end_keys(transport, SWITCH)}
-    far = {f"^{OUTSIDE}:{name}$": grammar.end_keys(transport, OUTSIDE, name) for name in grammar.programs(transport)}
+    at_switch = grammar.end_keys(transport, SWITCH, hosts=True)
+    near = {_GUEST_END: [grammar.end_keys(transport, hosts=True)], _NAMED_END: [at_switch]}
+    far = {f"^{OUTSIDE}:{name}$": [grammar.end_keys(transport, OUTSIDE, name)] for name in grammar.programs(transport)}
     if transport.sides is not Sides.OUTSIDE_AND_GUEST:
-        far[_HOST_END] = grammar.end_keys(transport, HOST)
+        far[_HOST_END] = [grammar.end_keys(transport, HOST)]
+        near[_NAMED_END] = [at_switch, grammar.end_keys(transport, HOST, hosts=True)]
     if keys := grammar.end_keys(transport, ELSEWHERE):
-        far[_ELSEWHERE_END] = keys
+        far[_ELSEWHERE_END] = [keys]
     ends = {**far, **near}
     long: Schema = {
         "type": "object",
         "minProperties": 2,
         "maxProperties": 2,
-        "patternProperties": {pattern: _mapping(keys) for pattern, keys in ends.items()},
+        "patternProperties": {
+            pattern: _mapping(kinds[0]) if len(kinds) == 1 else {"anyOf": [_mapping(keys) for keys in kinds]}
+            for pattern, kinds in ends.items()
+        },
         "additionalProperties": False,
     }
     forms = [long]
-    short = [pattern for pattern, keys in ends.items() if not any(key.required for key in keys.values())]
+    short = [
+        pattern
+        for pattern, kinds in ends.items()
+        if any(not any(key.required for key in keys.values()) for keys in kinds)
+    ]
     if set(short) & set(near):
         rules: list[Schema] = [{"contains": {"anyOf": [{"pattern": pattern} for pattern in near]}}]
         if transport.sides is not Sides.ANY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
@@ -162,6 +163,12 @@ class Transport:
         """
         swapped = {key: getattr(self, declared.other) for key, declared in self.options().items() if declared.other}
         return dataclasses.replace(self, mac=other_mac(self.mac), **swapped)
+
+    def with_mtu(self, mtu: int) -> Self:
+        """The same with another MTU, one between MIN_MTU and MAX_MTU: nothing else has to do with it."""
+        changed = copy.copy(self)  # thousands of tunnels are changed in one go, and were judged already
+        object.__setattr__(changed, "mtu", mtu)
+        return changed
 
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:

@@ -67,7 +67,8 @@ class Gre(Tunnel):
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
         here, there = link.ends[end], link.ends[1 - end]
-        keyed = link.given.get("key", "key" in here.given or "key" in there.given)
+        # machines that the file names may have many tunnels between two addresses
+        keyed = link.given.get("key", "key" in here.given or "key" in there.given or link.crosses)
         sequence = link.given.get("sequence", "off")
         return {
             "src": here.given["local"],
@@ -81,14 +82,16 @@ class Gre(Tunnel):
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
         """A gretap or ip6gretap. Never iseq: a guest's numbers start again with every boot."""
-        if link.host is None:
-            return ()
-        here = ends[link.host]
-        attributes = GreAttributes(
-            local=here.src, remote=here.dst, ikey=here.rx_key, okey=here.tx_key, oseq=here.sequence, ttl=64
-        )
-        # the guest's gre takes neither large frames nor open checksums
-        return (host_interface(link, "ip6gretap" if here.v6 else "gretap", here.mtu, attributes, offload=False),)
+        found = []
+        for index in link.hosts:
+            here = ends[index]
+            attributes = GreAttributes(
+                local=here.src, remote=here.dst, ikey=here.rx_key, okey=here.tx_key, oseq=here.sequence, ttl=64
+            )
+            kind = "ip6gretap" if here.v6 else "gretap"
+            # the guest's gre takes neither large frames nor open checksums
+            found.append(host_interface(link, kind, here.mtu, attributes, offload=False, index=index))
+        return tuple(found)
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:

@@ -128,24 +128,25 @@ class L2tpv3(Tunnel):
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
         """An l2tp session's interface. Its l2spec word stands where the guest's counter does."""
-        if link.host is None:
-            return ()
-        here = ends[link.host]
-        attributes = L2tpAttributes(
-            encap="udp" if here.udp else "ip",
-            local=here.src,
-            remote=here.dst,
-            udp_sport=here.srcport,
-            udp_dport=here.dstport,
-            tunnel_id=_tunnel(link, link.host),
-            session_id=here.rx_session,
-            peer_session_id=here.tx_session,
-            cookie=here.tx_cookie,
-            peer_cookie=here.rx_cookie,
-            cookie_size=here.cookie_size,
-            l2spec_type="default" if here.counter else "none",
-        )
-        return (host_interface(link, "l2tp", here.mtu, attributes, offload=False),)
+        found = []
+        for index in link.hosts:
+            here = ends[index]
+            attributes = L2tpAttributes(
+                encap="udp" if here.udp else "ip",
+                local=here.src,
+                remote=here.dst,
+                udp_sport=here.srcport,
+                udp_dport=here.dstport,
+                tunnel_id=_tunnel(link, index),
+                session_id=here.rx_session,
+                peer_session_id=here.tx_session,
+                cookie=here.tx_cookie,
+                peer_cookie=here.rx_cookie,
+                cookie_size=here.cookie_size,
+                l2spec_type="default" if here.counter else "none",
+            )
+            found.append(host_interface(link, "l2tp", here.mtu, attributes, offload=False, index=index))
+        return tuple(found)
 
     @classmethod
     def claims(cls, link: Link, end: int, options: Self) -> tuple[Claim, ...]:

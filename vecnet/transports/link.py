@@ -16,7 +16,7 @@ from vecnet.errors import Position
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
-HOST = "host"  # the reserved name of the machine itself
+HOST = "host"  # the reserved name of the machine itself, where no others are named
 OUTSIDE = "outside"  # … and of the world beyond, by somebody's program
 ELSEWHERE = "elsewhere"  # … and of a device that is not ours to change
 SWITCH = "switch"  # in tables: an end at a switch, whose own name stands in the file
@@ -32,25 +32,31 @@ class Sides(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed."""
+    """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed.
+
+    `by_host` where the machine's own value stands in for one that is left out, at a link that leaves the machine.
+    """
 
     kind: Kind[object]
     doc: str
     many: bool = False
     required: bool = False
+    by_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     """One end of a link: `web:vec0`, `host:tap-web`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
 
-    With the values that the file gives for it.
+    With the values that the file gives for it. `host` is the machine that it is on: HOST where the file names none,
+    ELSEWHERE for a device there. The end at an interface of the machine alpha is `alpha:tap-web`.
     """
 
     node: str | None  # the guest's name; None where no guest is
     ifname: str  # at a switch the name of the port, outside that of the program, elsewhere that of the device
     given: Mapping[str, Any] = field(default_factory=dict)
     where: str = HOST  # where no guest is: HOST, OUTSIDE, ELSEWHERE, or the name of a switch
+    host: str = HOST
 
     @property
     def is_host(self) -> bool:
@@ -69,7 +75,13 @@ class End:
     @property
     def place(self) -> str:
         """What stands before the colon."""
-        return self.node or self.where
+        return self.node or (self.host if self.where == HOST else self.where)
+
+    @property
+    def bridge(self) -> str | None:
+        """The bridge that the interface at the host is a member of, as the file's `bridges` has it: `alpha:br0`."""
+        name = self.given.get("bridge") if self.is_host else None
+        return None if name is None else named_on(self.host, str(name))
 
     @property
     def unit(self) -> int:
@@ -110,8 +122,19 @@ class Link:
 
     @property
     def host(self) -> int | None:
-        """The index of the host's end, None between two guests."""
+        """The index of the host's end, None between two guests. Between two hosts, both ends are one's."""
         return 1 if self.ends[1].is_host else None
+
+    @property
+    def hosts(self) -> tuple[int, ...]:
+        """The indexes of the ends at interfaces of the kernel."""
+        return tuple(index for index, end in enumerate(self.ends) if end.is_host)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether its ends are on two machines that the file names."""
+        near, far = (end.host for end in self.ends)
+        return near != far and ELSEWHERE not in (near, far)
 
     @property
     def existing(self) -> bool:
@@ -208,31 +231,46 @@ class HostInterface:
     offload: bool = True
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
     existing: bool = False
+    host: str = HOST  # the machine that has it
     where: Position | None = field(default=None, compare=False)  # in the file
 
 
-def host_interface(link: Link, kind: str, mtu: int, attributes: Attributes, *, offload: bool) -> HostInterface:
-    """The interface that the host's end of a link names, with what the file states of it."""
-    end = link.ends[1]
+def host_interface(
+    link: Link, kind: str, mtu: int, attributes: Attributes, *, offload: bool, index: int = 1
+) -> HostInterface:
+    """The interface that a host's end of a link names, with what the file states of it."""
+    end = link.ends[index]
     if link.existing:
         return existing_interface(link, kind, mtu, offload=offload)
     return HostInterface(
         ifname=end.ifname,
         kind=kind,
         mtu=mtu,
-        mac=end.given.get("mac") or link.choose_mac(1),
+        mac=end.given.get("mac") or link.choose_mac(index),
         attributes=attributes,
         addresses=tuple(end.given.get("ip", ())),
         bridge=end.given.get("bridge"),
         netns=end.given.get("netns"),
         offload=offload,
+        host=end.host,
     )
 
 
 def existing_interface(link: Link, kind: str, mtu: int, *, offload: bool) -> HostInterface:
     """The interface at the host's end that somebody else made."""
     end = link.ends[1]
-    return HostInterface(end.ifname, kind, mtu, netns=end.given.get("netns"), offload=offload, existing=True)
+    netns = end.given.get("netns")
+    return HostInterface(end.ifname, kind, mtu, netns=netns, offload=offload, existing=True, host=end.host)
+
+
+def end_of(link: Link, interface: HostInterface) -> int:
+    """The index of the end that an interface is named at; the second, where no end or each of both could be."""
+    return 0 if link.ends[0].is_host and link.ends[0].host == interface.host else 1
+
+
+def named_on(host: str, ifname: str) -> str:
+    """An interface as the file names it: `br0`, or of a machine that it names, `alpha:br0`."""
+    return ifname if host == HOST else f"{host}:{ifname}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Raw(Transport):
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,
                 offload=all(end.gro for end in ends),
+                host=link.ends[0].host,
             ),
         )
 

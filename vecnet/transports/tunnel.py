@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 from vecnet.guests import Case, Situation
@@ -15,8 +16,9 @@ from vecnet.transports.base import ETHERNET_HEADER, IPV4_HEADER, IPV6_HEADER, Tr
 from vecnet.transports.link import ELSEWHERE, Key, Link, Mistake
 from vecnet.values import Flag, Host, IpAddress, is_v6
 
+_address = lru_cache(maxsize=4096)(ip_address)  # hosts have many tunnels each
 CLEARED = "give the guest the word init_on_alloc=1 beside its strings, as vecnet does"
-LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True)}
+LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True, by_host=True)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,14 +60,16 @@ class Tunnel(Transport):
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
         """Both ends' outer addresses are of one family, and are addresses of one machine each."""
         local = [end.given["local"] for end in link.ends]
-        if link.ends[1].where == ELSEWHERE and (local[0] == local[1] or ip_address(local[1]).is_loopback):
+        if link.crosses:
+            yield from _between_machines(link)
+        elif link.ends[1].where == ELSEWHERE and (local[0] == local[1] or _address(local[1]).is_loopback):
             whose = f"{link.ends[0]}'s" if local[0] == local[1] else "every machine's"
             message = f"{local[1]} is {whose} own address, and not {link.ends[1]}'s"
             yield Mistake(message, "give the outer address of the device there", "local", 1)
         if is_v6(local[0]) != is_v6(local[1]):
             message = f"the outer addresses {local[0]} and {local[1]} are of different families"
             yield Mistake(message, "give two IPv4 or two IPv6 addresses", "local", 1)
-        for end, address in enumerate(map(ip_address, local)):
+        for end, address in enumerate(map(_address, local)):
             if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
                 message = f"{address} is not the address of one machine"
                 yield Mistake(message, "give this end's own address", "local", end)
@@ -79,6 +83,18 @@ class Tunnel(Transport):
                         f"the inner address {inner} is an outer one of the same link: the tunnel would carry itself"
                     )
                     yield Mistake(message, "give the wire a network of its own", "ip", end)
+
+
+def _between_machines(link: Link) -> Iterator[Mistake]:
+    """Each machine's address is its own."""
+    addresses = [end.given["local"] for end in link.ends]
+    if addresses[0] == addresses[1]:
+        message = f"{addresses[1]} is the address of both ends, and they are on two machines"
+        yield Mistake(message, "give each end an address of its own host", "local", 1)
+    for end, address in enumerate(addresses):
+        if _address(address).is_loopback:
+            message = f"{address} is every machine's own address, and not reached from another"
+            yield Mistake(message, f"give an address of {link.ends[end].host}, or leave it out", "local", end)
 
 
 def alone(values: Mapping[str, Value], rx: str, tx: str) -> Iterator[Case]:

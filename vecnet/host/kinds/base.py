@@ -87,6 +87,7 @@ class InterfaceKind:
     turn: ClassVar[int] = 0  # kinds of a later turn are made once those of an earlier one have their addresses
     set_at: ClassVar[Stage] = Stage.SETTLE  # when a changed interface gets its settings
     offloads: ClassVar[bool] = False  # whether checksums left open may reach what is behind it
+    marked: ClassVar[bool] = False  # whether `make` sets the alias as well
     own_removal: ClassVar[bool] = False  # whether `remove` is its own; else one call removes all of a namespace
 
     def __init_subclass__(cls) -> None:
@@ -221,9 +222,11 @@ class InterfaceKind:
             place = scene.place(end.netns)
             if peer or not self.autoconf(node.values):
                 yield from _keep_ipv6_off(scene, node, end, self.turn)
-            given = Settings(alias=scene.alias(node, end, self.notes(node.values)))
-            message = rtnl.set_link(end.ifname, given if peer else self.late(node, given))
-            yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
+            given = Settings() if self.marked else Settings(alias=scene.alias(node, end, self.notes(node.values)))
+            given = given if peer else self.late(node, given)
+            if given != Settings():
+                message = rtnl.set_link(end.ifname, given)
+                yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
             if end.offload is False:
                 yield _set_offload(scene, node, end, self.turn)
             if end.up or end.bridge:

@@ -84,6 +84,7 @@ class Tap(InterfaceKind):
     kernel_name = "tun"
     modules = ("tun",)
     fixed = frozenset({"owner", "group", "vnet_hdr"})
+    marked = True
 
     def wanted_values(self, interface: HostInterface) -> TapValues:
         given = interface.attributes
@@ -129,6 +130,10 @@ class Tap(InterfaceKind):
         owner = values.owner if isinstance(values.owner, int) else values.caller
         call = Make(end.ifname, flags, rtnl.set_link(end.ifname, settings), owner, values.group)
         yield Op(Stage.MAKE, node, scene.place(end.netns), "make it", call, Way.CALL)
+
+    def late(self, node: Node, settings: Settings) -> Settings:
+        assert isinstance(node.values, TapValues)
+        return settings if node.values.gso_max_segs == GSO_MAX_SEGS else super().late(node, settings)
 
     def with_own(self, values: Attributes, settings: Settings) -> Settings:
         assert isinstance(values, TapValues)

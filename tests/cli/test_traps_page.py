@@ -1,4 +1,4 @@
-"""The README's table of traps: each row is held against the tables of the generations."""
+"""The table of traps in the docs: each row is held against the tables of the generations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vecnet.guests.kernel import of_version
 from vecnet.legacy import explained, is_legacy
 from vecnet.vecstring import explain
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "traps.md").read_text()
 GRE = "vec0:transport=gre,src=1.1.1.1,dst=1.1.1.2"
 L2TP = "vec0:transport=l2tpv3,src=1.1.1.1,dst=1.1.1.2"
 IP = f"{L2TP},rx_session=1,tx_session=2"
@@ -35,7 +35,7 @@ STRINGS = {  # what the first cell stands for
     "l2tpv3 straight on IPv4": [IP],
     "gre with keys, without `sequence`": [f"{GRE},rx_key=1,tx_key=2"],
 }
-ROWS = re.findall(r"^\| (.+?) \| (.+?) \| (all|noted|[\d., ]+) \|$", README, re.MULTILINE)
+ROWS = re.findall(r"^\| (.+?) \| (.+?) \| (all|noted|[\d., ]+) \|$", PAGE, re.MULTILINE)
 
 
 def test_every_row_is_held() -> None:

@@ -1,0 +1,236 @@
+"""The switch: what a frame costs on its way through it, next to `forward`, to more of its ports, and to other switches.
+
+::
+
+    end 0 ══ port 0 ─┐ the switch, ┌─ port 1 ══ end 1      each ══ a pair of sockets (fd)
+    end 2 ══ port 2 ─┤ or forward  ├─ …
+    a socket ─────── vde_switch, uml_switch ─────── a socket
+
+Only what is between the ends is timed: vecnet's runs in the measuring thread, and of another program its processor time
+counts. The ends take turns: each sends a batch to the next one.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from vecnet.bench import native, place, streams
+from vecnet.bench.figures import Case, Cost, Effort, Figure, Stream
+from vecnet.bench.native import Load
+from vecnet.datapath.port import Port, open_port
+from vecnet.datapath.switch import Switch
+from vecnet.errors import HostError
+
+NAME = "switch"
+PORTS = (8, 64, 512)  # next to two
+LENGTHS = (64, 1400)  # bytes of a frame
+STREAMS = ("tap", "raw")  # transports of the ports whose TCP is measured
+OTHERS = {  # programs, and the words that start each so that it listens at PATH
+    "vde_switch": ("--sock", "PATH"),
+    "uml_switch": ("-unix", "PATH"),
+}
+_BATCH = 32
+_EACH = 6  # descriptors of a port and its end, and room for another
+_ETHERTYPE = b"\x88\xb5"  # for local experiments, IEEE 802
+_TRAFFIC = 10_000  # frames between two looks at another program's processor time, which the kernel counts in ticks
+_PATIENCE = 10.0  # seconds for another program
+
+
+Measure = Callable[[], Cost]
+Middle = Callable[[Case], Measure]  # what is between the ends, for frames of each length
+
+
+def measured(effort: Effort) -> Iterator[Figure]:
+    """Every figure but TCP's. Raises HostError, PortError."""
+    cases = [Case(NAME, length, effort, _BATCH) for length in LENGTHS]
+    few = [replace(case, effort=replace(effort, runs=min(effort.runs, 5))) for case in cases]
+    with _forwarded() as forwarded, _switched(2) as two:
+        yield from _next_to(cases, "2 ports", two, "forward", forwarded)
+        for count in filter(_has_room, PORTS):
+            with _switched(count) as many:
+                yield from _next_to(cases, f"{count} ports", many, "2 ports", two)
+        for name in filter(shutil.which, OTHERS):
+            with _other(name) as other:
+                yield from _next_to(few, "2 ports", two, name, other)
+
+
+def _next_to(cases: Iterable[Case], what: str, ours: Middle, reference: str, theirs: Middle) -> Iterator[Figure]:
+    for case in cases:
+        here, there = ours(case), theirs(case)
+        yield case.paired(what, reference, lambda is_reference: (there if is_reference else here)())  # noqa: B023 - at once
+
+
+def stream(transport: str, effort: Effort) -> Stream:
+    """A host's TCP through the switch, next to the kernel's bridge, as `streams` has it through `forward`."""
+    return streams.next_to_bridge(transport, "TCP through the switch", _between_namespaces, effort)
+
+
+@contextmanager
+def _between_namespaces(transport: str, ends: tuple[int, int]) -> Iterator[None]:
+    with Switch() as lan:
+        for pid in ends:
+            lan.add(place.port_on_interface(transport, pid), storm=None)
+        yield
+
+
+# ---- vecnet's ----
+
+
+@contextmanager
+def _ends(count: int, open_near: Callable[[str], None]) -> Iterator[list[Port]]:
+    """The far ends of pairs of sockets; the near ones go to `open_near` as strings, and are its own from then on."""
+    with ExitStack() as stack:
+        ends = []
+        for _ in range(count):
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with near, far:
+                open_near(f"vec0:transport=fd,fd={near.fileno()},depth=128")
+                ends.append(stack.enter_context(open_port(f"vec0:transport=fd,fd={far.fileno()},depth=128")))
+        yield ends
+
+
+@contextmanager
+def _forwarded() -> Iterator[Middle]:
+    with ExitStack() as stack:
+        ports: list[Port] = []
+        ends = stack.enter_context(_ends(2, lambda text: ports.append(stack.enter_context(open_port(text)))))
+        yield partial(_cost_through, [port.handle for port in ports], ends)
+
+
+@contextmanager
+def _switched(count: int) -> Iterator[Middle]:
+    lan = Switch()
+    try:
+        with _ends(count, partial(_added, lan)) as ends:
+            for number, end in enumerate(ends):  # to one that is known, once it is: to all would be count² frames
+                end.send(_frame(number, 0 if number else None, 60))
+                lan.run(0)
+            while len(lan.table) < count:
+                lan.run(0.01)
+            for end in ends:
+                while end.recv(0):
+                    pass
+            yield partial(_cost_through, lan.handle, ends)
+    finally:
+        lan.close()
+
+
+def _added(lan: Switch, text: str) -> None:
+    lan.add(text, storm=None)
+
+
+def _cost_through(between: native.Between, ends: Sequence[Port], case: Case) -> Measure:
+    load = Load(_frame(0, 1, case.length), case.batch, case.effort.rounds)
+    frames = [_frame(number, (number + 1) % len(ends), case.length) * case.batch for number in range(len(ends))]
+    handles = [end.handle for end in ends]
+    return lambda: native.through(between, handles, frames, load).each(case.batch * load.rounds)
+
+
+def _frame(source: int, target: int | None, length: int) -> bytes:
+    """From an end to another, or to all."""
+    to = b"\xff" * 6 if target is None else _mac(target)
+    return (to + _mac(source) + _ETHERTYPE).ljust(length, b"\x5a")
+
+
+def _mac(number: int) -> bytes:
+    return b"\x02\0" + number.to_bytes(4, "big")
+
+
+def _has_room(count: int) -> bool:
+    """Whether this process may have so many ports; its limit is raised as far as it may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 256 + _EACH * count
+    if soft < wanted <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted <= hard
+
+
+# ---- others ----
+
+
+@contextmanager
+def _other(name: str) -> Iterator[Middle]:
+    """What a frame costs another switch: its processor time, while two sockets send to each other through it."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        path = Path(folder, "switch")
+        words = [str(path) if word == "PATH" else word for word in OTHERS[name]]
+        program = stack.enter_context(
+            subprocess.Popen(
+                [*place.ENDING, name, *words],
+                stdin=subprocess.PIPE,  # at the end of which they end
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        stack.callback(program.kill)
+        control = path / "ctl" if name == "vde_switch" else path
+        one, two = (stack.enter_context(_joined(control, Path(folder, f"end{number}"))) for number in (0, 1))
+        for number, (end, address) in enumerate((one, two)):
+            end.sendto(_frame(number, None, 60), address)
+        two[0].recv(4096)
+        one[0].recv(4096)
+        yield partial(_cost_of, program.pid, one, two[0])
+
+
+def _cost_of(pid: int, one: tuple[socket.socket, bytes], other: socket.socket, case: Case) -> Measure:
+    frame = _frame(0, 1, case.length)
+    batch = min(_BATCH, int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text()))
+    rounds = max(1, min(_TRAFFIC, case.effort.rounds * 200) // batch)
+
+    def cost() -> Cost:
+        before = _processor(pid)
+        for _ in range(rounds):
+            for _ in range(batch):
+                one[0].sendto(frame, one[1])
+            for _ in range(batch):
+                other.recv(4096)
+        spent = _processor(pid) - before
+        return Cost(spent, spent).each(batch * rounds)
+
+    return cost
+
+
+@contextmanager
+def _joined(control: Path, own: Path) -> Iterator[tuple[socket.socket, bytes]]:
+    """A socket that is a port of another switch, and the address to send to.
+
+    A request on a stream, with the address of one's own socket, is answered with the switch's. The stream stays open as
+    long as the port. Source: measured with both programs; UML's transport `daemon` speaks so.
+    """
+    until = time.monotonic() + _PATIENCE
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as data, socket.socket(socket.AF_UNIX) as stream:
+        data.bind(str(own))
+        data.settimeout(_PATIENCE)
+        stream.settimeout(_PATIENCE)
+        while True:
+            try:
+                stream.connect(str(control))
+                break
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise HostError(f"{control.parent.name} does not listen: {error.strerror}") from None
+                time.sleep(0.01)
+        stream.sendall(struct.pack("=IIiH108s", 0xFEEDFACE, 3, 0, socket.AF_UNIX, bytes(own)))
+        answered = b""
+        while len(answered) < 110:
+            more = stream.recv(110 - len(answered))
+            if not more:
+                raise HostError("the other switch takes no port")
+            answered += more
+        yield data, answered[2:].partition(b"\0")[0] or answered[2:]
+
+
+def _processor(pid: int) -> float:
+    """Nanoseconds of processor time of a process so far. Source: Documentation/scheduler/sched-stats.rst."""
+    return float(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
