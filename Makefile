@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
-.PHONY: demo test test-long test-kernel sanitize fuzz bench docs check format venv deps wheel clean
+.PHONY: demo test test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -50,8 +50,13 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-wheel: venv
-	$(BIN)/python -m build --wheel
+deb: ## the Debian package, built and tried in chroots of its own: minutes, and root
+	.ci/deb
+
+wheel: venv ## one for every Python from 3.11 on: the same commit gives the same bytes, and auditwheel names what it runs on
+	rm -rf build dist/built
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --wheel --outdir dist/built
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --wheel-dir dist dist/built/*.whl
 
 venv: $(BIN)/.made
 

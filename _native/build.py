@@ -36,7 +36,7 @@ def table() -> str:
 
 def flags() -> list[str]:
     """Compiler flags, by the environment."""
-    chosen = list(CFLAGS)
+    chosen = [*CFLAGS, f"-ffile-prefix-map={ROOT}=."]  # the same bytes wherever it is built
     if os.environ.get("VECNET_SANITIZE") == "1":
         chosen += SANITIZERS
     if os.environ.get("VECNET_WERROR") == "1":

@@ -45,9 +45,9 @@ SERVED = "exec 3< <(exec timeout 20 vecnet serve topologies/rootless.yaml); read
 LONG = {  # how it is run here, and why not word for word
     "vecnet serve FILE": "timeout --preserve-status 10 vecnet serve topologies/rootless.yaml",  # endless
     "vecnet capture FILE LINK": "vecnet capture lab.yaml web:vec0 --seconds 1 | tcpdump -r -",  # endless
+    "vecnet plug FILE --guest G": "! HOME=/nonexistent vecnet plug lab.yaml --guest web",  # no guest runs
     "vecnet impair FILE LINK IMPAIRMENT": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web 'loss 1%'; kill $!",
     "vecnet impair FILE LINK off": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web off; kill $!",
-    "vecnet plug FILE --guest G": "! HOME=/nonexistent vecnet plug lab.yaml --guest web",  # no guest runs
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make docs": "make --dry-run docs",  # fetches what builds it

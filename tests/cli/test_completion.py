@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, answer, environment
+from tests.cli.command import EXECUTABLE, LAB, TOPOLOGIES, answer, environment
 from tests.need import need_command
 from vecnet.cli import COMMANDS
 
@@ -44,9 +44,11 @@ def test_bash_completes() -> None:
     assert bash("vecnet", "args", str(LAB), "--guest", "") == {"app", "db", "web"}
     assert bash("vecnet", "run", str(LAB), "--guest", "w") == {"web"}
     assert bash("vecnet", "loopback", str(LAB), "--link", "web") == {"web:vec0--host:tap-web"}
+    assert bash("vecnet", "up", str(TOPOLOGIES / "two-hosts.yaml"), "--on", "") == {"alpha", "beta"}
+    assert bash("vecnet", "up", str(TOPOLOGIES / "two-hosts.yaml"), "--on", "beta", "--guest", "") == {"south"}
     assert bash("vecnet", "args", str(LAB), "--format", "") == {"lines", "json", "shell"}
     assert bash("vecnet", "completion", "z") == {"zsh"}
-    assert bash("vecnet", "plan", "--") == {"--json", "--help"}
+    assert bash("vecnet", "plan", "--") == {"--json", "--on", "--help"}
 
 
 def test_nothing_hangs_or_fails_where_there_is_nothing_to_complete(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.cli.command import vecnet as command
 from tests.host.network import ip, private_network, within
 from tests.need import need_root
 from vecnet.cli import vecnet
@@ -78,6 +79,8 @@ def test_up_to_down_on_each_host(file: str) -> None:
             assert up.stdout == said("args", file, "--on", host, "--guest", guest).stdout
             assert said("plan", file, "--on", host).stdout.startswith("lab: nothing to do")
             assert said("status", file, "--on", host).exit_code == 0
+            if host == "alpha":  # whose guest needs nobody who serves: this process would be its kernel
+                assert command("run", file, "--on", host, "--", "echo").stdout.split() == up.stdout.split()
         assert interfaces(host) == made[host]
     with within("alpha"):
         assert said("down", file, "--on", "alpha").exit_code == 0
@@ -104,15 +107,17 @@ def test_another_hosts_part_is_refused_by_its_address(file: str) -> None:
         ("run", "--", "true"),
         ("loopback",),
         ("sandbox",),
+        ("capture", "web:vec0"),
+        ("plug",),
+        ("doctor",),
     ],
     ids=lambda words: words[0],
 )
 def test_a_topology_of_hosts_needs_one_of_them(words: tuple[str, ...], file: str) -> None:
-    command, *rest = words
-    assert "lab is for the hosts alpha, beta, and it is not said which of them this is" in refused(command, file, *rest)
-    assert "lab has no host 'bta'; did you mean beta? its hosts are alpha, beta" in refused(
-        command, file, "--on", "bta", *rest
-    )
+    name, *rest = words
+    assert "lab is for the hosts alpha, beta, and it is not said which of them this is" in refused(name, file, *rest)
+    wrong = refused(name, file, "--on", "bta", *rest)
+    assert "lab has no host 'bta'; did you mean beta? its hosts are alpha, beta" in wrong
 
 
 def test_on_goes_with_a_topology_of_hosts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -164,6 +165,12 @@ def test_what_two_hosts_have_is_no_clash() -> None:
     assert [len(topology.on(host).links) for host in topology.hosts] == [4, 4]
 
 
+def test_a_bridge_that_another_host_has_too_is_there_already() -> None:
+    undeclared = LAB.replace("alpha:br0: {ip: 10.0.0.1/24}, ", "").replace("links:", "defaults: {mtu: 1400}\nlinks:")
+    kinds = {interface.ifname: interface.existing for interface in made(undeclared).on("alpha").interfaces}
+    assert kinds == {"tap0": False, "trunk": False, "br0": True}
+
+
 def test_one_host_alone_has_everything() -> None:
     text = "hosts: {alpha: {address: 192.0.2.11}}\nlinks: [{transport: tap, endpoints: [web:vec0, alpha:tap0]}]\n"
     assert made(text).on("alpha").guests == ("web",)
@@ -216,3 +223,10 @@ def test_a_hundred_hosts_with_forty_links_each() -> None:
     few = made(many(21)).on("h0")
     size = len(repr(parts["h0"]))
     assert size == pytest.approx(len(repr(few)), rel=0.02)  # what a host has to do does not grow with their number
+
+
+def test_the_file_that_the_docs_show() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "hosts.md").read_text()
+    shown = text.partition("\n    name: lab\n")[2].partition("\n\n|")[0]
+    topology = made("name: lab\n" + "".join(f"{line.removeprefix('    ')}\n" for line in shown.splitlines()))
+    assert [topology.on(host).guests for host in topology.hosts] == [("web",), ("db",)]

@@ -16,7 +16,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -89,8 +88,9 @@ def own(guest: Console, request: str) -> tuple[str, str]:
 
 
 def cli(wiring: Wiring, *words: str | Path, status: int = 0) -> Result:
+    """A command of vecnet's, for a user whose home is the wiring's folder."""
     with wiring.entered():
-        done = CliRunner().invoke(vecnet, [str(word) for word in words])
+        done = CliRunner(env={"HOME": str(wiring.folder)}).invoke(vecnet, [str(word) for word in words])
     shown = f"{done.stdout}{done.stderr}{done.exception!r}"
     assert done.exit_code == status, shown
     return done
@@ -181,32 +181,33 @@ def test_more_devices_than_a_command_line_holds() -> None:
     with Wiring() as wiring:
         file = wiring.folder / "lab.yaml"
         file.write_text(many(60))
-        home: dict[str, Any] = {"env": environment(HOME=str(wiring.folder), TMPDIR=str(wiring.folder))}
-        wiring.run(EXECUTABLE, "up", file)
+        home = environment(HOME=str(wiring.folder), TMPDIR=str(wiring.folder))
+        cli(wiring, "up", file)
         wiring.prepare("web", f"up vec0 10.0.0.2/24; {there(60)}; meet booted host; sleep 60")
         words = [word for word in wiring.kernel("web") if not word.startswith(("umid=", "uml_dir="))]
         command: list[str | Path] = [EXECUTABLE, "run", file, "--guest", "web", "--", *words]
         with (wiring.folder / "web/console").open("wb") as out, (wiring.folder / "said").open("wb") as err:
-            running = wiring.start(*command, stdout=out, stderr=err, **home)
+            running = wiring.start(*command, stdout=out, stderr=err, env=home)
         with Guest(wiring.folder / "web", running).at("booted"):
             web = Console("web", uml_dir=wiring.folder / ".uml")
             assert re.search(
                 r"^web: 3\d of 3\d devices plugged, in", (wiring.folder / "said").read_text(), re.MULTILINE
             )
-            assert "a guest with umid=web runs already" in wiring.run(*command, check=False, **home).stderr
+            second = cli(wiring, *command[1:], status=1).exception
+            assert str(second) == "a guest with umid=web runs already; end it, or give this one another umid"
 
-            rows = json.loads(wiring.run(EXECUTABLE, "status", file, "--json", **home).stdout)
+            rows = json.loads(cli(wiring, "status", file, "--json").stdout)
             devices = {row["device"]: row for row in rows if "device" in row}
             assert len(devices) == 60
             assert all(row["as_wanted"] for row in devices.values())
             assert devices["vec0"]["state"] == "up"
             for plugged in (devices["vec1"], devices["vec59"]):  # at the boot, and later
                 assert (plugged["state"], plugged["woken"]) == ("down", None)
-            table = wiring.run(EXECUTABLE, "status", file, **home).stdout
+            table = cli(wiring, "status", file).stdout
             assert re.search(r"lab +web +vec0 +web:vec0--host:tap0 +\d+ +\d+ +up\n", table)
 
             file.write_text(many(62))
-            told = wiring.run(EXECUTABLE, "up", file, **home).stderr
+            told = cli(wiring, "up", file).stderr
             assert f"web runs, and lacks vec60, vec61: vecnet plug {file} --guest web\n" in told
             file.write_text(many(62) + "  - {transport: fd, endpoints: [web:vec62, db:vec62]}\n")
             with pytest.raises(
@@ -217,7 +218,7 @@ def test_more_devices_than_a_command_line_holds() -> None:
             web.stop()
             with pytest.raises(GuestRefused, match="Already stopped"):
                 web.stop()
-            standing = wiring.run(EXECUTABLE, "plug", file, "--guest", "web", **home)
+            standing = cli(wiring, "plug", file, "--guest", "web")
             assert "note: web was told to stop" in standing.stdout
             assert "1 made" not in standing.stdout
             web.go()

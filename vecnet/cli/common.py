@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from vecnet.host.plan import Step
     from vecnet.topology import ResolvedLink, Topology
 
+    NameType = click.ParamType[str]
+else:
+    NameType = click.ParamType  # click takes a parameter there from 8.4 on
+
 FORMATS = ("lines", "json", "shell")
 
 
-class GuestName(click.ParamType[str]):
+class GuestName(NameType):
     """A guest of the topology, which completion looks up in the file."""
 
     name = "guest"
@@ -37,7 +41,7 @@ class GuestName(click.ParamType[str]):
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
 
 
-class LinkName(click.ParamType[str]):
+class LinkName(NameType):
     """A link of the topology, which completion looks up in the file."""
 
     name = "link"
@@ -135,7 +139,7 @@ guest_option = click.option(
 )
 
 
-class HostName(click.ParamType[str]):
+class HostName(NameType):
     """A host of the topology, which completion looks up in the file."""
 
     name = "host"

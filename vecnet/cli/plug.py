@@ -61,7 +61,7 @@ def command(
     from vecnet.mconsole import Guest
     from vecnet.plugging.steps import plugging
 
-    umid = umid or name
+    umid = name if umid is None else umid
     by_path = "/" in umid
     if by_path and uml_dir is not None:
         raise InputError("--umid is the path of a socket, and --uml-dir where to look for one", "leave one of them out")

@@ -41,11 +41,12 @@ def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> No
             emit(text)
 
         host.up(topology.starting(chosen), progress=report, answer=answer)
-    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
+    guests = [guest for guest in chosen or topology.guests if os.path.exists(runtime.console(guest))]  # noqa: PTH110
+    if not guests:
         return
     from vecnet.plugging.report import lacking
 
-    for guest, devices in lacking(topology).items():
+    for guest, devices in lacking(topology, guests).items():
         few = ", ".join(devices[:_FEW]) + (f" and {len(devices) - _FEW} more" if len(devices) > _FEW else "")
         where = f"{shlex.quote(file)} --on {on}" if on is not None else shlex.quote(file)
         say(f"{guest} runs, and lacks {few}: vecnet plug {where} --guest {guest}")

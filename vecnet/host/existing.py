@@ -13,7 +13,7 @@ from vecnet.host.kinds import KINDS
 from vecnet.host.plan import Key, Node
 from vecnet.host.snapshot import Snapshot
 from vecnet.kernel.rtnl import Interface
-from vecnet.transports.link import HostInterface
+from vecnet.transports.link import HostInterface, named_on
 
 
 def errors(interfaces: Sequence[HostInterface], found: Mapping[Key, Node], snapshot: Snapshot) -> Iterator[HostError]:
@@ -87,5 +87,6 @@ def _key(interface: HostInterface) -> Key:
 
 def _make(interface: HostInterface) -> str:
     if interface.kind == "bridge":
-        return f"for vecnet to make it, write {interface.ifname}: {{}} under bridges; or name one that is there"
+        name = named_on(interface.host, interface.ifname)
+        return f"for vecnet to make it, write {name}: {{}} under bridges; or name one that is there"
     return "name one that is there, or leave existing: on out for vecnet to make it"

@@ -11,7 +11,7 @@ Source: kernel documentation, filesystems/proc, "interrupts"; fs/proc/proc_net.c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -42,10 +42,10 @@ class DeviceState:
         return asdict(self)
 
 
-def lacking(topology: Topology) -> dict[str, list[str]]:
+def lacking(topology: Topology, guests: Iterable[str]) -> dict[str, list[str]]:
     """The devices that running guests were never given as the topology says, by guests. It leaves no trace in them."""
     found = {}
-    for name, _, known in _running(topology):
+    for name, _, known in _running(topology, guests):
         devices = [device.ifname for device in topology.devices(name) if not known.is_as(device)]
         if devices:
             found[name] = devices
@@ -55,7 +55,7 @@ def lacking(topology: Topology) -> dict[str, list[str]]:
 def states(topology: Topology) -> list[DeviceState]:
     """The devices of the guests that run and answer."""
     found = []
-    for name, guest, known in _running(topology):
+    for name, guest, known in _running(topology, topology.guests):
         with suppress(GuestError):  # it ends just now
             up, its = up_by_name(guest), links(topology, name)
             for device in topology.devices(name):
@@ -78,8 +78,8 @@ def _state(guest: Guest, unit: int) -> str:
     return "under another name" if guest.has(unit) else _ABSENT
 
 
-def _running(topology: Topology) -> Iterator[tuple[str, Guest, Given]]:
-    for name in topology.guests:
+def _running(topology: Topology, guests: Iterable[str]) -> Iterator[tuple[str, Guest, Given]]:
+    for name in guests:
         guest = Guest(name, patience=_PATIENCE)
         if guest.socket.exists():
             with suppress(GuestError):

@@ -132,23 +132,28 @@ def _bridges(doc: Document, entries: Entries, hosts: Mapping[str, Stated]) -> di
         return {}
     bridges = {}
     for name, (key, value) in doc.entries(entries["bridges"][1], "bridges").items():
-        host, _, ifname = name.rpartition(":") if hosts else (HOST, "", name)
-        if hosts and host not in hosts:
-            doc.wrong(key, f"the bridge {name} is on none of the hosts", f"write {next(iter(hosts))}:{ifname}")
-            continue
-        try:
-            grammar.parse_endpoint(f"{HOST}:{ifname}")
-        except Refused as error:
-            doc.wrong(key, f"a bridge is named like an interface: {error.message}", error.instead)
-            continue
         found = doc.entries(value, f"bridge {name}")
         given = doc.values(f"bridge {name}", key, found, grammar.BRIDGE)
-        bridges[name] = Stated(key, given, _nodes(found))
         for other in ("ip", "mac") if given.get("existing") else ():
             if other in given:
                 message = f"{other} is not vecnet's to choose: the bridge {name} is there already"
                 doc.wrong(found[other][0], message, "leave it out, or existing: on")
+        if _names_bridge(doc, key, name, hosts):
+            bridges[name] = Stated(key, given, _nodes(found))
     return bridges
+
+
+def _names_bridge(doc: Document, key: Node, name: str, hosts: Mapping[str, Stated]) -> bool:
+    host, _, ifname = name.rpartition(":") if hosts else (HOST, "", name)
+    if hosts and host not in hosts:
+        doc.wrong(key, f"the bridge {name} is on none of the hosts", f"write {next(iter(hosts))}:{ifname}")
+        return False
+    try:
+        grammar.parse_endpoint(f"{HOST}:{ifname}")
+    except Refused as error:
+        doc.wrong(key, f"a bridge is named like an interface: {error.message}", error.instead)
+        return False
+    return True
 
 
 def _link(doc: Document, node: Node, topology: str, places: Places, switches: Collection[str]) -> LinkDraft | None:
