@@ -32,6 +32,15 @@ def test_pyproject_agrees() -> None:
     assert set(project["scripts"]) == {"vecnet"}
 
 
+def test_the_debian_package_agrees() -> None:
+    control, changelog = ((ROOT / "debian" / name).read_text() for name in ("control", "changelog"))
+    assert re.findall(r"^(?:Source|Package): (.*)", control, re.MULTILINE) == [NAME, NAME]
+    assert changelog.startswith(f"{NAME} ({vecnet.__version__}) ")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    for name, least in (text.split(">=") for text in declared):
+        assert f"python3-{name.removeprefix('py') if name == 'pyyaml' else name} (>= {least})" in control
+
+
 def test_every_page_installs_this_name() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     pages = [ROOT / name for name in listed.split("\0") if name.endswith((".md", ".yml", ".yaml", ".service"))]

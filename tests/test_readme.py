@@ -6,7 +6,6 @@ here how it is to be run.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -177,14 +176,3 @@ def test_the_strings_that_the_readme_shows(folder: Path) -> None:
     printed = bash("vecnet up lab.yaml --guest web", folder).stdout.splitlines()
     for line, pattern in zip(printed, shown, strict=True):
         assert re.fullmatch(re.escape(pattern).replace("…", ".*"), line)
-
-
-def test_the_commands_of_the_example_for_ci(folder: Path) -> None:
-    """Its pytest line has tests of its own."""
-    text = (ROOT / "examples" / "ci" / "README.md").read_text()
-    (line,) = re.findall(r"run: (vecnet .*)", text)
-    summary = folder / "summary.md"
-    done = bash(f"cd examples/ci; export GITHUB_STEP_SUMMARY={summary}; {line}", folder)
-    assert done.returncode == 0, done.stderr
-    assert summary.read_text().startswith("## ")
-    assert os.path.getsize(summary) > 100  # noqa: PTH202
