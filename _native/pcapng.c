@@ -19,6 +19,7 @@
 #define ISB_DROPPED 5          /* isb_ifdrop */
 #define ISB_OS_DROPPED 7       /* isb_osdrop */
 #define NANOSECONDS 9          /* if_tsresol: a power of ten */
+#define PAUSE 1000000          /* nanoseconds until a reader that is slow is tried again */
 #define PATIENCE 1000          /* milliseconds at the end for a reader that is slow */
 
 /* Write what was gathered: all of it, or what a descriptor that never waits takes now. */
@@ -50,12 +51,16 @@ void vn_pcapng_settle(struct vn_pcapng *file)
 		file->error = EAGAIN;
 }
 
-/* Whether a block finds room without waiting; whoever waits always has some. */
-static bool has_room(struct vn_pcapng *file, uint32_t total)
+/* Whether a block finds room without waiting; whoever waits always has some. A reader that is slow is not asked for each. */
+static bool has_room(struct vn_pcapng *file, uint32_t total, uint64_t time)
 {
-	if (file->never_waits && sizeof(file->buffer) - file->used <= total)
-		vn_pcapng_flush(file);
-	return !file->never_waits || sizeof(file->buffer) - file->used > total;
+	if (!file->never_waits || sizeof(file->buffer) - file->used > total)
+		return true;
+	if (time - file->full_at < PAUSE)
+		return false;
+	vn_pcapng_flush(file);
+	file->full_at = time;
+	return sizeof(file->buffer) - file->used > total;
 }
 
 static void put(struct vn_pcapng *file, const void *data, size_t size)
@@ -125,7 +130,7 @@ void vn_pcapng_interface(struct vn_pcapng *file, int link, const char *name, con
 	const uint8_t resolution = NANOSECONDS;
 	const uint16_t head[2] = {(uint16_t)link, 0};
 	const uint32_t total = 24 + option_size(strlen(name)) + option_size(strlen(description)) + option_size(1);
-	if (!has_room(file, total)) /* without it, what follows cannot be read */
+	if (!has_room(file, total, 0)) /* without it, what follows cannot be read */
 		vn_pcapng_settle(file);
 	put_u32(file, BLOCK_INTERFACE);
 	put_u32(file, total);
@@ -144,7 +149,7 @@ void vn_pcapng_packet(struct vn_pcapng *file, uint32_t interface, uint64_t time,
 	const uint32_t length = head_size + size;
 	const uint32_t total = 32 + padded(length) + option_size(strlen(comment)) + option_size(4) + 4;
 	const uint32_t fixed[] = {BLOCK_PACKET, total, interface, (uint32_t)(time >> 32), (uint32_t)time, length, length};
-	if (!has_room(file, total)) {
+	if (!has_room(file, total, time)) {
 		file->lost++;
 		return;
 	}
@@ -162,7 +167,7 @@ void vn_pcapng_statistics(struct vn_pcapng *file, uint32_t interface, uint64_t t
 {
 	const uint32_t total = 28 + 3 * option_size(8);
 	const uint32_t fixed[] = {BLOCK_STATISTICS, total, interface, (uint32_t)(time >> 32), (uint32_t)time};
-	if (!has_room(file, total))
+	if (!has_room(file, total, time))
 		vn_pcapng_settle(file);
 	put(file, fixed, sizeof(fixed));
 	put_option(file, ISB_RECEIVED, values, 8);

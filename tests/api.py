@@ -4,7 +4,8 @@
     $ vecnet up --guest                     a command with one of its options or arguments
     pytest --vecnet                         an option, a marker or a fixture of the plugin
 
-Public in Python is what `vecnet.__all__` names, each transport, each exception, and two modules of the datapath.
+Public in Python is what `vecnet.__all__` names, each transport, each exception, two modules of the datapath, and the
+guests' console.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from vecnet.transports import TRANSPORTS
 STORED = Path(__file__).parents[1] / "docs" / "api.txt"
 FOR_THE_HOUSE = {"forked", "quiet", "surrender"}  # public for other rooms alone
 OF_A_TRANSPORT = ("mirror", "overhead", "header_size", "options")  # the rest is for the rooms above
-MODULES = ("vecnet.datapath.loops", "vecnet.datapath.record")
+MODULES = ("vecnet.datapath.loops", "vecnet.datapath.record", "vecnet.mconsole")
 
 
 def lines() -> list[str]:

@@ -104,7 +104,7 @@ static void check_owner(const struct vn_table *table, const struct vn_owner *own
 
 static void check(const struct vn_switch *sw)
 {
-	uint32_t known = 0, plugged = 0;
+	uint32_t known = 0, plugged = 0, spoils = 0;
 	require(sw->used == 1 && !sw->actives && !sw->has_losses && !sw->asking && !sw->running);
 	for (uint32_t i = 0; i < sw->slots; i++) {
 		const struct vn_place *place = sw->places[i];
@@ -113,11 +113,12 @@ static void check(const struct vn_switch *sw)
 		check_owner(&sw->table, &place->owner);
 		known += place->owner.count;
 		plugged += place->plugged && place != sw->monitor;
+		spoils += place->spoil != NULL;
 		require(!place->first && !place->last && place->queue.used <= QUEUE);
 		require(place->waits == (place->queue.frames != 0));
 	}
 	require(known == sw->table.used && known <= TABLE);
-	require(plugged == sw->lives);
+	require(plugged == sw->lives && spoils == sw->spoils);
 }
 
 static void read_all(const struct end *end)
@@ -137,6 +138,10 @@ static void settle(struct vn_switch *sw)
 		check(sw);
 	}
 }
+
+static const struct vn_impairment SPOILS = {
+	.loss = 0.1, .duplicate = 0.3, .corrupt = 0.3, .reorder = 0.3, .rate = 1e9, .delay = 20000, .jitter = 10000,
+};
 
 static void step(struct vn_switch *sw, struct end *ends, struct input *in)
 {
@@ -165,7 +170,8 @@ static void step(struct vn_switch *sw, struct end *ends, struct input *in)
 			sw->table.entries[i].seen -= 5 * (uint32_t)kind;
 		sw->swept = 0;
 		break;
-	case 3: /* somebody looks */
+	case 3: /* somebody looks, and impairs a port, or no more */
+		vn_switch_impair(sw, number, kind & 1 ? &SPOILS : NULL);
 		vn_switch_counters(sw, number, own, counters);
 		require(vn_switch_table(sw, known, TABLE) <= TABLE);
 		break;

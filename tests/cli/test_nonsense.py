@@ -152,10 +152,10 @@ import sys
 import vecnet.cli.args
 import vecnet.cli
 
-def broken(file):
+def broken(file, on):
     raise RuntimeError("the roof leaks")
 
-vecnet.cli.args.load_topology = broken
+vecnet.cli.args.load_part = broken
 vecnet.cli.main(["args", "lab.yaml"])
 """
 

@@ -213,7 +213,19 @@ def test_an_interrupt_at_any_moment_ends_it_without_a_traceback() -> None:
                 time.sleep(0.001)
             select.select([process.stdout], [], [], moment * 0.1)
             os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=60)
+            try:
+                _, said = process.communicate(timeout=60)
+            except subprocess.TimeoutExpired as error:
+                look = [
+                    "ps",
+                    "-o",
+                    "pid,ppid,stat,pending,blocked,ignored,caught,wchan:20,args",
+                    "-g",
+                    str(process.pid),
+                ]
+                left = subprocess.run(look, capture_output=True, text=True, check=False).stdout
+                os.killpg(process.pid, signal.SIGKILL)
+                pytest.fail(f"moment {moment}: {error.stdout!r} {error.stderr!r}\n{left}")
         assert said.strip() in ("", "interrupted"), said
         assert process.returncode == 130
 

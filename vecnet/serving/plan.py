@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from vecnet.impairment import Impairment
 from vecnet.programs import PROGRAMS
@@ -71,16 +71,15 @@ def planned(topology: Topology) -> tuple[PlannedSwitch, ...]:
     """All switches that a topology asks for, in the order of their names."""
     ports: dict[str, list[PlannedPort]] = {name: [] for name in topology.switches}
     for link in topology.links:
-        for index, (switch, port) in enumerate(ports_of(link)):
-            impaired = port if index else replace(port, impairment=link.impairment)  # at one end, as by netem
-            ports.setdefault(switch, []).append(impaired)
+        for switch, port in ports_of(link):
+            ports.setdefault(switch, []).append(port)
     return tuple(
         PlannedSwitch(name, topology.switches.get(name, Switching()), tuple(ports[name])) for name in sorted(ports)
     )
 
 
 def ports_of(link: ResolvedLink) -> Iterator[tuple[str, PlannedPort]]:
-    """The ports of a link, each with its switch's name."""
+    """The ports of a link, each with its switch's name. One end impairs, as by netem: the first that is at a switch."""
     near, far = link.spec.ends
     for index, end in enumerate(link.spec.ends):
         if end.switch and link.is_here(index):
@@ -94,10 +93,11 @@ def ports_of(link: ResolvedLink) -> Iterator[tuple[str, PlannedPort]]:
                     bool(given.get("isolated", False)),
                     given.get("storm"),
                     tuple(given.get("mirror", ())),
+                    link.impairment if index == 0 or not near.switch else None,
                 ),
             )
     if near.node is not None and far.kind == OUTSIDE and far.ifname in PROGRAMS:
-        yield str(near), PlannedPort(near.ifname, link.name, _door(link))
+        yield str(near), PlannedPort(near.ifname, link.name, _door(link), impairment=link.impairment)
         yield str(near), PlannedPort(far.ifname, link.name, _outside(link))
 
 
