@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -20,9 +21,10 @@ from pathlib import Path
 from vecnet.errors import HostError
 from vecnet.kernel import capabilities, libc, namespaces
 from vecnet.kernel.capabilities import Capability
+from vecnet.signals import held
 
 NEEDED = (Capability.SYS_ADMIN, Capability.NET_ADMIN)  # to make a network, and to change it
-_PLACES = ("/mnt", "/media", "/srv")  # where a folder may be mounted, if nothing is there
+_PLACES = ("/mnt", "/media", "/srv")  # where something may be mounted, if nothing is there
 _ADVICE = (
     "allow user namespaces (`sysctl user.max_user_namespaces kernel.unprivileged_userns_clone "
     "kernel.apparmor_restrict_unprivileged_userns` shows what forbids them), or"
@@ -67,7 +69,7 @@ def _make_network() -> None:
         return  # what is mounted now would be seen outside
     with suppress(OSError):  # programs that look into /sys/class/net shall see this network and not the one outside
         libc.mount("sysfs", "/sys", "sysfs", 0)
-    with suppress(OSError):
+    with held((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)), suppress(OSError):  # or a mount would be left half-way
         if not namespaces.NAMED.is_dir():
             _copy_for_one_more(namespaces.NAMED)
         namespaces.hide_names()
@@ -76,7 +78,7 @@ def _make_network() -> None:
 def _copy_for_one_more(folder: Path) -> None:
     """Make a folder in this process's own mount namespace alone: its parent becomes a copy, with all that is in it."""
     parent = folder.parent
-    copy = Path(tempfile.mkdtemp(prefix="vecnet-"))
+    copy = _mount_point()
     try:
         libc.mount("tmpfs", str(copy), "tmpfs", 0)
         copy.chmod(0o755)
@@ -86,7 +88,7 @@ def _copy_for_one_more(folder: Path) -> None:
         (copy / folder.name).mkdir()
         libc.mount(str(copy), str(parent), None, libc.MS_MOVE)
     finally:
-        copy.rmdir()
+        _leave(copy)
 
 
 def _bind(original: Path, copy: Path) -> None:
@@ -162,15 +164,26 @@ class Place:
 @contextmanager
 def folder() -> Iterator[str]:
     """An empty folder in memory within the block. Only this sandbox sees it, and it ends with it. Raises HostError."""
-    empty = (place for place in map(Path, _PLACES) if place.is_dir() and not any(place.iterdir()))
-    place = next(empty, None) or Path(tempfile.mkdtemp(prefix="vecnet-"))
+    place = _mount_point()
     try:
         libc.mount("tmpfs", str(place), "tmpfs", 0)
     except OSError as error:
+        _leave(place)
         raise HostError(f"the sandbox has no folder of its own at {place}: {error.strerror}") from None
     try:
         yield str(place)
     finally:
         libc.umount(str(place))
-        if str(place) not in _PLACES:
+        _leave(place)
+
+
+def _mount_point() -> Path:
+    """A folder to mount on: one that every system has, and that is empty, so that a kill leaves none of our own."""
+    empty = (place for place in map(Path, _PLACES) if place.is_dir() and not any(place.iterdir()))
+    return next(empty, None) or Path(tempfile.mkdtemp(prefix="vecnet-"))
+
+
+def _leave(place: Path) -> None:
+    if str(place) not in _PLACES:
+        with suppress(OSError):  # an error that is on its way is the one to be told
             place.rmdir()
