@@ -46,6 +46,7 @@ FLOORS = {
     "loopback": 6,
     "launch": 6,
     "plugging": 6,
+    "graph": 6,
     "lab": 6,
     "bench": 7,
     "doctor": 7,
