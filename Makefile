@@ -4,15 +4,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
-.PHONY: demo test test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
+.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
 
-test: venv ## the tests here, once more under sanitizers, then those that need a kernel with tunnels
-	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" $(or $(TESTS),--ignore=tests/datapath)
+# What needs no machine to itself: it runs beside the emulated one.
+BESIDE := $(addprefix tests/,cli graph guests newcomers plugin topology transports) $(wildcard tests/test_*.py)
+
+test: venv ## the tests here, once more under sanitizers, and those that need a kernel with tunnels
+	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 \
+	    $(or $(TESTS),--ignore=tests/datapath $(addprefix --ignore=,$(BESIDE)))
 	$(BIN)/pytest --numprocesses auto -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
-	$(MAKE) --jobs=2 sanitize test-kernel  # the emulated processor is one, and leaves the others free
+	$(MAKE) --jobs=2 test-beside test-kernel  # the emulated processor is one, and leaves the others free
+
+test-beside: sanitize
+	$(if $(TESTS),,$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 $(BESIDE))
 
 test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
 	$(BIN)/pytest -m "long and not kernel" $(TESTS)

@@ -21,7 +21,7 @@ from vecnet.transports.tunnel import Tunnel
 from vecnet.values import Integer
 from vecnet.vecstring import explain, parse
 
-laws = settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+laws = settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 UNITS = st.integers(0, 9999)
 
 
@@ -90,7 +90,7 @@ def damaged(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(laws, max_examples=examples(300))
+@settings(laws, max_examples=examples(150))
 @given(damaged())
 def test_a_damaged_string_has_an_explanation(text: str) -> None:
     check_explanation(text)

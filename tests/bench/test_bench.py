@@ -165,7 +165,9 @@ def test_the_keys_of_the_json_are_documented() -> None:
 
 
 @pytest.mark.uml
-@pytest.mark.parametrize("transport", ["tap", "l2tpv3 udp", "fd"])
+@pytest.mark.parametrize(
+    "transport", ["tap", *(pytest.param(one, marks=pytest.mark.long) for one in ("l2tpv3 udp", "fd"))]
+)
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
     need_command(guests.KERNEL, "iperf3", "ip", "nsenter", "unshare")

@@ -274,7 +274,7 @@ def test_a_name_that_sorts_before_the_one_in_the_file_is_no_other_namespace() ->
     assert host.plan(lab).steps == ()
 
 
-@pytest.mark.parametrize("limit", [1024, 100])
+@pytest.mark.parametrize("limit", [pytest.param(1024, marks=pytest.mark.long), 100])
 def test_more_namespaces_than_descriptors(limit: int, tmp_path: Path) -> None:
     many = 509 if limit == 1024 else 60
     for number in range(many):

@@ -49,6 +49,7 @@ def statuses(report: Report) -> list[str]:
     return [line for line in report.output.splitlines() if ": exit " in line]
 
 
+@pytest.mark.long
 def test_the_oldest_kernel_that_is_supported() -> None:
     path = fetch.kernel(fetch.OLDEST)
     need(path, f"needs the kernel {fetch.OLDEST}: make deps")

@@ -149,6 +149,7 @@ def test_a_pin_that_is_left_out_pins(poisoned: Lab) -> None:
     assert set(poisoned.numbers) == {0}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("are_given", [False, True], ids=["as-it-comes", "with-what-vecnet-says"])
 def test_memory_of_another_device(kernel: Kernel, are_given: bool) -> None:
     text, places = topology([*OVER_UDP, *OVER_IP])
