@@ -222,4 +222,5 @@ def test_nothing_was_lost(lab: Lab) -> None:
     for name, counters in lab.stats.items():
         lost = {cause: n for cause, n in counters.items() if "drop_" in cause and n}
         lost.pop("drop_down", None)  # for b, when it was killed
+        lost.pop("drop_home", None)  # what one switch floods meanwhile, the other knows to be on that side
         assert not lost, name

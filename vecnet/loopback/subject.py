@@ -146,7 +146,7 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
             )
         else:
             sides.append(_named_by(VecDevice(0, link.options[0]), name))
-    turned = sides[0].is_host or (sides[0].twin and not sides[1].is_host)
+    turned = link.spec.ends[0].is_host or (sides[0].twin and not sides[1].is_host)
     near, far = reversed(sides) if turned else sides
     return Subject(
         name=link.name,
