@@ -3,7 +3,7 @@
 Each command has a network, mounts and a TMPDIR that belong to the test, and is killed, it alone, at a moment that
 follows from a seed. `vecnet down` is all that may be needed afterwards.
 
-VECNET_CHAOS is how many are killed in all, 6 where it is not set; 200 take minutes. VECNET_SEED is another seed.
+VECNET_CHAOS is how many are killed in all, 4 where it is not set; 200 take minutes. VECNET_SEED is another seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.cli.command import EXECUTABLE, environment
 from tests.host.network import ip, private_network
 from tests.need import need_command, need_root
 
-KILLS = int(os.environ.get("VECNET_CHAOS", "6"))
+KILLS = int(os.environ.get("VECNET_CHAOS", "4"))
 EACH = 8  # kills in one test
 SEED = int(os.environ.get("VECNET_SEED", "13"))
 TEMPORARY = Path(f"/mnt/tmp-{os.getpid()}")  # by which this test's processes are known

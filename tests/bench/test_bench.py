@@ -207,6 +207,7 @@ def test_ip_makes_what_up_makes(tmp_path: Path) -> None:
             host.down("bench-making")
 
 
+@pytest.mark.long
 def test_making_wires_is_measured() -> None:
     need_root()
     need_command("ip", "nsenter", "unshare")

@@ -209,6 +209,7 @@ def test_a_failure_is_told_and_answers_nothing() -> None:
         assert "tap-one" in done.stderr
 
 
+@pytest.mark.long
 def test_closed_output_is_no_failure_and_its_number_is_nobody_else_s(tmp_path: Path) -> None:
     for closed in (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
         for words in (f"up {TAP}", f"plan {TAP}", "status tap", f"loopback -p open {TAP}", "down tap"):

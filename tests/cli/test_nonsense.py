@@ -43,6 +43,7 @@ def test_help_and_version() -> None:
     for name, line in COMMANDS.items():
         assert name in text
         assert line.split()[0] in text
+    for name in list(COMMANDS)[:: stride(5)]:
         help_text = answer(name, "--help")
         assert help_text.startswith(f"Usage: vecnet {name} ")
         assert help_text == answer(name, "-h")

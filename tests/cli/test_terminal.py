@@ -62,10 +62,8 @@ ENCODINGS = {  # of Python's streams, and the environment that makes them so
 
 
 @pytest.mark.usefixtures("network")
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(one, marks=() if one == "Latin-1" else pytest.mark.long) for one in ENCODINGS],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", ENCODINGS)
 def test_every_command_in_every_locale(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     encoding, env = ENCODINGS[name]
     if name == "Latin-1":

@@ -427,6 +427,7 @@ def test_a_failed_undo_says_how_to_remove_the_rest(monkeypatch: pytest.MonkeyPat
     assert names() == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_signal_in_the_middle_of_a_thousand_links(number: signal.Signals, tmp_path: Path) -> None:
     """SIGINT takes back all that was made; after SIGKILL, `down` removes it, and `up` mends it."""

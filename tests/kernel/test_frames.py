@@ -72,8 +72,9 @@ def lab() -> Iterator[Topology]:
         yield made
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[pytest.param(one, marks=() if one in NAMES[::2] else pytest.mark.long) for one in NAMES])
 def pair(lab: Topology, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Every other combination; the rest are for `make test-long`."""
     with opened(next(link for link in lab.links if link.name == request.param)) as both:
         yield both
 

@@ -268,6 +268,7 @@ def test_a_filter_that_refuses_to_send(lab: Topology) -> None:
     assert_found(proved(lab, *of_topology(lab, ["gre"])), "packets that a firewall refuses")
 
 
+@pytest.mark.long
 def test_offloads_that_the_guest_does_not_take(lab: Topology) -> None:
     need_command("ethtool")
     subprocess.run(["ethtool", "-K", "veth-plain", "tx", "on", "tso", "on"], check=True, capture_output=True)

@@ -17,7 +17,7 @@ import pytest
 from tests.need import need, need_command
 from vecnet.loopback.probes import NAMES
 
-pytestmark = pytest.mark.unsanitized
+pytestmark = [pytest.mark.unsanitized, pytest.mark.long]
 ROOT = Path(__file__).parents[2]
 PROBES = len(NAMES) - 1  # without impair, for which the example has nothing to measure
 # an ordinary user, for whom /dev/net/tun has the mode that distributions give it

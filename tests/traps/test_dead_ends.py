@@ -122,7 +122,7 @@ def ended(kernel: Kernel) -> dict[str, Report]:
         return dict(pool.map(lambda one: (one[1].name, watch(wiring, *one)), enumerate(ENDS, start=1)))
 
 
-@pytest.mark.alike
+@pytest.mark.long
 @pytest.mark.parametrize("end", ENDS, ids=str)
 def test_one_failed_send_ends_a_device(ended: dict[str, Report], end: End) -> None:
     report = ended[end.name]
@@ -180,7 +180,7 @@ ping -q -n -c 3 -i 0.3 -W 2 10.4.9.2 >/dev/null && echo packets=pass || echo pac
 SLOW_IFUP = {"tap": {"6.1": "pass", "6.12": "pass", "7.2": "lost"}, "hybrid": dict.fromkeys(GENERATIONS, "lost")}
 
 
-@pytest.mark.parametrize("transport", ["tap", pytest.param("hybrid", marks=pytest.mark.alike)])
+@pytest.mark.parametrize("transport", ["tap", pytest.param("hybrid", marks=pytest.mark.long)])
 def test_an_interface_that_its_program_brings_up_late(kernel: Kernel, transport: str) -> None:
     with Wiring(kernel) as wiring:
         program = wiring.folder / "ifup"
