@@ -24,6 +24,7 @@ test-beside: sanitize
 test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
 	$(BIN)/pytest -m "long and not kernel" $(TESTS)
 	VECNET_KERNEL_TESTS="kernel and long" $(BIN)/python -m tests.kernel.boot
+	VECNET_THOROUGH=1 $(BIN)/python -m tests.kernel.boot
 	VECNET_THOROUGH=1 VECNET_CHAOS=200 $(BIN)/pytest -m "not kernel and not long" \
 	    $$(grep -rlE "^from tests.thorough import" tests) tests/test_chaos.py
 

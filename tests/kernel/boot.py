@@ -33,7 +33,7 @@ PACKAGE = (
 )
 LIMIT = 900  # seconds for a boot with all its tests
 COMMANDS = {"qemu-system-x86_64": "qemu-system-x86", "depmod": "kmod", "busybox": "busybox-static", "file": "file"}
-PASSED_ON = ("CI", "PYTEST_ADDOPTS", "HYPOTHESIS_PROFILE")
+PASSED_ON = ("CI", "PYTEST_ADDOPTS", "HYPOTHESIS_PROFILE", "VECNET_THOROUGH")
 
 GUEST = """\
 #!/bin/bash

@@ -16,6 +16,7 @@ import pytest
 from tests.host.network import ip, private_network
 from tests.loopback.test_loopback import TUNNELS
 from tests.loopback.test_sabotage import assert_found
+from tests.thorough import stride
 from vecnet import host
 from vecnet.loopback import LinkReport, Verdict, prove
 from vecnet.loopback.report import as_text
@@ -49,7 +50,7 @@ def proved(name: str, commands: Sequence[str], probes: Sequence[str] = PROBES) -
     return report.links[0]
 
 
-@pytest.mark.parametrize("name", sorted(TUNNELS))
+@pytest.mark.parametrize("name", sorted(TUNNELS)[:: stride(2)])
 def test_every_tunnel_example_passes(name: str) -> None:
     report = proved(name, [], probes=())
     assert {result.probe: str(result.verdict) for result in report.results if result.verdict is not Verdict.PASS} == {

@@ -16,6 +16,7 @@ import pytest
 from tests.host.network import host_state, names, topology
 from tests.kernel.guest_end import GuestEnd, frame
 from tests.kernel.lab import check_to_guest, opened, run, tapped, underlay
+from tests.thorough import stride
 from vecnet import host, parse
 from vecnet.errors import HostError, KernelLacksError
 from vecnet.topology import Topology
@@ -151,7 +152,7 @@ def test_one_udp_tunnel_has_a_local_address_and_port() -> None:
     host.up(lab(UDP.replace("5000", "5001")))
 
 
-@pytest.mark.parametrize("text", [GRE, GRE6, UDP, IP], ids=["gre", "gre6", "udp", "ip"])
+@pytest.mark.parametrize("text", [GRE, GRE6, UDP, IP][:: stride(2)], ids=["gre", "gre6", "udp", "ip"][:: stride(2)])
 def test_the_local_address_is_there_and_the_remote_one_is_reached(text: str) -> None:
     v6 = "fd00" in text
     away = text.replace('fd00:2::1"', 'fd00:2::77"') if v6 else text.replace("192.0.2.1,", "192.0.2.77,")
