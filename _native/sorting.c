@@ -180,8 +180,8 @@ static bool is_tagged(const uint8_t *frame)
 	return type == 0x8100 || type == 0x88a8; /* IEEE 802.1Q, 802.1ad */
 }
 
-/* The shape in which a port takes a frame, `plain` whatever it could take; VN_SWITCH_COUNTERS, or the counter of a drop. The frame may be at another place
- * afterwards, without its header, where its checksum is filled in for good. */
+/* The shape in which a port takes a frame, `plain` whatever it could take; VN_SWITCH_COUNTERS, or the counter of a drop. The
+ * frame may be at another place afterwards, without its header, where its checksum is filled in for good. */
 static enum vn_switch_counter shape(const struct vn_port *out, uint8_t **frame, uint32_t *length, bool whole, bool plain,
 				    enum vn_shape *how)
 {

@@ -104,17 +104,16 @@ static struct waiting pop(struct vn_spoil *spoil)
 
 /* ---- frames ---- */
 
-/* Let a copy of a frame wait, with a bit changed where that is not negative. Returns whether there was room. */
-static bool wait_for_it(struct vn_spoil *spoil, const uint8_t *frame, uint32_t length, int64_t due, int64_t bit)
+/* A copy of a frame, with a bit changed where that is not negative; NULL where there is no room for one more. */
+static uint8_t *copied(const struct vn_spoil *spoil, const uint8_t *frame, uint32_t length, int64_t bit)
 {
 	uint8_t *copy = spoil->count < LIMIT ? malloc(length) : NULL;
 	if (!copy)
-		return false;
+		return NULL;
 	memcpy(copy, frame, length);
 	if (bit >= 0)
 		copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
-	push(spoil, (struct waiting){due, spoil->order++, copy, length});
-	return true;
+	return copy;
 }
 
 /* A frame, without virtio-net header, goes its way, or what is left of it. */
@@ -134,6 +133,11 @@ void vn_spoil_take(struct vn_place *out, const uint8_t *frame, uint32_t length, 
 	vn_place_count(out, VN_SWITCH_CORRUPTED, changed >= 0);
 	for (int copy = 0; copy <= twice; copy++) {
 		int64_t due = now;
+		uint8_t *waits = copied(spoil, frame, length, changed);
+		if (!waits) { /* and takes no time of the wire */
+			vn_place_count(out, VN_SWITCH_DROP_IMPAIRED, 1);
+			continue;
+		}
 		if (plan->rate > 0) {
 			spoil->free_at = (spoil->free_at > now ? spoil->free_at : now) + (int64_t)(length * 8 / plan->rate * SECOND);
 			due = spoil->free_at;
@@ -144,8 +148,7 @@ void vn_spoil_take(struct vn_place *out, const uint8_t *frame, uint32_t length, 
 			due += plan->delay + (int64_t)((double)plan->jitter * (2 * shift - 1));
 			due = spoil->last_due = due > spoil->last_due ? due : spoil->last_due;
 		}
-		if (!wait_for_it(spoil, frame, length, due, changed))
-			vn_place_count(out, VN_SWITCH_DROP_IMPAIRED, 1);
+		push(spoil, (struct waiting){due, spoil->order++, waits, length});
 	}
 }
 

@@ -136,6 +136,23 @@ def test_no_more_than_a_thousand_wait(lan: Switch) -> None:
         assert list(map(number_of, receive(other, 1000))) == list(range(1000))
 
 
+def test_what_finds_no_room_takes_no_time_of_the_wire(lan: Switch) -> None:
+    """At 5 Mbit/s the thousand frames that wait take 0.1 s, and the 40,000 that were lost would take 4 s."""
+    with hosts(lan, 2) as (one, other):
+        teach(lan, [one, other])
+        lan.impair("b", words("rate 5mbit"))
+        for first in range(0, 40_000, PIECE):
+            one.send([sent(1, 0, number) for number in range(first, first + PIECE)])
+            while other.recv(0):
+                pass
+        wait_for(lambda: counted(lan, "a", "rx_frames") >= 40_000)
+        began = time.monotonic()
+        while other.recv(0.2):
+            pass
+        assert time.monotonic() - began < 1.5
+        assert counted(lan, "b", "drop_impaired") > 20_000
+
+
 def test_a_port_that_goes_takes_what_waits_along(lan: Switch) -> None:
     with hosts(lan, 1) as (one,), plugged(lan, "late") as other:
         other.send(sent(0, 1))
