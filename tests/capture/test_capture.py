@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -227,6 +228,24 @@ def test_a_port_is_captured_once_at_a_time_until_who_serves_ends(lab: Path, tmp_
         ends.join()
     assert done.exit_code == 0
     assert "0 packets captured, 0 packets lost" in done.stderr
+
+
+def test_who_serves_is_killed(lab: Path, tmp_path: Path) -> None:
+    """Then nobody tells what was lost, and the capture does not pass for whole."""
+    with serving(lab) as process:
+        ends = threading.Timer(0.5, process.kill)
+        ends.start()
+        with pytest.raises(HostError, match="lan:web: who served it has ended, and has not told what was lost"):
+            capture(lab, "lan:web", "-w", tmp_path / "none")
+        ends.join()
+
+
+@pytest.mark.parametrize("size", [0, 1, 11, 1 << 30])
+def test_what_is_no_pcapng_is_refused(tmp_path: Path, size: int) -> None:
+    sink = Sink(create(str(tmp_path / "some")))
+    with pytest.raises(HostError, match="what is captured is no pcapng"):
+        sink.feed(pcapng(3) + struct.pack("=II", 6, size) + bytes(100))
+    sink.close()
 
 
 def test_the_switch_waits_for_no_reader() -> None:

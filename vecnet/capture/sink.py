@@ -18,6 +18,7 @@ from vecnet.kernel.unforeseen import advice
 _HEAD = struct.Struct("=II")  # a block's kind and size
 _INTERFACE = struct.Struct("=I")  # the first word of a packet's block
 _SECTION, _DESCRIPTION, _PACKET = 0x0A0D0D0A, 1, 6
+_SMALLEST, _LARGEST = 16, 1 << 20  # bytes of a block, with a word of its own: the longest holds a large frame
 
 
 class Blocks:
@@ -27,11 +28,13 @@ class Blocks:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Kind and bytes of each block that is whole by now."""
+        """Kind and bytes of each block that is whole by now. Raises HostError where there is none."""
         data = self._rest + data
         at = 0
         while len(data) - at >= _HEAD.size:
             kind, size = _HEAD.unpack_from(data, at)
+            if not _SMALLEST <= size <= _LARGEST:
+                raise HostError("what is captured is no pcapng", "is who serves of another version?")
             if len(data) - at < size:
                 break
             yield kind, data[at : at + size]
@@ -53,7 +56,7 @@ class Sink:
         return self._most is not None and self.packets >= self._most
 
     def feed(self, data: bytes) -> None:
-        """Raises OSError."""
+        """Raises OSError, and HostError where that is no pcapng."""
         taken = []
         for kind, block in self._blocks.feed(data):
             if kind == _PACKET:

@@ -26,10 +26,10 @@ class Source(Protocol):
     def stop(self) -> None:
         """Have it end; what was heard so far comes still."""
 
-    def finish(self) -> int | None:
-        """How many packets were lost, once the descriptor is at its end; None where that is not known.
+    def finish(self) -> int:
+        """How many packets were lost, once the descriptor is at its end.
 
-        Raises VecnetError where it ended by itself.
+        Raises VecnetError where nobody can tell, or what was listened at is gone.
         """
 
     def __enter__(self) -> Self: ...
@@ -62,8 +62,11 @@ class _Port:
     def stop(self) -> None:
         self._watched.stop()
 
-    def finish(self) -> int | None:
-        return self._watched.lost
+    def finish(self) -> int:
+        lost = self._watched.lost
+        if lost is None:
+            raise HostError(f"{self.name}: who served it has ended, and has not told what was lost")
+        return lost
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +90,7 @@ class _Interface:
                 self._capture = InterfaceCapture(interface.ifname, theirs, link)
         except BaseException:
             os.close(self.descriptor)
+            os.close(theirs)
             raise
         self._thread = threading.Thread(target=self._run, name="vecnet capture", daemon=True)
         self._thread.start()
@@ -101,7 +105,7 @@ class _Interface:
         self._stopped = True
         self._capture.stop()
 
-    def finish(self) -> int | None:
+    def finish(self) -> int:
         self._thread.join()
         if isinstance(self._error, OSError):
             raise HostError(f"{self.name} cannot be listened at any more: {self._error.strerror}") from None

@@ -71,8 +71,7 @@ def command(
             say(f"capturing {chosen.name} at {from_wire.name}")
             _capture(from_wire, sink, seconds)
         lost = from_wire.finish()
-    told = "what was lost was not told" if lost is None else f"{count(lost, 'packet')} lost"
-    say(f"{count(sink.packets, 'packet')} captured, {told}")
+    say(f"{count(sink.packets, 'packet')} captured, {count(lost, 'packet')} lost")
 
 
 def _capture(source: Source, sink: Sink, seconds: float | None) -> None:
