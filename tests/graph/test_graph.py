@@ -65,6 +65,11 @@ def test_a_wire_says_what_it_is() -> None:
     assert "vec0 10.0.0.2/24<br/>tap MTU 1400 loss 1% seed 1" in as_mermaid(picture(topology))
 
 
+def test_a_guest_is_named_with_the_kernel_that_the_file_states() -> None:
+    topology = loads("name: lab\nguests: {a: {kernel: 6.12}}\nlinks:\n- {transport: fd, endpoints: [a:vec0, b:vec0]}\n")
+    assert [box.lines for box in picture(topology).boxes] == [("a", "kernel 6.12"), ("b",)]
+
+
 def test_no_text_leaves_its_place() -> None:
     understood = read(as_dot(STRANGE))
     assert len(understood["edges"]) == 1

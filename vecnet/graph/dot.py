@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vecnet.errors import HostError
 from vecnet.graph.picture import Box, Kind, Picture, State, Wire
@@ -49,17 +49,17 @@ def as_svg(picture: Picture) -> str:
 
 
 def _lines(picture: Picture) -> Iterator[str]:
-    names = {box.key: f"n{index}" for index, box in enumerate(picture.boxes)}
     yield f"graph {_text([picture.name])} {{"
     yield f"  graph [rankdir=LR, ranksep=2, nodesep=0.4, {_FONT}]"
     yield f'  node [{_FONT}, fontsize=11, style=filled, margin="0.15,0.06"]'
     yield f'  edge [{_FONT}, fontsize=9, labelfontsize=8, labeldistance=2.5, fontcolor="#37474f"]'
-    for index, machine in enumerate(dict.fromkeys(box.machine for box in picture.boxes)):
+    for index, (machine, boxes) in enumerate(picture.machines.items()):
         if machine:
             yield f"  subgraph cluster_{index} {{ label={_text([machine])}; color={_text([_COLOURS[State.UNKNOWN]])}"
-        yield from (f"    {_box(names[box.key], box)}" for box in picture.boxes if box.machine == machine)
+        yield from (f"    {_box(name, box)}" for name, box in boxes)
         if machine:
             yield "  }"
+    names = picture.names
     yield from (f"  {_wire(names, wire)}" for wire in picture.wires)
     yield "}"
 
@@ -69,7 +69,7 @@ def _box(name: str, box: Box) -> str:
     return f'{name} [label={_text(box.lines)}, shape={_SHAPES[box.kind]}, color="{colour}", fillcolor="{fill}"]'
 
 
-def _wire(names: dict[str, str], wire: Wire) -> str:
+def _wire(names: Mapping[str, str], wire: Wire) -> str:
     one, other = (names[key] for key in wire.ends)
     labels = dict(zip(("label", "taillabel", "headlabel"), (wire.lines, *wire.at_ends), strict=True))
     said = "".join(f"{name}={_text(lines)}, " for name, lines in labels.items() if lines)

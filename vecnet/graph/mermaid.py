@@ -25,14 +25,14 @@ def as_mermaid(picture: Picture) -> str:
 
 
 def _lines(picture: Picture) -> Iterator[str]:
-    names = {box.key: f"n{index}" for index, box in enumerate(picture.boxes)}
     yield "flowchart LR"
-    for index, machine in enumerate(dict.fromkeys(box.machine for box in picture.boxes)):
+    for index, (machine, boxes) in enumerate(picture.machines.items()):
         if machine:
             yield f'  subgraph m{index}["{_text([machine])}"]'
-        yield from (f"    {_box(names[box.key], box)}" for box in picture.boxes if box.machine == machine)
+        yield from (f"    {_box(name, box)}" for name, box in boxes)
         if machine:
             yield "  end"
+    names = picture.names
     for index, wire in enumerate(picture.wires):
         one, other = (names[key] for key in wire.ends)
         parts = [" ".join(wire.at_ends[0]), " ".join(wire.lines), " ".join(wire.at_ends[1])]

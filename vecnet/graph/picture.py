@@ -65,6 +65,19 @@ class Picture:
     boxes: tuple[Box, ...]
     wires: tuple[Wire, ...]
 
+    @property
+    def machines(self) -> Mapping[str, list[tuple[str, Box]]]:
+        """The boxes of each machine, each with a name that means nothing in any language."""
+        found: dict[str, list[tuple[str, Box]]] = {}
+        for index, box in enumerate(self.boxes):
+            found.setdefault(box.machine, []).append((f"n{index}", box))
+        return found
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The same names, by the boxes' keys."""
+        return {box.key: name for boxes in self.machines.values() for name, box in boxes}
+
 
 def picture(topology: Topology, states: Mapping[str, State] | None = None) -> Picture:
     """`states` are those of links, and of bridges by `bridge NAME`; without them nobody has looked."""
@@ -100,7 +113,8 @@ def _box(topology: Topology, link: ResolvedLink, end: End, state: State) -> Box:
     machine = _machine(end)
     if end.node is not None:
         kernel = topology.kernels.get(end.node)
-        return Box(f"guest {end.node}", Kind.GUEST, (end.node, *([str(kernel)] if kernel else [])), machine)
+        stated = [f"kernel {kernel.stated}"] if kernel is not None and kernel.stated else []
+        return Box(f"guest {end.node}", Kind.GUEST, (end.node, *stated), machine)
     if end.switch is not None:
         return Box(f"switch {end.switch}", Kind.SWITCH, (end.switch,), machine)
     if end.where == OUTSIDE:  # each link has one of its own
