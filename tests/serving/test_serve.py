@@ -200,6 +200,31 @@ def test_it_starts_after_one_that_was_killed(folder: Path) -> None:
     assert not folder.parent.exists()
 
 
+def test_down_removes_what_one_that_was_killed_has_left(folder: Path) -> None:
+    need_root()
+    file = folder.parents[1] / "lab.yaml"
+    with private_network(), serving(file) as process:
+        assert vecnet("down", file).returncode == 0
+        assert {path.name for path in folder.iterdir()} == {"control", "lan:web", "lan:db"}  # it is served
+        process.kill()
+        process.wait()
+        (folder.parent / "other").mkdir()
+        done = vecnet("down", file)
+    assert done.returncode == 0
+    assert "lab: sockets of a server that was killed are removed" in done.stderr
+    assert [path.name for path in folder.parent.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("question", [b"[" * 4000, b"\xff", b"{}", b"[]", b'"do"', b'{"do": "impair"}', b""])
+def test_a_question_that_makes_no_sense_ends_nothing(folder: Path, question: bytes) -> None:
+    with serving(folder.parents[1] / "lab.yaml"):
+        with unix_sockets.connected(f"{folder}/control", socket.SOCK_STREAM) as asking:
+            asking.sendall(question)
+            asking.shutdown(socket.SHUT_WR)
+            assert asking.recv(100) == b""
+        assert len(states("lab")) == 2
+
+
 def test_many_share_one_program_that_takes_one_connection(folder: Path) -> None:
     need_command("slirp4netns")
     file = folder.parents[1] / "lab.yaml"

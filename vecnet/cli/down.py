@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
+
 import click
 
 from vecnet.cli.common import emit_json, json_option, named, on_option, say_what_is_meant, say_what_is_up
@@ -14,17 +16,22 @@ from vecnet.cli.terminal import say
 @on_option
 @json_option
 def command(subject: str, on: str | None, as_json: bool) -> None:
-    """Remove what a topology made in this network namespace, and nothing else.
+    """Remove what a topology made in this network namespace, and what a server of it left that was killed.
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is a topology's NAME, and needs no file.
     """
     name = named(subject, on)
     say_what_is_meant(subject)
-    from vecnet import host
+    from vecnet import host, runtime
 
     with progress("down") as report:
         plan = host.down(name, progress=report)
     say(*plan.summary().split("\n"))
+    if os.path.isdir(runtime.folder(name)):  # noqa: PTH112 - most have none, and what serves takes a while to load
+        from vecnet.serving.folder import cleared
+
+        if cleared(name):
+            say(f"{name}: sockets of a server that was killed are removed")
     if not plan.steps:  # the file may have had another name, from which the topology had its own
         say_what_is_up()
     if as_json:

@@ -15,7 +15,7 @@ from vecnet.datapath.port import Port, open_port
 from vecnet.datapath.switch import Switch
 from vecnet.errors import HostError, VecnetError
 from vecnet.loopback.verdict import Failed, Untested
-from vecnet.serving.foreground import locked
+from vecnet.serving.folder import locked
 from vecnet.serving.plan import PlannedPort
 from vecnet.serving.port import ServedPort
 from vecnet.transports.fd import Fd

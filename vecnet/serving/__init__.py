@@ -8,6 +8,7 @@ the program, which takes one connection, goes on.
 | plan.py | which switches and ports a topology asks for, as data |
 | served.py | the switches that run, brought from one plan to the next |
 | port.py | a port and what stands behind it: a program, a pump |
+| folder.py | the private folder of its sockets, which one process has |
 | foreground.py | serve until a signal: readiness, reload, the end |
 | beside.py | … in a process of its own, beside guests |
 | control.py | the socket by which a server is asked what it does |

@@ -28,6 +28,7 @@ from vecnet.kernel.unforeseen import advice
 _PATIENCE = 5.0  # seconds for a question, or an answer
 _LONGEST = 1 << 26  # bytes of an answer
 _LONGEST_QUESTION = 4096
+_SENSELESS = (ValueError, KeyError, TypeError, RecursionError)  # what JSON of others may come to
 _SOON = 0.2  # seconds until what is recorded can be read
 _ROOM = 4 << 20  # bytes of a recording that wait for its reader
 
@@ -120,7 +121,7 @@ class Answering:
                 asking, _ = self._listener.accept()
             except OSError:
                 return
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress(OSError, *_SENSELESS):
                 asking.settimeout(_PATIENCE)
                 if self._answer(asking):
                     continue
@@ -238,7 +239,7 @@ class _Connection:
         """The next answer; empty where there is none."""
         try:
             found = json.loads(self._answers.readline(_LONGEST_QUESTION) or b"{}")
-        except (OSError, ValueError):
+        except (OSError, *_SENSELESS):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -305,5 +306,5 @@ def _ask(folder: str) -> _Answer | None:
                 answer += more
         found = json.loads(answer)
         return _Answer(int(found["pid"]), [PortState(**port) for port in found["ports"]])
-    except (OSError, ValueError, KeyError, TypeError):  # another version's, perhaps
+    except (OSError, *_SENSELESS):  # another version's, perhaps
         return None
