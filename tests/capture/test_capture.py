@@ -230,6 +230,13 @@ def test_a_port_is_captured_once_at_a_time_until_who_serves_ends(lab: Path, tmp_
     assert "0 packets captured, 0 packets lost" in done.stderr
 
 
+def test_a_guest_that_never_came_leaves_a_capture_that_can_be_read(lab: Path, tmp_path: Path) -> None:
+    with serving(lab):
+        assert capture(lab, "lan:web", "-w", tmp_path / "none", "--seconds", "0.1").exit_code == 0
+    assert read_by_tcpdump(tmp_path / "none") == []
+    assert packets(tmp_path / "none") == []
+
+
 def test_who_serves_is_killed(lab: Path, tmp_path: Path) -> None:
     """Then nobody tells what was lost, and the capture does not pass for whole."""
     with serving(lab) as process:

@@ -10,6 +10,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
@@ -18,6 +19,7 @@ from vecnet.kernel.unforeseen import advice
 _HEAD = struct.Struct("=II")  # a block's kind and size
 _INTERFACE = struct.Struct("=I")  # the first word of a packet's block
 _SECTION, _DESCRIPTION, _PACKET = 0x0A0D0D0A, 1, 6
+_SILENT = struct.pack("=IIHHII", _DESCRIPTION, 20, 1, 0, 0, 20)  # Ethernet; libpcap reads no file without an interface
 _SMALLEST, _LARGEST = 16, 1 << 20  # bytes of a block, with a word of its own: the longest holds a large frame
 
 
@@ -50,6 +52,7 @@ class Sink:
         self.packets = 0
         self._descriptor, self._most = descriptor, most
         self._blocks = Blocks()
+        self._lacks_interface = False  # a section has begun, and names none yet
 
     @property
     def full(self) -> bool:
@@ -59,6 +62,8 @@ class Sink:
         """Raises OSError, and HostError where that is no pcapng."""
         taken = []
         for kind, block in self._blocks.feed(data):
+            if kind in (_SECTION, _DESCRIPTION):
+                self._lacks_interface = kind == _SECTION
             if kind == _PACKET:
                 if self.full:
                     continue
@@ -70,6 +75,8 @@ class Sink:
         _write_all(self._descriptor, b"".join(block for _, block in blocks))
 
     def close(self) -> None:
+        with suppress(OSError):  # nobody reads any more
+            _write_all(self._descriptor, _SILENT if self._lacks_interface else b"")
         os.close(self._descriptor)
 
 
