@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ def test_an_ordinary_user_whose_guests_may_too_little(tmp_path: Path) -> None:
     assert found["guest"]["state"] == "ok"
     raw = found["CAP_NET_RAW"]
     assert (raw["state"], len(raw["needed"])) == ("missing", 3)
-    assert found["CAP_NET_ADMIN"]["mend"] == f"sudo vecnet up {LAB}"
+    assert found["CAP_NET_ADMIN"]["mend"] == f"sudo vecnet up {shlex.quote(str(LAB))}"
     linux = tmp_path / "linux"
     shutil.copy(found["guest"]["said"].partition(",")[0], linux)
     command = raw["mend"].partition(", or")[0].split()

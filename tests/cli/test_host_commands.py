@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import termios
@@ -211,13 +212,14 @@ def test_a_failure_is_told_and_answers_nothing() -> None:
 
 @pytest.mark.long
 def test_closed_output_is_no_failure_and_its_number_is_nobody_else_s(tmp_path: Path) -> None:
+    tap = shlex.quote(str(TAP))
     for closed in (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
-        for words in (f"up {TAP}", f"plan {TAP}", "status tap", f"loopback -p open {TAP}", "down tap"):
+        for words in (f"up {tap}", f"plan {tap}", "status tap", f"loopback -p open {tap}", "down tap"):
             done = subprocess.run(
                 ["sh", "-c", f'"$0" {words} {closed}', EXECUTABLE], check=False, env=environment(), timeout=60
             )
             assert done.returncode == 0, (words, closed)
-    script = f'"$0" sandbox {TAP} -- sh -c "readlink /proc/self/fd/2 >{tmp_path}/seen" 2>&-'
+    script = f'"$0" sandbox {tap} -- sh -c "readlink /proc/self/fd/2 >{tmp_path}/seen" 2>&-'
     subprocess.run(["sh", "-c", script, EXECUTABLE], check=True, env=environment())
     assert (tmp_path / "seen").read_text() == "/dev/null\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -136,7 +137,8 @@ def test_an_owner_is_the_one_of_that_name_outside(before: tuple[str, ...], tmp_p
         "name: lab\nlinks: [{transport: tap, endpoints: {web:vec0: {}, "
         f"host:tap0: {{owner: {owner}, group: {owner}}}}}}}]\n"
     )
-    script = f"ip tuntap; {EXECUTABLE} plan {file} && {EXECUTABLE} status"
+    vecnet = shlex.quote(str(EXECUTABLE))
+    script = f"ip tuntap; {vecnet} plan {file} && {vecnet} status"
     done = sandbox(file, "--", "sh", "-c", script, before=before)
     assert done.returncode == 0, done.stderr
     here = 0 if before else owner

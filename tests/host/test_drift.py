@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -285,7 +286,7 @@ def test_more_namespaces_than_descriptors(limit: int, tmp_path: Path) -> None:
     ]
     file.write_text(f"name: lab\nlinks: [{', '.join(links)}]\n")
     for command, said in (("up", "made"), ("plan", "nothing to do"), ("status", "healthy"), ("down", "removed")):
-        words = f"ulimit -n {limit}; exec {sys.executable} -m vecnet {command} {file}"
+        words = f"ulimit -n {limit}; exec {shlex.quote(sys.executable)} -m vecnet {command} {file}"
         done = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert said in done.stdout + done.stderr

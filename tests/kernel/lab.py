@@ -10,6 +10,7 @@ Frames enter and leave a device by a packet socket. The guest's addresses are ta
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def underlay(guests: int = 8) -> Iterator[None]:
 
 def run(command: str) -> str:
     """A command, and what it prints."""
-    done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_counters(link: str, v6: bool, mistake: Any) -> None:
             assert least["rx"][name] == getattr(after, f"rx_{name}") == most["rx"][name]
         if lab.interfaces[0].kind == "l2tp":
             assert after.tunnel["rx_cookie_discards"] == 1
-        lines = run(f"{sys.executable} -m vecnet status lab").splitlines()
+        lines = run(f"{shlex.quote(sys.executable)} -m vecnet status lab").splitlines()
         titles, told = (next(line.split() for line in lines if word in line) for word in ("interface", "t0"))
         assert told[titles.index("rx")] == str(after.rx_packets)
         assert told[titles.index("errors")] == str(after.errors)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -115,7 +116,7 @@ def test_live_sends_all_the_same_where_two_can_have_a_wire(lab: Topology) -> Non
 def test_two_at_once_take_turns(tmp_path: Path) -> None:
     need_root()
     (file := tmp_path / "lab.yaml").write_text(LAB)
-    loopback = f"{sys.executable} -m vecnet loopback {file} -p frames -p ping -p throughput"
+    loopback = f"{shlex.quote(sys.executable)} -m vecnet loopback {file} -p frames -p ping -p throughput"
     done = vecnet(
         "sandbox", file, "--", "sh", "-c", f"{loopback} & first=$!; {loopback}; echo $?; wait $first; echo $?"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -178,7 +179,11 @@ def test_strings_with_a_peer_and_mirrored(tmp_path: Path) -> None:
     wrong = vecnet("sandbox", empty, "--", *LOOPBACK, one, "--peer", other.format(3), "-p", "frames")
     assert wrong.returncode == 1
     assert "the sender sends key 3, this string expects 1" in wrong.stdout
-    tap = ("sh", "-c", f"ip tuntap add tap0 mode tap vnet_hdr; ip link set tap0 up; {' '.join(LOOPBACK)} -p frames $0")
+    tap = (
+        "sh",
+        "-c",
+        f"ip tuntap add tap0 mode tap vnet_hdr; ip link set tap0 up; {shlex.join(LOOPBACK)} -p frames $0",
+    )
     assert vecnet("sandbox", empty, "--", *tap, "vec0:transport=tap,ifname=tap0").returncode == 0
     assert (
         vecnet(

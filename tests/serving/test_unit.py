@@ -16,7 +16,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     """systemd-analyze, where the machine has it; it finds the command by its whole path alone."""
     need(shutil.which("systemd-analyze"), "needs systemd-analyze, of the package systemd")
     here = tmp_path / UNIT.name.replace("@", "@rootless")
-    here.write_text(UNIT.read_text().replace("ExecStart=vecnet", f"ExecStart={EXECUTABLE}"))
+    here.write_text(UNIT.read_text().replace("ExecStart=vecnet", f'ExecStart="{EXECUTABLE}"'))
     done = subprocess.run(
         ["systemd-analyze", "--user", "verify", here], capture_output=True, text=True, check=False, timeout=60
     )

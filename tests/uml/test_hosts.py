@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EXECUTABLE, LAB, TOPOLOGIES
+from tests.cli.command import EXECUTABLE, TOPOLOGIES
 from tests.need import need
 from tests.uml import fetch
 from tests.uml.guest import Kernel, Report, Wiring
 
 pytestmark = pytest.mark.uml
 
-RAW, SIX = TOPOLOGIES / "raw.yaml", TOPOLOGIES / "gre-ipv6.yaml"
+VECNET = shlex.quote(str(EXECUTABLE))  # as a shell's word, like the files
+LAB, RAW, SIX = (shlex.quote(str(TOPOLOGIES / f"{name}.yaml")) for name in ("lab", "raw", "gre-ipv6"))
 MODULES = ("tun", "llc", "stp", "bridge", "veth")
 OWN_MODULES = Path("/usr/lib/uml/modules")
 
@@ -36,7 +37,7 @@ echo "left: $(ip -br link | cut -d' ' -f1 | tr '\\n' ' ')"
 def on_kernel(kernel: Kernel, modules: list[Path], commands: str, **options: str) -> Report:
     """What vecnet says on a host with this kernel and these modules; `options` are of modules."""
     loads = [f"insmod {shlex.quote(str(path))} {options.get(path.stem, '')} || exit 1" for path in modules]
-    script = SCRIPT.format(modules="\n".join(loads), executable=shlex.quote(str(EXECUTABLE)), commands=commands)
+    script = SCRIPT.format(modules="\n".join(loads), executable=VECNET, commands=commands)
     with Wiring(kernel) as wiring:
         report = wiring.boot([], script, words=["mem=400M"]).wait(200)
     assert report.status == 0, report
@@ -59,7 +60,7 @@ vecnet up {LAB}
 vecnet status
 vecnet loopback {LAB} -p frames -p ping
 vecnet down lab
-vecnet sandbox {RAW} -- {EXECUTABLE} loopback {RAW} -p frames -p tcp
+vecnet sandbox {RAW} -- {VECNET} loopback {RAW} -p frames -p tcp
 """
     folder = fetch.GUESTS / fetch.OLDEST
     report = on_kernel(Kernel(str(path), fetch.OLDEST), [folder / name for name in fetch.MODULES], commands)

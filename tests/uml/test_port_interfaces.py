@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -53,7 +53,7 @@ for unit in {" ".join(str(unit) for unit in range(len(WIRES)))}; do
     ip link set vec$unit up
     devices="$devices vec$unit"
 done
-{PYTHON} {Path(agent.__file__)} "$here" $devices
+{PYTHON} {shlex.quote(agent.__file__)} "$here" $devices
 refused $devices
 """
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,7 +266,7 @@ def boot(wiring: Wiring, name: str, strings: dict[str, str]) -> Guest:
     script = SCRIPT.format(
         links="\n".join(f"link set {vec} up" for vec in strings),
         python=PYTHON,
-        agent=Path(agent.__file__),
+        agent=shlex.quote(agent.__file__),
         devices=" ".join(strings),
     )
     return wiring.boot(list(strings.values()), script, name=name)

@@ -8,6 +8,7 @@ a port  ── vde_plug ──┘
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,7 @@ links:
 """
 AGENT = f"""
 ip link set vec0 up
-{PYTHON} {Path(agent.__file__)} "$here" vec0
+{PYTHON} {shlex.quote(agent.__file__)} "$here" vec0
 """
 
 
