@@ -47,6 +47,7 @@ FLOORS = {
     "launch": 6,
     "plugging": 6,
     "graph": 6,
+    "export": 6,
     "lab": 6,
     "bench": 7,
     "doctor": 7,

@@ -127,7 +127,7 @@ def test_there_are_commands() -> None:
     assert {"make demo", "make test", "vecnet plan FILE", "vecnet down NAME", "vecnet check 'vec0:…'"} <= set(COMMANDS)
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
         *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "plug", "serve"),
-        *("doctor", "capture", "impair"),
+        *("doctor", "capture", "impair", "export"),
     }
 
 

@@ -27,6 +27,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 6 | serving/ | switches and outside programs that run, from a topology |
 | 6 | loopback/, lab.py, launch.py | probes and diagnosis; a private network with its topology up; guests' processes |
 | 6 | graph/ | a topology as a picture |
+| 6 | export/ | a topology for those who configure otherwise |
 | 6 | plugging/ | devices into a guest that runs, and out of it |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
 | 7 | doctor/, capture/ | what a machine lacks; a wire as pcapng |

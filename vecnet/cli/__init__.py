@@ -47,6 +47,7 @@ COMMANDS = {
     "plug": "Bring a running guest to what its topology says.",
     "capture": "Write what crosses a wire as pcapng, while it runs.",
     "impair": "Let a live wire lose, delay and spoil frames.",
+    "export": "Print what `up` makes as another program's configuration.",
     "graph": "Draw a topology.",
     "doctor": "Say what this machine lacks, and what mends it.",
     "completion": "Print the code that completes vecnet's words in your shell.",

@@ -315,6 +315,6 @@ def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iter
             netns=bridge.given.get("netns"),
             link=f"bridge {name}",
             existing=existing,
-            where=doc.at(bridge.at("existing")) if existing else None,
+            where=doc.at(bridge.at("existing")),
             host=_host_of(name),
         )
