@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
-.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
+.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb release onefile clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -65,6 +65,16 @@ wheel: venv ## one for every Python from 3.11 on: the same commit gives the same
 	rm -rf build dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --wheel --outdir dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --wheel-dir dist dist/built/*.whl
+
+release: venv ## all of a release but the upload, in dist/VERSION/: versions agree, built twice alike, checked, summed
+	$(BIN)/pip install --quiet --group release
+	.ci/release
+
+onefile: venv ## dist/vecnet, the whole of it in one file, for machines with this Python
+	$(BIN)/pip install --quiet --group release
+	mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/shiv --quiet --console-script vecnet --extend-pythonpath \
+	    --reproducible --compressed --python '/usr/bin/env python3' --output-file dist/vecnet .
 
 venv: $(BIN)/.made
 
