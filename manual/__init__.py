@@ -11,6 +11,7 @@
 | transports.py | a page for each transport |
 | guests.py | what each generation of guests does, situation by situation |
 | library.py | names, exceptions, counters |
+| recording.py | the README's recording of a terminal, as SVG |
 | hook.py | what mkdocs calls |
 """
 

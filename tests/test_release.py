@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.need import need_command
+from tests.need import need, need_command, need_root
 from vecnet import __version__
 
 pytestmark = pytest.mark.unsanitized
@@ -63,7 +64,32 @@ def test_all_that_does_not_agree_is_said_at_once(clone: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+def test_all_in_one_file(clone: Path, tmp_path: Path) -> None:
+    """It does what the README shows, on a machine that has this Python and nothing else, from a folder of its own."""
+    need_root()
+    need(find_spec("shiv"), "needs Python's shiv: pip install --group release")
+    words = ["--quiet", "--console-script", "vecnet", "--extend-pythonpath", "--reproducible", "--compressed"]
+    shiv: list[str | Path] = [sys.executable, "-m", "shiv", *words, "--output-file", tmp_path / "vecnet", clone]
+    packed = subprocess.run(shiv, capture_output=True, text=True, check=False)
+    assert packed.returncode == 0, packed.stderr
+    (home := tmp_path / "home").mkdir()  # where it unpacks itself: a compiled module loads from no archive
+    lab = clone / "topologies/lab.yaml"
+    path = f"{tmp_path}:{Path(sys.executable).resolve().parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+    done = subprocess.run(
+        ["unshare", "--net", tmp_path / "vecnet", "sandbox", lab, "--", "vecnet", "loopback", lab],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": path, "HOME": str(home)},
+        timeout=200,
+    )
+    assert "lab: 6 of 6 links pass" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_release_but_for_the_upload(clone: Path) -> None:
+    need(find_spec("twine"), "needs Python's twine: pip install --group release")
     done = release(clone)
     assert done.returncode == 0, done.stdout + done.stderr
     out = clone / "dist" / __version__

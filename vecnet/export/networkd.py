@@ -3,7 +3,8 @@
 1. A bridge's member, or a tap that no guest has open, has no carrier: nothing waits for one.
 2. udev gives the alias, the offloads and the sizes of segments (systemd.link). Without udev, as in a container, vecnet
    finds an interface of its group without an alias, which it takes for half made.
-3. The [Link] group is a number below 2^31, as vecnet's are.
+3. The .netdev of L2TP is its tunnel's. Its name is but a label, and must not be that of an interface.
+4. The [Link] group is a number below 2^31, as vecnet's are.
 
 Source: systemd.netdev(5), systemd.network(5), systemd.link(5).
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vecnet.export.base import GuestEnd, Limit, Made, Target, joins_what_exists
 from vecnet.export.commands import peer_tunnel
-from vecnet.transports.link import GreAttributes, L2tpAttributes, TapAttributes, VethAttributes
+from vecnet.transports.link import GreAttributes, L2tpAttributes, TapAttributes, VethAttributes, chosen_ifname
 
 _SET_LATER = ("tap", "l2tp")  # whose .netdev takes no MAC address and no MTU
 
@@ -56,7 +57,8 @@ def _of_guest(end: GuestEnd) -> Iterator[Section]:
 def _netdev(made: Made) -> Iterator[Section]:
     one, values = made.interface, made.interface.attributes
     own: dict[str, object] = {} if one.kind in _SET_LATER else {"MACAddress": one.mac, "MTUBytes": one.mtu}
-    yield "NetDev", {"Name": one.ifname, "Kind": one.kind, **own}  # of L2TP the tunnel's, which is but a label
+    name = chosen_ifname(f"{one.ifname}-tunnel", one.ifname) if made.l2tp else one.ifname
+    yield "NetDev", {"Name": name, "Kind": one.kind, **own}
     if isinstance(values, TapAttributes):
         yield "Tap", {"VNetHeader": values.vnet_hdr, "User": values.owner, "Group": values.group}
     elif one.peer is not None:
