@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
 
+unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
+
 .PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
