@@ -39,7 +39,7 @@ def next_to_c(case: Case, wire: Wire) -> Iterator[Figure]:
         yield case.paired("Port.recv", reference, received)
 
     def awaited(by_recv: bool) -> Cost:
-        return _received(wire, frames, rounds) if by_recv else asyncio.run(_awaited(wire, frames, rounds))
+        return _received(wire, frames, rounds, copy=True) if by_recv else asyncio.run(_awaited(wire, frames, rounds))
 
     yield case.paired("async for", "Port.recv", awaited)
 
@@ -126,11 +126,11 @@ def _sent(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
     return sum(costs[1:], costs[0]).each(len(costs))
 
 
-def _received(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
+def _received(wire: Wire, frames: Sequence[bytes], rounds: int, *, copy: bool = False) -> Cost:
     costs = []
     for _ in range(rounds):
         wire.far.send(frames)
-        costs.append(_timed(lambda: _take(wire.near, len(frames)), len(frames)))
+        costs.append(_timed(lambda: _take(wire.near, len(frames), copy=copy), len(frames)))
     return sum(costs[1:], costs[0]).each(len(costs))
 
 
@@ -158,9 +158,9 @@ def _timed(act: Callable[[], object], packets: int) -> Cost:
     return Cost(wall, time.thread_time_ns() - processor).each(packets)
 
 
-def _take(port: Port, count: int) -> None:
+def _take(port: Port, count: int, *, copy: bool = False) -> None:
     while count > 0:
-        got = len(port.recv(timeout=1.0, copy=False))
+        got = len(port.recv(timeout=1.0) if copy else port.recv(timeout=1.0, copy=False))
         if not got:
             raise HostError(_LOST)
         count -= got

@@ -126,10 +126,10 @@ class Port:
             raise PortError(f"most={most!r}: a call hands out one frame at the least")
         timeout, deadline = _until(timeout)
         with taken(self.receiving, timeout) as mine:
-            views: list[memoryview] | None = None if mine else []
-            while views is None:
-                views = self.handle.receive(self.depth if most is None else most, _left(timeout, deadline))
-            return list(map(bytes, views)) if copy else views
+            frames: list[bytes] | list[memoryview] | None = None if mine else []
+            while frames is None:
+                frames = self.handle.receive(self.depth if most is None else most, _left(timeout, deadline), copy)
+            return frames
 
     def send(self, frames: Frame | Iterable[Frame], timeout: float | None = None) -> int:
         """Send a frame, or frames; waits up to `timeout` seconds, None for ever, while the queue is full.
