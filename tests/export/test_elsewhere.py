@@ -51,7 +51,6 @@ BOTH = {"mtu": NUMBER, "ttl": NUMBER, "ikey": NUMBER, "okey": NUMBER, "oseqno": 
 
 LAB = """\
 name: lab
-switches: {lan: {}}
 links:
 - transport: gre
   key: on
@@ -79,7 +78,7 @@ L2TP = """\
 
 
 def lab(text: str) -> Topology:
-    return loads(text.replace("switches: {lan: {}}\n", ""), underlay=lambda *_: 1500)
+    return loads(text, underlay=lambda *_: 1500)
 
 
 def test_vyos() -> None:
@@ -122,3 +121,11 @@ def test_openwrt() -> None:
 def test_wires_of_one_device_are_in_one_file(target: str) -> None:
     files = exported(lab(LAB + L2TP), target)
     assert len(files) == 2
+
+
+def test_a_switch_may_be_at_the_near_end() -> None:
+    link = "{transport: l2tpv3, endpoints: {lan:far: {local: 192.0.2.1}, elsewhere:r: {local: 203.0.113.9}}}"
+    guest = "{transport: bess, endpoints: [web:vec0, lan:web]}"
+    near = loads(f"name: lab\nswitches: {{lan: {{}}}}\nlinks: [{link}, {guest}]", underlay=lambda *_: 1500)
+    (text,) = exported(near, "linux").values()
+    assert "local 203.0.113.9 remote 192.0.2.1" in text

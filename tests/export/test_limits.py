@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from tests.export.programs import exported
 from vecnet.errors import InputError
@@ -170,3 +171,25 @@ def test_a_target_with_nothing_to_do_says_so(target: str) -> None:
 def test_most_targets_configure_no_guests(target: str) -> None:
     with pytest.raises(InputError, match="does not configure guests; give --for ifupdown or --for networkd"):
         exported(lab(TAP), target, "web")
+
+
+# of a state: the keys that nmstate's YAML API has (nmstate.io, "NMState YAML API")
+STATE = {"name", "type", "state", "mtu", "mac-address", "ipv4", "ipv6", "bridge", "veth", "ethtool"}
+FAMILY = {"enabled", "dhcp", "address"}
+
+
+def test_nmstate_by_its_published_keys() -> None:
+    """Debian has no nmstate."""
+    pair = "raw, gro: off, endpoints: {db:vec0: {}, host:veth-db: {bridge: lan}}}"
+    (text,) = exported(lab(f'{pair}\nbridges: {{lan: {{ip: [10.0.0.1/24, "fd00::1/64"]}}}}'), "nmstate").values()
+    bridge, first, second = yaml.safe_load(text)["interfaces"]
+    for one in (bridge, first, second):
+        assert one.keys() <= STATE
+        assert one["ipv4"].keys() <= FAMILY
+        assert one["state"] == "up"
+    assert bridge["type"] == "linux-bridge"
+    assert bridge["bridge"] == {"options": {"stp": {"enabled": False}}, "port": [{"name": "veth-db"}]}
+    assert bridge["ipv4"]["address"] == [{"ip": "10.0.0.1", "prefix-length": 24}]
+    assert bridge["ipv6"]["address"] == [{"ip": "fd00::1", "prefix-length": 64}]
+    assert (first["veth"]["peer"], second["veth"]["peer"]) == (second["name"], first["name"])
+    assert first["ethtool"] == second["ethtool"] == {"feature": {"tx-checksum-ip-generic": False}}
