@@ -85,7 +85,6 @@ from vecnet.export.base import Made, Target
 
 class Plain(Target):
     name = "plain"
-    doc = "people"
 
     def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:
         return {topology: "".join(f"{one.interface.ifname}\\n" for one in made)}

@@ -49,7 +49,7 @@ def _write(folder: Path, files: Mapping[str, str], force: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
             if text.startswith("#!"):
                 (folder / name).chmod(0o755)
             say(f"{folder / name} written")

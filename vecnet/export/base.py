@@ -65,10 +65,9 @@ Limit = tuple[str, str]  # what is wrong, and what to change in the topology
 
 
 class Target(ABC):
-    """One way to configure. `doc` ends the sentence "files for …"."""
+    """One way to configure."""
 
     name: ClassVar[str]
-    doc: ClassVar[str]
     elsewhere: ClassVar[bool] = False  # it is for devices elsewhere, and not for this host
     kinds: ClassVar[Collection[str]] = ("bridge", "tap", "veth", "gretap", "ip6gretap", "l2tp")  # that it makes
     otherwise: ClassVar[Mapping[str, str]] = {}  # what to write in place of a kind that it does not make

@@ -15,7 +15,6 @@ from vecnet.export.base import GuestEnd, Made, Target
 
 class Ifupdown(Target):
     name = "ifupdown"
-    doc = "the host, or a guest: stanzas for /etc/network/interfaces.d"
 
     def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:
         order = sorted(made, key=lambda one: one.l2tp is not None)  # whose local address must be there before

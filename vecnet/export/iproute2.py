@@ -59,7 +59,6 @@ esac
 
 class Iproute2(Target):
     name = "iproute2"
-    doc = "the host: a script of ip and ethtool, with its undo"
 
     def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:
         return {f"{topology}.sh": script(topology, f"The host's end of {topology}", made)}

@@ -10,7 +10,6 @@ from vecnet.export.iproute2 import script
 
 class Linux(Target):
     name = "linux"
-    doc = "a device elsewhere that is a Linux machine: a script of ip and ethtool, with its undo"
     elsewhere = True
 
     def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:

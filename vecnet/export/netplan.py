@@ -16,7 +16,6 @@ _SECTIONS = {"bridge": "bridges", "veth": "virtual-ethernets", "gretap": "tunnel
 
 class Netplan(Target):
     name = "netplan"
-    doc = "the host: a file for /etc/netplan"
     kinds = tuple(_SECTIONS)
     otherwise = {
         "tap": "write transport: raw, or use --for networkd",

@@ -24,7 +24,6 @@ Section = tuple[str, dict[str, object]]
 
 class Networkd(Target):
     name = "networkd"
-    doc = "the host, or a guest: .netdev, .network and .link files for /etc/systemd/network"
 
     def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:
         found: dict[str, str] = {}

@@ -14,7 +14,6 @@ from vecnet.export.base import Limit, Made, Target, joins_what_exists, to_yaml
 
 class Nmstate(Target):
     name = "nmstate"
-    doc = "the host: a state for nmstatectl apply"
     kinds = ("bridge", "veth")
     otherwise = {
         "tap": "write transport: raw, or use --for networkd",

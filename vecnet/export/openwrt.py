@@ -20,7 +20,6 @@ HIGHEST = 0x7FFFFFFF  # netifd reads numbers by strtol, whose type has 32 bits o
 
 class Openwrt(Target):
     name = "openwrt"
-    doc = "a device elsewhere that runs OpenWrt: sections for /etc/config/network"
     elsewhere = True
     kinds = ("gretap", "ip6gretap")
     otherwise = {"l2tp": "write transport: gre"}

@@ -18,7 +18,6 @@ HIGHEST = 429496729  # of sessions and tunnels
 
 class Vyos(Target):
     name = "vyos"
-    doc = "a device elsewhere that runs VyOS: commands for its configure mode"
     elsewhere = True
     kinds = ("gretap", "ip6gretap", "l2tp")
 
