@@ -19,6 +19,7 @@
 | `existing.py` | what is there already, and is not vecnet's |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
+| `record.py` | what undoes a plan, as data |
 | `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
@@ -41,6 +42,7 @@ from vecnet.host.stages import Progress
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.host.record import Record
     from vecnet.host.snapshot import Snapshot
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.transports.link import HostInterface, OuterEnd
@@ -56,6 +58,7 @@ __all__ = [
     "down",
     "plan",
     "prepare_sandbox",
+    "restore",
     "status",
     "up",
 ]
@@ -145,6 +148,22 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
                 )
                 send(operations_of(name, steps, snapshot), check, progress)
                 return Plan(name, steps)
+    raise AssertionError("unreachable: no context above swallows an error")
+
+
+def restore(record: Record, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
+    """Bring this host back to what it was before a plan, from `Record.of` it, however far that was carried out.
+
+    Where nothing of it is left to undo nothing is done. Raises HostError.
+    """
+    from vecnet.host.apply import stoppable, undo
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        places = [namespaces.home, *(namespaces[name] for name in sorted(record.namespaces))]
+        with locked(places, timeout, say), stoppable():
+            return undo(record, lambda: Snapshot(namespaces, record.namespaces, keep=record.stated))
     raise AssertionError("unreachable: no context above swallows an error")
 
 
