@@ -48,6 +48,7 @@ FLOORS = {
     "plugging": 6,
     "graph": 6,
     "lab": 6,
+    "fleet": 7,
     "bench": 7,
     "doctor": 7,
     "capture": 7,

@@ -57,6 +57,7 @@ __all__ = [
     "attach_tap",
     "down",
     "plan",
+    "plan_down",
     "prepare_sandbox",
     "restore",
     "status",
@@ -126,7 +127,6 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
     """
     from vecnet.host.apply import operations_of, stoppable
-    from vecnet.host.nodes import found_nodes
     from vecnet.host.snapshot import Snapshot
     from vecnet.host.stages import send
     from vecnet.kernel.namespaces import Namespaces
@@ -137,18 +137,36 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
             places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
             with locked(places, timeout, say), stoppable() as check:
                 snapshot = Snapshot(namespaces, held, everywhere=True)
-                nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
-                needed = {node.netns for node in nodes if node.netns is not None}
+                todo = _removal(name, snapshot)
+                needed = {step.node.netns for step in todo.steps if step.node.netns is not None}
                 if not needed <= held:
                     held |= needed
                     continue  # let go: all locks are taken at once, in the one order that every run keeps
-                steps = tuple(
-                    Step(Action.DELETE, node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
-                    for node in nodes
-                )
-                send(operations_of(name, steps, snapshot), check, progress)
-                return Plan(name, steps)
+                send(operations_of(name, todo.steps, snapshot), check, progress)
+                return todo
     raise AssertionError("unreachable: no context above swallows an error")
+
+
+def plan_down(name: str) -> Plan:
+    """What `down` would remove. Raises HostError."""
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        return _removal(name, Snapshot(namespaces, everywhere=True))
+
+
+def _removal(name: str, snapshot: Snapshot) -> Plan:
+    from vecnet.host.nodes import found_nodes
+
+    nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
+    return Plan(
+        name,
+        tuple(
+            Step(Action.DELETE, node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
+            for node in nodes
+        ),
+    )
 
 
 def restore(record: Record, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
