@@ -37,7 +37,8 @@ def ask(module, do, **more):
     try:
         answer = json.loads(out.splitlines()[-1])
     except (ValueError, IndexError):
-        module.fail_json(msg=_why(python, err), exit_code=1, problems=[{"message": _why(python, err), "instead": ""}])
+        why = _why(python, status, err)
+        module.fail_json(msg=why, exit_code=1, problems=[{"message": why, "instead": ""}])
     for line in err.splitlines():
         module.warn(line)
     if "problems" in answer:
@@ -49,7 +50,9 @@ def ask(module, do, **more):
     return answer
 
 
-def _why(python, err):
+def _why(python, status, err):
+    if status < 0:
+        return f"vecnet on this host was ended by signal {-status}"
     if "No module named" in err and "vecnet" in err:
         return f"vecnet is not installed for {python}; the role vecnet.uml.lab installs it"
     said = err.strip().splitlines() or ["it said nothing"]
