@@ -1,5 +1,5 @@
 # Copyright: vecnet developers
-# Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
 """Asking vecnet on the host: one request, one answer, both JSON (vecnet/fleet/agent.py)."""
 
 from __future__ import annotations

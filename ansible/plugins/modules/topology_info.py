@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: vecnet developers
-# Apache-2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Apache-2.0 (see https://www.apache.org/licenses/LICENSE-2.0)
 
 from __future__ import annotations
 
