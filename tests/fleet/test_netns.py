@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,17 +42,19 @@ links:
 """
 
 
+def inventory(names: Iterable[str]) -> str:
+    """An inventory of a user's own, whose hosts are network namespaces."""
+    values: dict[str, object] = {
+        "ansible_connection": "vecnet.uml.netns",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_pipelining": True,
+    }
+    return yaml.dump({"all": {"hosts": {name: dict(values) for name in names}}})
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    hosts: dict[str, dict[str, object]] = {
-        name: {
-            "ansible_connection": "vecnet.uml.netns",
-            "ansible_python_interpreter": sys.executable,
-            "ansible_pipelining": True,
-        }
-        for name in ("alpha", "beta")
-    }
-    (tmp_path / "hosts.yml").write_text(yaml.dump({"all": {"hosts": hosts}}))
+    (tmp_path / "hosts.yml").write_text(inventory(("alpha", "beta")))
     (tmp_path / "ansible.cfg").touch()
     monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
     monkeypatch.setenv("ANSIBLE_HOME", str(tmp_path / "home"))
