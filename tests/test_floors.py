@@ -49,6 +49,7 @@ FLOORS = {
     "graph": 6,
     "export": 6,
     "lab": 6,
+    "fleet": 7,
     "bench": 7,
     "doctor": 7,
     "capture": 7,

@@ -29,6 +29,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 6 | graph/ | a topology as a picture |
 | 6 | export/ | a topology for those who configure otherwise |
 | 6 | plugging/ | devices into a guest that runs, and out of it |
+| 7 | fleet/ | a topology of many hosts, from one of them, through Ansible |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
 | 7 | doctor/, capture/ | what a machine lacks; a wire as pcapng |
 | 8 | cli/ | a file a command |

@@ -8,6 +8,8 @@ loaded when it is called.
 | common.py | arguments, options and report files that commands share |
 | terminal.py | what reaches a terminal: escaped, coloured, as wide as it is |
 | progress.py | progress on long work |
+| states.py | what `status` shows, in tables |
+| everywhere.py | a topology of several hosts, on all of them |
 | any other | the command of its name |
 """
 

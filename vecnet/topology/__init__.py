@@ -97,7 +97,7 @@ def loads(
             name: Machine(tuple(stated.given["address"]), stated.given.get("mtu"))
             for name, stated in draft.places.hosts.items()
         }
-        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches, hosts)
+        return Topology(draft.name, path, tuple(links), tuple(bridges), booted, switches, hosts, text=text)
 
 
 @contextlib.contextmanager

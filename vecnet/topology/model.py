@@ -103,8 +103,9 @@ class Machine:
 class Topology:
     """Links, bridges and switches under one name.
 
-    `path` is the file, as it was given; `kernels` those that guests state; `switches` by name. `hosts` are those that
-    the file names, of all of which this is; `host` is the one whose part it is, where it is a part.
+    `path` is the file, as it was given, and `text` what is in it; `kernels` those that guests state; `switches` by
+    name. `hosts` are those that the file names, of all of which this is; `host` is the one whose part it is, where it
+    is a part.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Topology:
     hosts: Mapping[str, Machine] = field(default_factory=dict)
     host: str | None = None
     started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
+    text: str = field(default="", repr=False)
 
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
