@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from vecnet.datapath.native import counter_meanings
@@ -37,29 +38,48 @@ _DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_dro
 
 
 class Host:
-    """The host as it is when the first probe of a run fails; each part is read when it is first asked for, and once."""
+    """The host as it is when the first probe of a run fails; each part is read when it is first asked for, and once.
+
+    For any thread: who asks meanwhile waits.
+    """
 
     def __init__(self, topology: Topology | None) -> None:
         self._topology = topology
+        self._turn = Lock()
 
-    @cached_property
+    @property
     def changes(self) -> Sequence[Step]:
         """What `vecnet plan` would change. Raises HostError where there is no plan."""
+        with self._turn:
+            return self._changes
+
+    @property
+    def users(self) -> Mapping[str, str]:
+        """The links whose interfaces somebody uses, and who."""
+        with self._turn:
+            return self._users
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """The rules of nftables that drop packets, in words."""
+        with self._turn:
+            return self._filters
+
+    @cached_property
+    def _changes(self) -> Sequence[Step]:
         from vecnet import host
 
         return host.plan(self._topology).changes if self._topology is not None else ()
 
     @cached_property
-    def users(self) -> Mapping[str, str]:
-        """The links whose interfaces somebody uses, and who."""
+    def _users(self) -> Mapping[str, str]:
         from vecnet import host
 
         found = host.status(self._topology.name) if self._topology is not None else []
         return {one.link: one.in_use for one in found if one.in_use}
 
     @cached_property
-    def filters(self) -> Sequence[str]:
-        """The rules of nftables that drop packets, in words."""
+    def _filters(self) -> Sequence[str]:
         rules = dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset")))
         return [f"a packet filter may drop them: nftables, {rule}" for rule in rules]
 
@@ -107,7 +127,7 @@ def _ends(wire: Wire, host: Host) -> Iterator[str]:
         run = Run(to, source)
         before = receiver.stats, sender.stats
         act = partial(_send_some, sender, run)
-        outers = _watched(act) if tunnel else None
+        outers = _watched(act, run) if tunnel else None
         if outers is None:
             act()
         arrived = run.take(receiver.recv(timeout=0.2))
@@ -131,10 +151,10 @@ def _ends(wire: Wire, host: Host) -> Iterator[str]:
             yield f"{words}: the guest's packets are seen on the way, and the host's interface takes none of them"
 
 
-def _watched(act: Callable[[], object]) -> list[Outer] | None:
-    """The outer packets that are seen while `act` runs; None where they may not be looked at, and it did not run."""
+def _watched(act: Callable[[], object], run: Run) -> list[Outer] | None:
+    """The run's packets that are seen while `act` sends them; None where they may not be looked at, and it did not."""
     with suppress(PermissionError):
-        return watch(act)
+        return watch(act, run.run)
     return None
 
 

@@ -14,7 +14,6 @@ Source: RFC 826, RFC 2131, RFC 2132.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import os
 import socket
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecnet.datapath.port import Port
-from vecnet.loopback.agent import NIC, content
+from vecnet.loopback.agent import NIC, digest_of
 from vecnet.loopback.icmp import checksum
 from vecnet.loopback.joined import pumping
 from vecnet.loopback.stack import Stacks
@@ -191,7 +190,7 @@ def tcp(beyond: Beyond, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     for who, one, seed in (("the guest", got, 0), ("the host", served, 1)):
         if one.failure:
             raise Failed(f"{beyond.name}, TCP with the host: {who}, {one.failure}")
-        if one.digest != hashlib.sha256(content(seed, _SIZE)).hexdigest():
+        if one.digest != digest_of(seed, _SIZE):
             raise Failed(f"{beyond.name}, TCP with the host: {one.received} bytes came, and not those that were sent")
     megabits = 2 * _SIZE * 8 / (time.monotonic() - started) / 1e6
     return f"{_SIZE >> 20} MiB each way with the host, content equal", {"bytes": 2 * _SIZE, "mbit_per_s": megabits}

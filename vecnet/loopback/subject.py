@@ -16,7 +16,7 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,22 @@ class Subject:
     impairment: Impairment | None = None
     topology: str = ""  # whose folder of sockets is needed; "" where none is
     door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
+
+    @property
+    def claims(self) -> frozenset[Hashable]:
+        """What must be its own while it is proved: another link that has it, too, would get its packets, or be deaf."""
+        found: set[Hashable] = {(interface.netns, interface.ifname) for interface in self.interfaces}
+        if self.topology:
+            found.add(self.topology)  # the folder of its switches' sockets
+        for side in (self.near, self.far):
+            if side.ifname:
+                found.add((side.netns, side.ifname))
+            at = side.transport.receives_at() if side.transport else None
+            if at is not None:
+                found.add((at.protocol, at.address, at.port))
+            if side.transport is not None and (side.beside or side.switch):
+                found.add((side.transport.name, side.transport.far_name))
+        return frozenset(found)
 
     @property
     def is_outside(self) -> bool:

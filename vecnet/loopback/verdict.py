@@ -29,7 +29,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Result:
     """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
-    name; `tried` is False where an earlier probe's verdict left nothing to find out."""
+    name; `tried` is False where an earlier probe's verdict left nothing to find out. Up to `beside` other links were
+    probed meanwhile."""
 
     probe: str
     verdict: Verdict
@@ -37,6 +38,7 @@ class Result:
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     tried: bool = True
+    beside: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
@@ -48,6 +50,7 @@ class Result:
             "reason": self.reason,
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 3),
+            "beside": self.beside,
         }
 
 

@@ -34,12 +34,16 @@ _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
 @dataclass(frozen=True)
 class Wire:
-    """A subject whose ends are open, and the Ethernet addresses of the near and the far end."""
+    """A subject whose ends are open, and the Ethernet addresses of the near and the far end.
+
+    `share` of the usual time is what a measurement may take.
+    """
 
     subject: Subject
     near: Port
     far: Port
     macs: tuple[bytes, bytes]
+    share: float = 1.0
 
     @property
     def directions(self) -> tuple[tuple[str, Port, Port, bytes, bytes], ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Mapping
 from functools import partial
 
-from vecnet.loopback.agent import content
+from vecnet.loopback.agent import digest_of
 from vecnet.loopback.joined import StackEnd, joined_stacks
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
@@ -56,7 +55,7 @@ def _transfer(client: StackEnd, server: StackEnd, address: str, seed: int) -> No
         except Failed as error:
             raise Failed(f"{end.name}, TCP with {address}: {error}") from None
         fault = got.failure
-        if not fault and got.digest != hashlib.sha256(content(sent, _SIZE)).hexdigest():
+        if not fault and got.digest != digest_of(sent, _SIZE):
             fault = f"{got.received} of {_SIZE} bytes came, and they are not those that were sent"
         if fault:
             raise Failed(f"{end.name}, TCP with {address}: {fault}")

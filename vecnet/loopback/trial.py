@@ -1,0 +1,159 @@
+"""One subject's probes, tried one after another on the wire between its ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from vecnet.errors import HostError, PortError
+from vecnet.kernel.unforeseen import in_words
+from vecnet.loopback import outside
+from vecnet.loopback.bridge import Bridge
+from vecnet.loopback.bridge import cross as cross_bridge
+from vecnet.loopback.captures import recorded
+from vecnet.loopback.diagnose import Host, diagnosis
+from vecnet.loopback.probes import PROBES
+from vecnet.loopback.verdict import Failed, Outcome, Result, Untested, Verdict, lacks
+from vecnet.loopback.wire import Wire, opened, refuse_in_use
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vecnet.datapath.port import Port
+    from vecnet.loopback.stack import Stacks
+    from vecnet.loopback.subject import Subject
+
+Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+_BASES = ("open", "frames", "ping", outside.FIRST)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How probes are tried: `live` also on wires in use, with up to `beside` other links at the same time.
+
+    What fails is looked into, and its packets are kept in `captures`, unless it is to be tried `again` anyway. A
+    measurement may take a `share` of its usual time.
+    """
+
+    host: Host
+    live: bool = False
+    captures: Path | None = None
+    again: bool = False
+    beside: int = 0
+    share: float = 1.0
+
+    def results(
+        self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
+    ) -> list[Result]:
+        """Those of the named probes, after that of "open"; `done` is called after each."""
+        if subject.is_outside:
+            return self._outside(subject, probes, stacks, done)
+        with ExitStack() as stack:
+            wire: Wire | None = None
+
+            def open_both() -> Found:
+                nonlocal wire
+                if not self.live:
+                    refuse_in_use(subject, self.host.users)
+                wire = replace(stack.enter_context(opened(subject)), share=self.share)
+                return "both ends open", {}
+
+            def attempt(name: str, probe: Callable[[], Found]) -> Result:
+                return self._attempt(name, probe, lambda: diagnosis(subject, wire, name, self.host))
+
+            def probe(name: str) -> Result:
+                assert wire is not None
+                ports = {subject.near.name: wire.near, subject.far.name: wire.far}
+                tried = partial(attempt, name, partial(PROBES[name], wire, stacks))
+                return self._recorded(subject, ports, name, tried)
+
+            first = attempt("open", open_both)
+            return _in_turn(first, probes, probe, done)
+
+    def _outside(
+        self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
+    ) -> list[Result]:
+        with ExitStack() as stack:
+            beyond: outside.Beyond | None = None
+
+            def start() -> Found:
+                nonlocal beyond
+                beyond = stack.enter_context(outside.opened(subject))
+                return f"{beyond.behind.program} is there", {}
+
+            def probe(name: str) -> Result:
+                assert beyond is not None
+                tried = partial(self._attempt, name, partial(outside.PROBES[name], beyond, stacks), lambda: ())
+                return recorded(
+                    None if self.again else self.captures, subject.name, {subject.near.name: beyond.port}, name, tried
+                )
+
+            first = self._attempt("open", start, lambda: ())
+            return _in_turn(first, probes, probe, done)
+
+    def across(self, bridge: Bridge) -> Result:
+        """What frames between a bridge's members come to."""
+
+        def cross() -> Found:
+            for member in () if self.live else bridge.members:
+                refuse_in_use(member, self.host.users)
+            return cross_bridge(bridge)
+
+        return self._attempt("cross", cross, lambda: self.host.filters)
+
+    def _recorded(
+        self, subject: Subject, ports: Mapping[str, Port], probe: str, attempt: Callable[[], Result]
+    ) -> Result:
+        return recorded(None if self.again else self.captures, subject.name, ports, probe, attempt)
+
+    def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[str]]) -> Result:
+        """What a probe came to; `diagnosed` tells more of a failure."""
+        started = time.monotonic()
+        try:
+            reason, figures = _outcome(probe)
+        except Outcome as outcome:
+            more = diagnosed() if outcome.verdict is Verdict.FAIL and not self.again else ()
+            reason, figures, verdict = ". ".join([str(outcome), *more]), {}, outcome.verdict
+        else:
+            verdict = Verdict.PASS
+        return Result(name, verdict, reason, figures, time.monotonic() - started, beside=self.beside)
+
+
+def _in_turn(
+    first: Result, probes: Sequence[str], probe: Callable[[str], Result], done: Callable[[], None]
+) -> list[Result]:
+    """The results of the probes after the `first` one's."""
+    results = [first]
+    done()
+    for name in probes:
+        results.append(untried(results, name) or probe(name))
+        done()
+    return results
+
+
+def untried(results: Sequence[Result], name: str) -> Result | None:
+    """The result of a probe that is not tried, for what came of those before it; None where it is to be tried.
+
+    Nothing is without open ends, nor once one of those has failed that tell whether anything passes at all.
+    """
+    bases = [result for result in results if result.probe in _BASES]
+    basis = next((result for result in bases if result.verdict is Verdict.FAIL), bases[-1])
+    if bases[0].verdict is Verdict.PASS and basis.verdict is not Verdict.FAIL:
+        return None
+    return Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}", tried=False)
+
+
+def _outcome(probe: Callable[[], Found]) -> Found:
+    """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
+    try:
+        return probe()
+    except (PortError, HostError) as error:
+        raise (Untested if lacks(error) else Failed)(str(error)) from None
+    except TimeoutError as error:
+        raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
+    except OSError as error:
+        raise Untested(f"it could not be tried: {in_words(error)}") from None
