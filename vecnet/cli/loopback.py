@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 @once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
 @once("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
 @once("--markdown", "markdown_file", type=ReportFile(), metavar="F", help="… as Markdown, for a CI summary.")
+@once("--github", "github_file", type=ReportFile(), metavar="F", help="… as annotations of GitHub's Actions.")
+@once("--tap", "tap_file", type=ReportFile(), metavar="F", help="… in the Test Anything Protocol.")
+@once(
+    "--baseline", type=click.Path(), metavar="F", help="Fail what became worse than in the JSON report of a run before."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -65,6 +70,9 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     markdown_file: str | None,
+    github_file: str | None,
+    tap_file: str | None,
+    baseline: str | None,
 ) -> None:
     """Prove with packets that wires carry: of the topology in FILE, which must be up, or of a vec string.
 
@@ -75,12 +83,19 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.baseline import read
     from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
     from vecnet.loopback.probes import MEASURED, NAMES
 
-    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
+    files = {
+        "json": json_file,
+        "junit": junit_file,
+        "markdown": markdown_file,
+        "github": github_file,
+        "tap": tap_file,
+    }
     refuse_one_place_for_two(files, subject)
     names = tuple(dict.fromkeys((*NAMES, BRIDGE_PROBE, *OUTSIDE_PROBES)))
     unknown = [probe for probe in probes if probe not in names]
@@ -98,6 +113,7 @@ def command(
     if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
+    before = read(baseline) if baseline is not None else None
     captures = make_folder(pcap) if pcap is not None else None
     with progress("loopback") as report_progress:
         report = loopback.prove(
@@ -107,6 +123,7 @@ def command(
             probes=probes or (names if quick else ()),
             captures=captures,
             live=live,
+            baseline=before,
             jobs=jobs or loopback.JOBS,
             progress=report_progress,
         )

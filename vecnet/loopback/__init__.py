@@ -16,7 +16,8 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | trial.py, beside.py | the probes of one subject; many subjects side by side |
 | verdict.py | the results, as data |
 | captures.py | the packets of what failed |
-| report.py | … as a table, JSON, JUnit XML, Markdown |
+| baseline.py | what became worse than in a run before |
+| report.py, ci.py | … as a table, JSON, JUnit XML, Markdown; as GitHub's annotations, TAP |
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from vecnet.progress import Progress, quiet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vecnet.loopback.baseline import Baseline
     from vecnet.loopback.nursery import Nursery
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
@@ -61,6 +63,7 @@ def prove(
     captures: Path | None = None,
     live: bool = False,
     jobs: int = 1,
+    baseline: Baseline | None = None,
     progress: Progress = quiet,
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on every subject, up to `jobs` of them at a time.
@@ -68,8 +71,8 @@ def prove(
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
     network namespaces of their own. The packets of what fails are kept in the folder `captures`. A wire that somebody
-    uses is not tested, unless `live`: a running guest would be sent our frames. Two runs in one network namespace take
-    turns. Raises HostError.
+    uses is not tested, unless `live`: a running guest would be sent our frames. What is worse than in the `baseline`, a
+    run before, fails. Two runs in one network namespace take turns. Raises HostError.
 
     With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
     there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
@@ -83,7 +86,8 @@ def prove(
     from vecnet.loopback.nursery import Nursery
     from vecnet.loopback.trial import Trial
 
-    trial = Trial(Host(topology), live, captures, share=min(1.0, _FEW / max(len(subjects), 1)))
+    share = min(1.0, _FEW / max(len(subjects), 1))
+    trial = Trial(Host(topology), live, captures, share=share, baseline=baseline or {})
     with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Nursery() as nursery:
         run = _Run(subjects, probes, trial, nursery, progress)
         results = run.alone() if min(jobs, len(subjects)) <= 1 else run.side_by_side(jobs)
@@ -98,7 +102,7 @@ def _report(subject: Subject, results: Sequence[Result]) -> LinkReport:
     opened = results[0].verdict is Verdict.PASS
     note = (subject.far.note or subject.near.note) if opened else ""
     far_end = subject.far.words if opened or not subject.far.twin else subject.far.name
-    return LinkReport(subject.name, subject.transport, tuple(results), far_end, note)
+    return LinkReport(subject.name, subject.transport, tuple(results), far_end, note, subject.where)
 
 
 class _Run:

@@ -98,10 +98,10 @@ class Run:
     def doubled(self) -> int:
         return sum(count - 1 for count in self.seen.values() if count > 1)
 
-    def faults(self) -> list[str]:
-        """What is wrong, in words; empty where all came whole, once and in order."""
+    def faults(self, *, losses: bool = True) -> list[str]:
+        """What is wrong, in words, unless without `losses`; empty where all came whole, once and in order."""
         found = []
-        if lost := self.lost:
+        if losses and (lost := self.lost):
             lengths = [self.sent[number] for number in lost]
             sizes = f"{min(lengths)} to {max(lengths)} bytes" if min(lengths) < max(lengths) else f"{lengths[0]} bytes"
             what = "no frame came" if len(lost) == len(self.sent) else f"{len(lost)} of {len(self.sent)} were lost"

@@ -6,6 +6,7 @@ import json
 from xml.etree import ElementTree
 
 from vecnet.columns import Line, Styled, grouped, paragraph, plain
+from vecnet.loopback.ci import as_github, as_tap
 from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 
 _SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
@@ -119,4 +120,4 @@ def as_markdown(report: Verdicts) -> str:
     return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons]) + "\n"
 
 
-WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}
+WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown, "github": as_github, "tap": as_tap}

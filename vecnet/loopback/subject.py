@@ -27,6 +27,8 @@ from vecnet.transports.link import ELSEWHERE, OUTSIDE
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
+    from vecnet.errors import Position
+    from vecnet.expectation import Expected
     from vecnet.impairment import Impairment
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports import Transport
@@ -97,7 +99,14 @@ class Subject:
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
     topology: str = ""  # whose folder of sockets is needed; "" where none is
+    expected: tuple[Expected, ...] = ()
+    where: Position | None = None  # of the link, in the topology's file
     door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
+
+    @property
+    def expects_loss(self) -> bool:
+        """Whether it is stated how many frames may be lost, be it none."""
+        return any(one.key == "loss" for one in self.expected)
 
     @property
     def claims(self) -> frozenset[Hashable]:
@@ -172,6 +181,8 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        expected=link.expected,
+        where=link.position,
         topology=topology.name if ports else "",
         door=next((port for port in ports.values() if isinstance(port.behind, Door)), None) if outside else None,
     )

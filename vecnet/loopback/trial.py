@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, PortError
+from vecnet.expectation import OUTSIDE
 from vecnet.kernel.unforeseen import in_words
 from vecnet.loopback import outside
+from vecnet.loopback.baseline import Baseline, Before
 from vecnet.loopback.bridge import Bridge
 from vecnet.loopback.bridge import cross as cross_bridge
 from vecnet.loopback.captures import recorded
 from vecnet.loopback.diagnose import Host, diagnosis
 from vecnet.loopback.probes import PROBES
-from vecnet.loopback.verdict import Failed, Outcome, Result, Untested, Verdict, lacks
+from vecnet.loopback.verdict import Absent, Failed, Outcome, Result, Untested, Verdict, lacks
 from vecnet.loopback.wire import Wire, opened, refuse_in_use
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from vecnet.loopback.subject import Subject
 
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+_NOTHING = Before(passed=False, figures={})
+_AGAIN = 2  # times that something is measured again that seems worse than before
 _BASES = ("open", "frames", "ping", outside.FIRST)
 
 
@@ -36,7 +40,7 @@ class Trial:
     """How probes are tried: `live` also on wires in use, with up to `beside` other links at the same time.
 
     What fails is looked into, and its packets are kept in `captures`, unless it is to be tried `again` anyway. A
-    measurement may take a `share` of its usual time.
+    measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`.
     """
 
     host: Host
@@ -45,6 +49,7 @@ class Trial:
     again: bool = False
     beside: int = 0
     share: float = 1.0
+    baseline: Baseline = field(default_factory=dict)
 
     def results(
         self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
@@ -63,7 +68,8 @@ class Trial:
                 return "both ends open", {}
 
             def attempt(name: str, probe: Callable[[], Found]) -> Result:
-                return self._attempt(name, probe, lambda: diagnosis(subject, wire, name, self.host))
+                judged = partial(self._judged, subject, name, probe)
+                return self._attempt(name, judged, lambda: diagnosis(subject, wire, name, self.host))
 
             def probe(name: str) -> Result:
                 assert wire is not None
@@ -87,7 +93,9 @@ class Trial:
 
             def probe(name: str) -> Result:
                 assert beyond is not None
-                tried = partial(self._attempt, name, partial(outside.PROBES[name], beyond, stacks), lambda: ())
+                probed = partial(outside.PROBES[name], beyond, stacks)
+                judged = partial(self._judged, subject, name, probed)
+                tried = partial(self._attempt, name, judged, lambda: ())
                 return recorded(
                     None if self.again else self.captures, subject.name, {subject.near.name: beyond.port}, name, tried
                 )
@@ -105,6 +113,27 @@ class Trial:
 
         return self._attempt("cross", cross, lambda: self.host.filters)
 
+    def _judged(self, subject: Subject, name: str, probe: Callable[[], Found]) -> Found:
+        """What a probe found. Raises Failed, with the figures, where that is not as expected, or worse than before."""
+        before = self.baseline.get((subject.name, name), _NOTHING)
+        try:
+            reason, figures = probe()
+        except Absent as absent:
+            if before.passed:
+                raise Failed(f"it passed in the run before, and now: {absent}") from None
+            raise
+        known = f"{OUTSIDE} {name}" if subject.is_outside else name
+        missed = [(sentence, one.where) for one in subject.expected if (sentence := one.missed(known, figures))]
+        if missed:
+            raise Failed("; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
+        for _ in range(_AGAIN):
+            if not before.worse(figures):
+                break
+            reason, figures = probe()
+        if worse := before.worse(figures):
+            raise Failed("; ".join(worse), figures)
+        return reason, figures
+
     def _recorded(
         self, subject: Subject, ports: Mapping[str, Port], probe: str, attempt: Callable[[], Result]
     ) -> Result:
@@ -117,10 +146,12 @@ class Trial:
             reason, figures = _outcome(probe)
         except Outcome as outcome:
             more = diagnosed() if outcome.verdict is Verdict.FAIL and not self.again else ()
-            reason, figures, verdict = ". ".join([str(outcome), *more]), {}, outcome.verdict
+            reason = ". ".join([str(outcome), *more])
+            figures, verdict, where = outcome.figures, outcome.verdict, outcome.where
         else:
-            verdict = Verdict.PASS
-        return Result(name, verdict, reason, figures, time.monotonic() - started, beside=self.beside)
+            verdict, where = Verdict.PASS, None
+        seconds = time.monotonic() - started
+        return Result(name, verdict, reason, figures, seconds, beside=self.beside, where=where)
 
 
 def _in_turn(

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vecnet.errors import KernelLacksError, PermissionMissing, ResourceMissing
+from vecnet.errors import KernelLacksError, PermissionMissing, Position, ResourceMissing
 from vecnet.text import shown
 
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
+LOW, HIGH = "_low", "_high"  # after a figure's name: the extremes of the pieces that it was measured in
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
@@ -30,7 +31,7 @@ class Verdict(StrEnum):
 class Result:
     """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
     name; `tried` is False where an earlier probe's verdict left nothing to find out. Up to `beside` other links were
-    probed meanwhile."""
+    probed meanwhile. `where`: what is not as a file says, in that file."""
 
     probe: str
     verdict: Verdict
@@ -39,6 +40,7 @@ class Result:
     seconds: float = 0.0
     tried: bool = True
     beside: int = 0
+    where: Position | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
@@ -51,6 +53,7 @@ class Result:
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 3),
             "beside": self.beside,
+            "where": str(self.where) if self.where else None,
         }
 
 
@@ -71,6 +74,7 @@ class LinkReport:
     results: tuple[Result, ...]
     far_end: str = ""  # what the other end was: the host, or something simulated
     note: str = ""  # a sentence for people about it
+    where: Position | None = None  # of the link, in the topology's file
 
     @property
     def verdict(self) -> Verdict:
@@ -86,6 +90,7 @@ class LinkReport:
             "link": self.link,
             "transport": self.transport,
             "far_end": self.far_end,
+            "where": str(self.where) if self.where else None,
             "verdict": str(self.verdict),
             "probes": [result.as_json() for result in self.results],
         }
@@ -124,9 +129,13 @@ def lacks(error: BaseException | None) -> bool:
 
 
 class Outcome(Exception):
-    """What ends a probe before its end: a verdict and the sentence for it."""
+    """What ends a probe: a verdict and the sentence for it; what it measured all the same, and a place in a file."""
 
     verdict = Verdict.FAIL
+
+    def __init__(self, reason: str, figures: Mapping[str, float] | None = None, where: Position | None = None) -> None:
+        super().__init__(reason)
+        self.figures, self.where = figures or {}, where
 
 
 class Failed(Outcome):
