@@ -20,6 +20,7 @@ from tests.need import need_root
 from vecnet import host
 from vecnet.loopback import Verdict, prove
 from vecnet.loopback.beside import Claims, side_by_side
+from vecnet.loopback.codes import Code
 from vecnet.loopback.probes import MEASURED, PROBES, TIMED
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import of_topology
@@ -74,6 +75,8 @@ def test_of_many_links_the_three_broken_ones_are_named(links: int) -> None:
         assert link.verdict is Verdict.FAIL
         assert f"t{number}" in link.reason
         assert words in link.reason
+        codes = {code for result in link.results for code in result.codes}
+        assert (Code.MISSING if number == at[1] else Code.DIFFERS) in codes
     whole = verdicts.links[0]
     assert {one.probe for one in whole.results if one.beside == 0} == (set(TIMED) if links >= 100 else set())
     quarter = len(sizes) // 4
@@ -98,7 +101,7 @@ def test_what_fails_only_beside_others_is_no_failure(monkeypatch: pytest.MonkeyP
     def frames(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         tried.append(wire.subject.name)
         if wire.subject.name.startswith("g1:") and tried.count(wire.subject.name) == 1:
-            raise Failed("no frame came in time")
+            raise Failed(Code.NO_FRAME, "no frame came in time")
         return real(wire, stacks)
 
     monkeypatch.setitem(PROBES, "frames", frames)

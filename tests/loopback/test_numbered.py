@@ -49,7 +49,7 @@ def test_each_fault_is_named(name: str) -> None:
     run.take(change(frames))
     faults = run.faults()
     assert len(faults) == 1
-    assert sentence in faults[0]
+    assert sentence in faults[0].words
 
 
 def test_what_is_not_of_the_run_is_not_looked_at() -> None:

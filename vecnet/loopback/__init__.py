@@ -15,6 +15,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | diagnose.py, sniff.py | why packets do not come |
 | trial.py, beside.py | the probes of one subject; many subjects side by side |
 | verdict.py | the results, as data |
+| codes.py, explained.py | the kinds of failure, and guests' traps, each with its code and explanation |
 | captures.py | the packets of what failed |
 | baseline.py | what became worse than in a run before |
 | report.py, ci.py | … as a table, JSON, JUnit XML, Markdown; as GitHub's annotations, TAP |

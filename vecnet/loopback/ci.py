@@ -28,7 +28,8 @@ def _annotation(kind: str, link: LinkReport, result: Result) -> str:
     where = result.where or link.where
     place = _place(where) if where is not None else []
     properties = [*place, f"title={_property(f'{link.link} {result.probe}')}"]
-    return f"::{kind} {','.join(properties)}::{_data(result.reason)}"
+    codes = f" [{', '.join(result.codes)}]" if result.codes else ""
+    return f"::{kind} {','.join(properties)}::{_data(result.reason + codes)}"
 
 
 def _place(where: Position) -> list[str]:
@@ -53,8 +54,9 @@ def as_tap(report: Verdicts) -> str:
         lines.append(f"{ok} {number} - {_description(f'{link.link} {result.probe}')}{skip}")
         if ok != "ok":
             where = result.where or link.where
-            told = {"verdict": str(result.verdict), "message": result.reason, **({"at": str(where)} if where else {})}
-            block = [f"{key}: {json.dumps(value)}" for key, value in told.items()]  # JSON is YAML
+            told = {"verdict": str(result.verdict), "message": result.reason, "codes": list(result.codes)}
+            place = {"at": str(where)} if where else {}
+            block = [f"{key}: {json.dumps(value)}" for key, value in {**told, **place}.items()]  # JSON is YAML
             lines += [f"  {line}" for line in ("---", *block, "...")]
     return "\n".join(lines)
 

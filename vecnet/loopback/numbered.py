@@ -7,16 +7,31 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vecnet.datapath.native import NUMBERED_HEADER, Numbering
+from vecnet.loopback.codes import Code
+from vecnet.loopback.verdict import Failed
 
 SMALLEST = 60  # bytes of the smallest Ethernet frame, without its checksum
 MARK_AT = 12  # bytes before the mark, by which a run's frame is found within a packet
 _NUMBER_AT = 20
 _BEFORE_NUMBER = NUMBERED_HEADER - 14  # bytes that are the same in all frames of a run
 runs = itertools.count(1)  # numbers that no other run of this process has
+
+
+class Fault(NamedTuple):
+    """What is wrong with the frames that came, in words."""
+
+    code: Code
+    words: str
+
+
+def failed(faults: Sequence[Fault], before: str = "") -> Failed:
+    """What a probe fails with that has found faults."""
+    return Failed((fault.code for fault in faults), before + "; ".join(fault.words for fault in faults))
 
 
 def mark_of(run: int) -> bytes:
@@ -98,20 +113,22 @@ class Run:
     def doubled(self) -> int:
         return sum(count - 1 for count in self.seen.values() if count > 1)
 
-    def faults(self, *, losses: bool = True) -> list[str]:
-        """What is wrong, in words, unless without `losses`; empty where all came whole, once and in order."""
+    def faults(self, *, losses: bool = True) -> list[Fault]:
+        """What is wrong, or what is besides `losses`; empty where all came whole, once and in order."""
         found = []
         if losses and (lost := self.lost):
             lengths = [self.sent[number] for number in lost]
             sizes = f"{min(lengths)} to {max(lengths)} bytes" if min(lengths) < max(lengths) else f"{lengths[0]} bytes"
-            what = "no frame came" if len(lost) == len(self.sent) else f"{len(lost)} of {len(self.sent)} were lost"
-            found.append(f"{what} ({sizes})" if len(self.sent) > 1 else f"a frame of {sizes} did not come")
+            none = len(lost) == len(self.sent)
+            what = "no frame came" if none else f"{len(lost)} of {len(self.sent)} were lost"
+            words = f"{what} ({sizes})" if len(self.sent) > 1 else f"a frame of {sizes} did not come"
+            found.append(Fault(Code.NO_FRAME if none else Code.LOST, words))
         if self.cut:
-            found.append(f"{len(self.cut)} came cut short, by {max(self.cut)} bytes at the most")
+            found.append(Fault(Code.CUT, f"{len(self.cut)} came cut short, by {max(self.cut)} bytes at the most"))
         if self.changed:
-            found.append(f"{len(self.changed)} came changed: {self.changed[0]}")
+            found.append(Fault(Code.CHANGED, f"{len(self.changed)} came changed: {self.changed[0]}"))
         if self.doubled:
-            found.append(f"{self.doubled} came more than once")
+            found.append(Fault(Code.DOUBLED, f"{self.doubled} came more than once"))
         if self.reordered:
-            found.append(f"{self.reordered} came out of order")
+            found.append(Fault(Code.REORDERED, f"{self.reordered} came out of order"))
         return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vecnet.loopback.agent import Transferred
+from vecnet.loopback.codes import Code
 from vecnet.loopback.nursery import Nursery
 from vecnet.loopback.verdict import Failed, Untested
 
@@ -121,7 +122,9 @@ class Stack:
             raise self._silent("ended")
         answer: dict[str, Any] = json.loads(data)
         if "error" in answer:
-            raise (Untested if answer.get("lacks") else Failed)(answer["error"])
+            if answer.get("lacks"):
+                raise Untested(answer["error"])
+            raise Failed(Code.NO_STACK, answer["error"])
         return answer, descriptors
 
     def _silent(self, what: str) -> Untested:

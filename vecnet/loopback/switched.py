@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from vecnet.datapath.port import Port, open_port
 from vecnet.datapath.switch import Switch
 from vecnet.errors import HostError, VecnetError
+from vecnet.loopback.codes import Code
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.serving.folder import locked
 from vecnet.serving.plan import PlannedPort
@@ -45,7 +46,7 @@ def switch_of(ports: Sequence[PlannedPort], folder: str) -> Iterator[Switch]:
             except HostError:
                 raise
             except VecnetError as error:
-                raise Failed(str(error)) from None
+                raise Failed(Code.NOT_OPENED, str(error)) from None
             stack.callback(served.close)
         yield switch
 

@@ -17,7 +17,8 @@ from vecnet.loopback.baseline import Baseline, Before
 from vecnet.loopback.bridge import Bridge
 from vecnet.loopback.bridge import cross as cross_bridge
 from vecnet.loopback.captures import recorded
-from vecnet.loopback.diagnose import Host, diagnosis
+from vecnet.loopback.codes import Code
+from vecnet.loopback.diagnose import Finding, Host, diagnosis
 from vecnet.loopback.probes import PROBES
 from vecnet.loopback.verdict import Absent, Failed, Outcome, Result, Untested, Verdict, lacks
 from vecnet.loopback.wire import Wire, opened, refuse_in_use
@@ -120,18 +121,18 @@ class Trial:
             reason, figures = probe()
         except Absent as absent:
             if before.passed:
-                raise Failed(f"it passed in the run before, and now: {absent}") from None
+                raise Failed(Code.WORSE, f"it passed in the run before, and now: {absent}") from None
             raise
         known = f"{OUTSIDE} {name}" if subject.is_outside else name
         missed = [(sentence, one.where) for one in subject.expected if (sentence := one.missed(known, figures))]
         if missed:
-            raise Failed("; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
+            raise Failed(Code.NOT_EXPECTED, "; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
         for _ in range(_AGAIN):
             if not before.worse(figures):
                 break
             reason, figures = probe()
         if worse := before.worse(figures):
-            raise Failed("; ".join(worse), figures)
+            raise Failed(Code.WORSE, "; ".join(worse), figures)
         return reason, figures
 
     def _recorded(
@@ -139,19 +140,24 @@ class Trial:
     ) -> Result:
         return recorded(None if self.again else self.captures, subject.name, ports, probe, attempt)
 
-    def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[str]]) -> Result:
+    def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
         """What a probe came to; `diagnosed` tells more of a failure."""
         started = time.monotonic()
         try:
             reason, figures = _outcome(probe)
         except Outcome as outcome:
             more = diagnosed() if outcome.verdict is Verdict.FAIL and not self.again else ()
-            reason = ". ".join([str(outcome), *more])
-            figures, verdict, where = outcome.figures, outcome.verdict, outcome.where
-        else:
-            verdict, where = Verdict.PASS, None
-        seconds = time.monotonic() - started
-        return Result(name, verdict, reason, figures, seconds, beside=self.beside, where=where)
+            return Result(
+                name,
+                outcome.verdict,
+                ". ".join([str(outcome), *(found.sentence for found in more)]),
+                outcome.figures,
+                time.monotonic() - started,
+                beside=self.beside,
+                where=outcome.where,
+                codes=tuple(dict.fromkeys([*outcome.codes, *(found.code for found in more)])),
+            )
+        return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started, beside=self.beside)
 
 
 def _in_turn(
@@ -183,7 +189,7 @@ def _outcome(probe: Callable[[], Found]) -> Found:
     try:
         return probe()
     except (PortError, HostError) as error:
-        raise (Untested if lacks(error) else Failed)(str(error)) from None
+        raise Untested(str(error)) if lacks(error) else Failed(Code.WIRE_GONE, str(error)) from None
     except TimeoutError as error:
         raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
     except OSError as error:

@@ -6,11 +6,13 @@ Verdicts ── one LinkReport a link ── one Result a probe
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from vecnet.errors import KernelLacksError, PermissionMissing, Position, ResourceMissing
+from vecnet.loopback.codes import Code
 from vecnet.text import shown
 
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
@@ -31,7 +33,8 @@ class Verdict(StrEnum):
 class Result:
     """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
     name; `tried` is False where an earlier probe's verdict left nothing to find out. Up to `beside` other links were
-    probed meanwhile. `where`: what is not as a file says, in that file."""
+    probed meanwhile. `where`: what is not as a file says, in that file. `codes`: the kinds
+    of what failed, and of what was found of its causes."""
 
     probe: str
     verdict: Verdict
@@ -41,6 +44,7 @@ class Result:
     tried: bool = True
     beside: int = 0
     where: Position | None = None
+    codes: tuple[Code, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
@@ -50,6 +54,7 @@ class Result:
             "probe": self.probe,
             "verdict": str(self.verdict),
             "reason": self.reason,
+            "codes": list(self.codes),
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 3),
             "beside": self.beside,
@@ -129,17 +134,28 @@ def lacks(error: BaseException | None) -> bool:
 
 
 class Outcome(Exception):
-    """What ends a probe: a verdict and the sentence for it; what it measured all the same, and a place in a file."""
+    """What ends a probe: a verdict and the sentence for it."""
 
     verdict = Verdict.FAIL
-
-    def __init__(self, reason: str, figures: Mapping[str, float] | None = None, where: Position | None = None) -> None:
-        super().__init__(reason)
-        self.figures, self.where = figures or {}, where
+    codes: tuple[Code, ...] = ()
+    figures: Mapping[str, float] = MappingProxyType({})
+    where: Position | None = None
 
 
 class Failed(Outcome):
-    """The wire does not do what it should."""
+    """The wire does not do what it should: the kinds of failure, the sentence, what was measured all the same, and the
+    place in a file that says otherwise."""
+
+    def __init__(
+        self,
+        codes: Code | Iterable[Code],
+        reason: str,
+        figures: Mapping[str, float] | None = None,
+        where: Position | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.codes = (codes,) if isinstance(codes, Code) else tuple(dict.fromkeys(codes))
+        self.figures, self.where = figures or {}, where
 
 
 class Untested(Outcome):

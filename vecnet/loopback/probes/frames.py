@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vecnet.loopback.exchange import send_and_judge
-from vecnet.loopback.numbered import SMALLEST
+from vecnet.loopback.numbered import SMALLEST, failed
 from vecnet.loopback.stack import Stacks
-from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
 from vecnet.transports.base import ETHERNET_HEADER
 
@@ -28,7 +27,10 @@ def frames(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         )
         lost = max(lost, len(run.lost) / len(run.sent))
         given_up = len(run.sent) < _COUNT
-        faults += [f"{words}: {fault}" for fault in run.faults(losses=given_up or not wire.subject.expects_loss)]
+        faults += [
+            fault._replace(words=f"{words}: {fault.words}")
+            for fault in run.faults(losses=given_up or not wire.subject.expects_loss)
+        ]
     if faults:
-        raise Failed("; ".join(faults))
+        raise failed(faults)
     return f"{_COUNT} each way, {SMALLEST} to {largest} bytes", {"frames": 2 * _COUNT, "loss_share": lost}

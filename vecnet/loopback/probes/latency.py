@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 
 from vecnet.loopback.exchange import PATIENCE, drain
-from vecnet.loopback.numbered import SMALLEST, Run
+from vecnet.loopback.numbered import SMALLEST, Run, failed
 from vecnet.loopback.stack import Stacks
-from vecnet.loopback.verdict import HIGH, LOW, Failed
+from vecnet.loopback.verdict import HIGH, LOW
 from vecnet.loopback.wire import Wire
 
 _PIECES = 5
@@ -28,7 +28,7 @@ def latency(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             sender.send([frame])
             while not run.take(receiver.recv(timeout=PATIENCE)):
                 if time.perf_counter() - started > PATIENCE:
-                    raise Failed(f"{words}: {run.faults()[0]}")
+                    raise failed(run.faults()[:1], f"{words}: ")
             times.append((time.perf_counter() - started) * 1e6)
     figures: dict[str, float] = {"frames": len(times)}
     size = len(times) // _PIECES

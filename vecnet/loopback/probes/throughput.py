@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from vecnet.datapath.loops import Loop, drain, generate
+from vecnet.loopback.codes import Code
 from vecnet.loopback.numbered import runs
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import HIGH, LOW, Failed
@@ -39,9 +40,9 @@ def throughput(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             sent.wait()
             _wait_for_the_last(seen)
         if not seen.stats["frames"]:
-            raise Failed(f"{words}: nothing arrives under load")
+            raise Failed(Code.NO_FRAME, f"{words}: nothing arrives under load")
         if changed := seen.stats["changed"]:
-            raise Failed(f"{words}: under load {changed} frames came changed")
+            raise Failed(Code.CHANGED, f"{words}: under load {changed} frames came changed")
         name = f"mbit_per_s_{way}"
         figures[name] = _megabits(seen.stats["bytes"], seconds)
         figures[name + LOW], figures[name + HIGH] = min(rates, default=0.0), max(rates, default=0.0)
