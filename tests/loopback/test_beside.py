@@ -8,16 +8,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.host.network import ip, private_network
 from tests.need import need_root
+from tests.test_launch import vecnet
 from vecnet import host
+from vecnet.cli.loopback import command
+from vecnet.errors import InputError
 from vecnet.loopback import Verdict, prove
 from vecnet.loopback.beside import Claims, side_by_side
 from vecnet.loopback.codes import Code
@@ -26,7 +32,7 @@ from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import of_topology
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
-from vecnet.topology import Topology, loads
+from vecnet.topology import Topology, load, loads
 
 FUNCTIONAL = [probe for probe in PROBES if probe not in MEASURED]
 
@@ -185,3 +191,32 @@ def test_tunnels_that_receive_at_one_address_share_it() -> None:
     assert first & second
     assert not third & (first | second)
     assert not ports[0] & ports[1], "ports of UDP tell them apart"
+
+
+LAB = Path(__file__).parents[2] / "topologies" / "lab.yaml"
+
+
+def test_some_links_are_proved_and_nothing_is_measured() -> None:
+    need_root()
+    words = ("--only", "app", "--only", "web:vec0", "--quick", "--jobs", "3", "--json", "-")
+    done = vecnet("sandbox", LAB, "--", sys.executable, "-m", "vecnet", "loopback", LAB, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)["links"]
+    names = [link.name for link in load(LAB).links if "app:" in link.name or "web:vec0" in link.name]
+    assert 2 <= len(names) < len(load(LAB).links)
+    assert [link["link"] for link in found] == [*names, "lan"], "two of them are members of that bridge"
+    for link in found[:-1]:
+        assert [probe["probe"] for probe in link["probes"]] == ["open", *FUNCTIONAL]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--only", "nobody*"], "--only nobody*: lab has no such link, end or guest; give its name, or a pattern"),
+        (["--quick", "-p", "burst"], "--quick leaves out what is measured, so --probe burst; leave one of them out"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused(words: list[str], sentence: str) -> None:
+    with pytest.raises(InputError) as caught:
+        CliRunner().invoke(command, [str(LAB), *words], catch_exceptions=False)
+    assert sentence in str(caught.value)

@@ -23,8 +23,9 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
@@ -77,8 +78,8 @@ def prove(
 
     With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
     there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
-    is measured, one link at a time. So nothing fails for want of processors, and a figure that was not taken alone says
-    so: `Result.beside`.
+    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. A figure that was
+    not taken alone says so: `Result.beside`.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
@@ -120,11 +121,12 @@ class _Run:
         self._subjects, self._trial, self._nursery, self._progress = subjects, trial, nursery, progress
         self._chosen = [[probe for probe in probes_of(one)[1:] if not probes or probe in probes] for one in subjects]
         self._total = sum(1 + len(chosen) for chosen in self._chosen)
-        self._count = 0
+        self._count, self._counting = 0, Lock()
 
     def _done(self) -> None:
-        self._count = min(self._count + 1, self._total - 1)  # what is tried twice is counted twice, and the last not
-        self._progress(self._count, self._total)
+        with self._counting:
+            self._count = min(self._count + 1, self._total - 1)  # what is tried again is counted again
+            self._progress(self._count, self._total)
 
     def end(self) -> None:
         self._progress(self._total, self._total)
@@ -147,36 +149,51 @@ class _Run:
 
         every = range(len(self._subjects))
         results: list[list[Result]] = [[] for _ in every]
+        functional, timed = (
+            [[probe for probe in chosen if (probe in TIMED) is which] for chosen in self._chosen]
+            for which in (False, True)
+        )
 
-        def among(numbers: Sequence[int], *, again: bool) -> None:
-            """What is not timed, of the subjects of these numbers; what fails is tried `again` after them."""
-            claims = [self._subjects[number].claims for number in numbers]
-            threads = min(jobs, len(numbers))
-            trial = replace(self._trial, beside=max(threads - 1, 0), again=again)
-
+        def around(numbers: Sequence[int], threads: int, tried: Callable[[int, Stacks], list[Result]]) -> None:
             def work(taken: Iterator[int]) -> None:
                 with Stacks.started(self._nursery) as stacks:
                     for number in map(numbers.__getitem__, taken):
-                        functional = [probe for probe in self._chosen[number] if probe not in TIMED]
-                        results[number] = trial.results(self._subjects[number], functional, stacks, self._done)
+                        results[number] = tried(number, stacks)
 
-            side_by_side(claims, threads, work)
+            side_by_side([self._subjects[number].claims for number in numbers], threads, work)
+
+        def among(numbers: Sequence[int], *, again: bool) -> None:
+            threads = min(jobs, len(numbers))
+            trial = replace(self._trial, beside=max(threads - 1, 0), again=again)
+            around(
+                numbers,
+                threads,
+                lambda number, stacks: trial.results(self._subjects[number], functional[number], stacks, self._done),
+            )
 
         among(every, again=True)
-        failed = [number for number in every if any(one.verdict is Verdict.FAIL for one in results[number])]
-        among(failed, again=False)
-        with Stacks.started(self._nursery) as stacks:
-            for number in every:
-                timed = [probe for probe in self._chosen[number] if probe in TIMED]
-                results[number] += self._timed(self._subjects[number], timed, results[number], stacks)
+        among([number for number in every if any(one.verdict is Verdict.FAIL for one in results[number])], again=False)
+        alone = replace(self._trial, turn=Lock())
+        around(
+            every,
+            2,  # one is measured, and the one before it is closed
+            lambda number, stacks: [
+                *results[number],
+                *self._timed(alone, self._subjects[number], timed[number], results[number], stacks),
+            ],
+        )
         return results
 
-    def _timed(self, subject: Subject, probes: Sequence[str], before: Sequence[Result], stacks: Stacks) -> list[Result]:
+    def _timed(
+        self, trial: Trial, subject: Subject, probes: Sequence[str], before: Sequence[Result], stacks: Stacks
+    ) -> list[Result]:
         """What is timed, of a subject whose other probes came to what is `before`."""
         from vecnet.loopback.trial import untried
 
         left = [one for probe in probes if (one := untried(before, probe)) is not None]
         if left or not probes:
             return left
-        opened, *found = self._trial.results(subject, probes, stacks, self._done)
+        opened, *found = replace(trial, again=True).results(subject, probes, stacks, self._done)
+        if any(one.verdict is Verdict.FAIL for one in (opened, *found)):
+            opened, *found = trial.results(subject, probes, stacks, self._done)
         return found if opened.verdict is Verdict.PASS else [replace(opened, probe=probe) for probe in probes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,7 +41,8 @@ class Trial:
     """How probes are tried: `live` also on wires in use, with up to `beside` other links at the same time.
 
     What fails is looked into, and its packets are kept in `captures`, unless it is to be tried `again` anyway. A
-    measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`.
+    measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`. Only who
+    has the `turn` has packets on the way; the kernel takes longer to close a wire than to open it, and may do so later.
     """
 
     host: Host
@@ -51,6 +52,7 @@ class Trial:
     beside: int = 0
     share: float = 1.0
     baseline: Baseline = field(default_factory=dict)
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def results(
         self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
@@ -58,7 +60,7 @@ class Trial:
         """Those of the named probes, after that of "open"; `done` is called after each."""
         if subject.is_outside:
             return self._outside(subject, probes, stacks, done)
-        with ExitStack() as stack:
+        with ExitStack() as stack, self.turn:
             wire: Wire | None = None
 
             def open_both() -> Found:
@@ -84,7 +86,7 @@ class Trial:
     def _outside(
         self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
     ) -> list[Result]:
-        with ExitStack() as stack:
+        with ExitStack() as stack, self.turn:
             beyond: outside.Beyond | None = None
 
             def start() -> Found:

@@ -15,8 +15,8 @@ from vecnet.loopback.wire import Wire
 from vecnet.transports.base import ETHERNET_HEADER
 
 _PIECES = 5
-_SECONDS, _SHORTEST = 0.15, 0.01  # each way; of many links
-_LAST, _FIRST = 0.004, 0.2  # seconds without a frame, after which no more will come; before any has
+_SECONDS, _SHORTEST = 0.15, 0.006  # each way; of many links
+_LAST, _FIRST = 0.002, 0.2  # seconds without a frame, after which no more will come; before any has
 
 
 def throughput(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
