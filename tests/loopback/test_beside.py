@@ -213,7 +213,7 @@ def test_some_links_are_proved_and_nothing_is_measured() -> None:
     ("words", "sentence"),
     [
         (["--only", "nobody*"], "--only nobody*: lab has no such link, end or guest; give its name, or a pattern"),
-        (["--quick", "-p", "burst"], "--quick leaves out what is measured, so --probe burst; leave one of them out"),
+        (["--quick", "-p", "burst"], "--quick leaves out what is measured, and so --probe burst; leave one of"),
     ],
 )
 def test_a_choice_that_leaves_nothing_is_refused(words: list[str], sentence: str) -> None:

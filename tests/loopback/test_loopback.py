@@ -102,7 +102,7 @@ def test_a_topology_that_is_not_up_fails_and_says_so(tmp_path: Path) -> None:
     done = vecnet("loopback", topology)
     assert done.returncode == 1
     missing = "there is no interface vecnet-none0 in this network namespace; make it with: vecnet up"
-    assert f"open: {missing}. vecnet-none0 is not there: run vecnet up\n" in done.stdout
+    assert f"open: {missing}. vecnet-none0 is not there: run vecnet up [not-opened, missing]\n" in done.stdout
 
 
 @pytest.mark.parametrize("requests", [0, 1, 2])

@@ -58,5 +58,5 @@ def test_what_is_not_of_the_run_is_not_looked_at() -> None:
     assert run.take([b"", b"short", *strangers, bytes(60), *frames]) == 10
     assert run.faults() == []
     run.take([Numbering(TO, SOURCE, run.run).make(99, 74)])
-    assert "number 99" in run.faults()[0]
+    assert "number 99" in run.faults()[0].words
     assert other.lost == list(range(10))

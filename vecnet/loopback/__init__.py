@@ -78,8 +78,8 @@ def prove(
 
     With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
     there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
-    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. A figure that was
-    not taken alone says so: `Result.beside`.
+    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. A figure that
+    was not taken alone says so: `Result.beside`.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
