@@ -27,6 +27,7 @@ FLOORS = {
     "values": 1,
     "options": 1,
     "impairment": 1,
+    "expectation": 1,
     "runtime": 2,
     "mconsole": 2,
     "kernel": 2,

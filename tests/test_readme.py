@@ -37,6 +37,7 @@ FILLED_IN = {  # in this order
     "FILE": "lab.yaml",
     "NAME": "lab",
     "CMD…": "vecnet status",
+    "CODE": "misfit",
 }
 SPOKEN_OF = {"vecnet check", "vecnet plug", "vecnet run", "vecnet serve"}  # and not to be typed so
 UP = ("status", "down", "loopback", "run", "plan", "capture")  # which the topology has to be up for

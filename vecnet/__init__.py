@@ -9,6 +9,7 @@ Lower floors know nothing of higher ones; a test holds it.
 |---|---|---|
 | 0 | text.py, errors.py | text for people, escaped; the exceptions |
 | 1 | values.py, options.py, impairment.py | kinds of values; an option and how a driver reads it; tc-netem's words |
+| 1 | expectation.py | what is expected of a wire |
 | 1 | registry.py | classes that lie a file each in a package |
 | 1 | columns.py, progress.py | what commands print, in columns; how far they are |
 | 2 | kernel/ | the host kernel's bytes and namespaces |

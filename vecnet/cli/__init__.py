@@ -43,6 +43,7 @@ COMMANDS = {
     "down": "Remove what a topology made, and nothing else.",
     "sandbox": "Run a command in a private network with the topology up in it.",
     "loopback": "Prove every link with packets, before a guest boots.",
+    "explain": "Explain a code of a failed probe, or a trap of guests.",
     "bench": "Measure every transport, next to a bare loop on the same sockets.",
     "serve": "Run the switches and outside programs of a topology.",
     "run": "Start guests with their strings and inherited descriptors.",
