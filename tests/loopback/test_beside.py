@@ -98,8 +98,8 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_what_fails_only_beside_others_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried once more, with the machine at rest, before it is called one."""
+def test_what_fails_only_beside_others_is_no_failure_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried once more, with the machine at rest, before it is called one; a wire that fails at times shows."""
     need_root()
     topology = lab(3)
     real, tried = PROBES["frames"], []
@@ -118,6 +118,10 @@ def test_what_fails_only_beside_others_is_no_failure(monkeypatch: pytest.MonkeyP
     assert sorted(tried) == ["g0:vec0--host:t0", "g1:vec0--host:t1", "g1:vec0--host:t1", "g2:vec0--host:t2"]
     beside = [result.beside for link in verdicts.links for result in link.results]
     assert beside == [2, 2, 0, 0, 2, 2]
+    told = [result.at_first for link in verdicts.links for result in link.results]
+    assert told == ["", "", "", "no frame came in time", "", ""]
+    (note,) = (link.note for link in verdicts.links if link.note)
+    assert note == "frames passed when it was tried again; at first: no frame came in time"
 
 
 def test_one_that_hangs_holds_up_none() -> None:

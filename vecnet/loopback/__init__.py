@@ -78,8 +78,8 @@ def prove(
 
     With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
     there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
-    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. A figure that
-    was not taken alone says so: `Result.beside`.
+    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. What passed only
+    then says so, `Result.at_first`, and so does a figure that was not taken alone, `Result.beside`.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
@@ -102,9 +102,23 @@ def prove(
 
 def _report(subject: Subject, results: Sequence[Result]) -> LinkReport:
     opened = results[0].verdict is Verdict.PASS
-    note = (subject.far.note or subject.near.note) if opened else ""
+    notes = [(subject.far.note or subject.near.note) if opened else ""]
+    notes += [
+        f"{one.probe} passed when it was tried again; at first: {one.at_first}" for one in results if one.at_first
+    ]
     far_end = subject.far.words if opened or not subject.far.twin else subject.far.name
-    return LinkReport(subject.name, subject.transport, tuple(results), far_end, note, subject.where)
+    return LinkReport(
+        subject.name, subject.transport, tuple(results), far_end, ". ".join(filter(None, notes)), subject.where
+    )
+
+
+def _again(before: Sequence[Result], now: Sequence[Result]) -> list[Result]:
+    """What was tried again: what passes only now tells of it."""
+    failed = {one.probe: one.reason for one in before if one.verdict is Verdict.FAIL}
+    return [
+        replace(one, at_first=failed[one.probe]) if one.verdict is Verdict.PASS and one.probe in failed else one
+        for one in now
+    ]
 
 
 class _Run:
@@ -168,7 +182,9 @@ class _Run:
             around(
                 numbers,
                 threads,
-                lambda number, stacks: trial.results(self._subjects[number], functional[number], stacks, self._done),
+                lambda number, stacks: _again(
+                    results[number], trial.results(self._subjects[number], functional[number], stacks, self._done)
+                ),
             )
 
         among(every, again=True)
@@ -195,5 +211,5 @@ class _Run:
             return left
         opened, *found = replace(trial, again=True).results(subject, probes, stacks, self._done)
         if any(one.verdict is Verdict.FAIL for one in (opened, *found)):
-            opened, *found = trial.results(subject, probes, stacks, self._done)
+            opened, *found = _again((opened, *found), trial.results(subject, probes, stacks, self._done))
         return found if opened.verdict is Verdict.PASS else [replace(opened, probe=probe) for probe in probes]

@@ -33,8 +33,8 @@ class Verdict(StrEnum):
 class Result:
     """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
     name; `tried` is False where an earlier probe's verdict left nothing to find out. Up to `beside` other links were
-    probed meanwhile. `where`: what is not as a file says, in that file. `codes`: the kinds
-    of what failed, and of what was found of its causes."""
+    probed meanwhile. `at_first`: why it failed at first, where it passed when it was tried again. `where`: what is not
+    as a file says, in that file. `codes`: the kinds of what failed, and of what was found of its causes."""
 
     probe: str
     verdict: Verdict
@@ -45,6 +45,7 @@ class Result:
     beside: int = 0
     where: Position | None = None
     codes: tuple[Code, ...] = ()
+    at_first: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
@@ -58,6 +59,7 @@ class Result:
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 3),
             "beside": self.beside,
+            "at_first": self.at_first or None,
             "where": str(self.where) if self.where else None,
         }
 
