@@ -105,3 +105,10 @@ def test_no_packet_however_short_is_read_past_its_end() -> None:
         )  # the mark is cut off
         for size in range(len(whole)):
             read(whole[:size], RUN.run)
+
+
+def test_an_error_that_quotes_a_packet_is_not_the_senders() -> None:
+    """A host that cannot reach another tells its senders so, RFC 792 and RFC 4443: type, code, and what was sent."""
+    quoted = ipv4(17, udp(hexed("00030000 00000009")))
+    for packet in (ipv4(1, b"\3\1\0\0\0\0\0\0" + quoted), ipv6(58, b"\1\3\0\0\0\0\0\0" + quoted)):
+        assert read(packet, RUN.run) is None

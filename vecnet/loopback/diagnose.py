@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _TRIES = 3  # frames sent to be looked at
 _PATIENCE = 5.0  # seconds that a program has for its answer
 
-_DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
+DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
 
 
 class Finding(NamedTuple):
@@ -94,20 +94,31 @@ class Host:
 
 def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[Finding]:
     """What was found, the surest first."""
-    found: list[Finding] = []
-    looks = [_host_differs(subject, host)]
-    if wire is not None:
-        looks.append(_ends(wire, host))
-    if probe in ("ping", "tcp"):
-        looks.append(_stack(subject))
-    if probe == "burst":
-        looks.append(_queue(subject))
-    for look in looks:
-        with suppress(PortError, HostError, OSError):  # the wire is broken, after all; what was found so far is said
-            found += look
+    found = _seen(_host_differs(subject, host), *((_ends(wire, host),) if wire is not None else ()))
+    found += _seen(*_stacks_and_queues(subject, probe))
     if not found or probe in ("ping", "tcp"):
         found += _filters(subject, host)
     return list(dict.fromkeys(found))
+
+
+def of_one_host(subject: Subject, probe: str, host: Host) -> Sequence[Finding]:
+    """What is found at this end of a link whose other end is on another machine, but for filters and packets."""
+    return _seen(_host_differs(subject, host), *_stacks_and_queues(subject, probe))
+
+
+def _seen(*looks: Iterator[Finding]) -> list[Finding]:
+    found: list[Finding] = []
+    for look in looks:
+        with suppress(PortError, HostError, OSError):  # the wire is broken, after all; what was found so far is said
+            found += look
+    return found
+
+
+def _stacks_and_queues(subject: Subject, probe: str) -> Iterator[Iterator[Finding]]:
+    if probe in ("ping", "tcp"):
+        yield _stack(subject)
+    if probe == "burst":
+        yield _queue(subject)
 
 
 def _host_differs(subject: Subject, host: Host) -> Iterator[Finding]:
@@ -141,7 +152,7 @@ def _ends(wire: Wire, host: Host) -> Iterator[Finding]:
         arrived = run.take(receiver.recv(timeout=0.2))
         if arrived == _TRIES and not run.faults():
             continue
-        for name, what in _DROPS.items():
+        for name, what in DROPS.items():
             port, earlier = (receiver, before[0]) if name.startswith("rx") else (sender, before[1])
             if count := port.stats.get(name, 0) - earlier.get(name, 0):
                 yield Finding(Code.DROPPED, f"{words}: {count} dropped, {what}")
@@ -211,6 +222,12 @@ def _ip(side: Side, *words: str) -> list[dict[str, Any]]:
     """What `ip -j` says in the side's network namespace."""
     text = _said_by("ip", *(["-n", side.netns] if side.netns else []), "-j", *words)
     return json.loads(text) if text else []
+
+
+def is_unanswered(address: str) -> bool:
+    """Whether this host asks its neighbours for an address and none answers."""
+    text = _said_by("ip", "-j", "neigh", "show", address)
+    return any({"FAILED", "INCOMPLETE"} & set(entry.get("state", ())) for entry in (json.loads(text) if text else ()))
 
 
 def _said_by(*command: str) -> str:

@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from vecnet.loopback.numbered import Run
 
 if TYPE_CHECKING:
-    from vecnet.datapath.port import Port
+    from vecnet.loopback.subject import Subject
 
 PATIENCE = 0.5  # seconds without a frame, after which what did not come is lost
 _PATIENCE_AFTER_LOSS = 0.05  # … once it is known that the wire loses some
 
 
-def drain(port: Port) -> None:
+class End(Protocol):
+    """One end of a wire as far as frames go in and out: a port, here or on another machine."""
+
+    def recv(self, timeout: float | None = None) -> list[bytes]: ...
+
+    def send(self, frames: list[bytes], timeout: float | None = None) -> int: ...
+
+    @property
+    def stats(self) -> Mapping[str, int]: ...
+
+
+Way = tuple[str, End, End, bytes, bytes]  # the words for it, sender, receiver, the address sent to, the one sent from
+
+
+class Ways(Protocol):
+    """What is proved, and both directions of it."""
+
+    @property
+    def subject(self) -> Subject: ...
+
+    @property
+    def directions(self) -> Sequence[Way]: ...
+
+
+def drain(port: End) -> None:
     """Take away what is waiting: frames of earlier probes, and what a host's stack says by itself."""
     while port.recv(timeout=0):
         pass
 
 
 def send_and_judge(
-    sender: Port,
-    receiver: Port,
+    sender: End,
+    receiver: End,
     to: bytes,
     source: bytes,
     lengths: Iterable[int],
@@ -58,7 +82,7 @@ def send_and_judge(
     return run
 
 
-def _send_all(sender: Port, receiver: Port, run: Run, frames: list[bytes]) -> int:
+def _send_all(sender: End, receiver: End, run: Run, frames: list[bytes]) -> int:
     """Send every frame, and receive whenever the sender's queue is full. Returns how many came meanwhile."""
     came = 0
     end = time.monotonic() + PATIENCE

@@ -9,10 +9,10 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from vecnet.loopback.agent import NIC
-from vecnet.loopback.stack import Stack, Stacks
+from vecnet.loopback.agent import NIC, Transferred
+from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import Side
 from vecnet.loopback.verdict import Absent
 from vecnet.loopback.wire import Wire
@@ -23,12 +23,26 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]  # addresses of the near and the far end that reach each other
 
 
+class Speaks(Protocol):
+    """A stack as far as probes ask it: see Stack."""
+
+    def ping(self, to: str, interface: str, packet: int) -> float: ...
+
+    def listen(self, address: str, interface: str) -> int: ...
+
+    def serve(self, size: int, seed: int) -> None: ...
+
+    def served(self) -> Transferred: ...
+
+    def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> Transferred: ...
+
+
 @dataclass(frozen=True)
 class StackEnd:
     """A stack at one end: the host's own, or a simulated guest's behind the port under test."""
 
     name: str
-    stack: Stack
+    stack: Speaks
     interface: str
 
 
@@ -42,27 +56,36 @@ def address_pairs(near: Side, far: Side) -> list[Pair]:
     return list(found.values())
 
 
+def pairs_of(near: Side, far: Side) -> list[Pair]:
+    """The same. Raises Absent where there is none."""
+    pairs = address_pairs(near, far)
+    if not pairs:
+        which = [side.name for side in (near, far) if not side.addresses]
+        lacking = f"no inner address at {' or '.join(which)}" if which else "no two inner addresses in one subnet"
+        raise Absent(f"{lacking}: give both ends an ip")
+    return pairs
+
+
 @contextmanager
 def joined_stacks(wire: Wire, stacks: Stacks) -> Iterator[tuple[tuple[StackEnd, StackEnd], list[Pair]]]:
     """Both ends' stacks, near and far, and their pairs of addresses. Raises Absent where there is no such pair."""
     subject = wire.subject
-    pairs = address_pairs(subject.near, subject.far)
-    if not pairs:
-        which = [side.name for side in (subject.near, subject.far) if not side.addresses]
-        lacking = f"no inner address at {' or '.join(which)}" if which else "no two inner addresses in one subnet"
-        raise Absent(f"{lacking}: give both ends an ip")
+    pairs = pairs_of(subject.near, subject.far)
     with ExitStack() as stack:
+        near = stack.enter_context(joined_stack("near", subject.near, wire.near, wire.macs[0], subject.mtu, stacks))
+        far = stack.enter_context(joined_stack("far", subject.far, wire.far, wire.macs[1], subject.mtu, stacks))
+        yield (near, far), pairs
 
-        def end(which: str, side: Side, mac: bytes) -> StackEnd:
-            if side.is_host:
-                return StackEnd(side.name, stacks.host(side.netns), side.stack)
-            guest = stacks.guest(which)
-            nic = stack.enter_context(guest.nic(mac.hex(":"), subject.mtu, side.addresses))
-            stack.enter_context(pumping(wire.near if which == "near" else wire.far, nic, subject.mtu))
-            return StackEnd(side.name, guest, NIC)
 
-        near, far = wire.macs
-        yield (end("near", subject.near, near), end("far", subject.far, far)), pairs
+@contextmanager
+def joined_stack(which: str, side: Side, port: Port, mac: bytes, mtu: int, stacks: Stacks) -> Iterator[StackEnd]:
+    """One end's: the host's own stack, or a simulated guest's, `which` of them, behind the port."""
+    if side.is_host:
+        yield StackEnd(side.name, stacks.host(side.netns), side.stack)
+        return
+    guest = stacks.guest(which)
+    with guest.nic(mac.hex(":"), mtu, side.addresses) as nic, pumping(port, nic, mtu):
+        yield StackEnd(side.name, guest, NIC)
 
 
 @contextmanager

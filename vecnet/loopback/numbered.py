@@ -18,6 +18,7 @@ from vecnet.loopback.verdict import Failed
 SMALLEST = 60  # bytes of the smallest Ethernet frame, without its checksum
 MARK_AT = 12  # bytes before the mark, by which a run's frame is found within a packet
 _NUMBER_AT = 20
+_RUN = 4  # bytes of a run's number, before a frame's
 _BEFORE_NUMBER = NUMBERED_HEADER - 14  # bytes that are the same in all frames of a run
 runs = itertools.count(1)  # numbers that no other run of this process has
 
@@ -37,6 +38,11 @@ def failed(faults: Sequence[Fault], before: str = "") -> Failed:
 def mark_of(run: int) -> bytes:
     """What all frames of a run have after their addresses."""
     return Numbering(bytes(6), bytes(6), run).make(0, NUMBERED_HEADER)[MARK_AT:_NUMBER_AT]
+
+
+def is_numbered(frame: bytes) -> bool:
+    """Whether it is a frame of some run's."""
+    return frame[MARK_AT:].startswith(mark_of(0)[: _NUMBER_AT - MARK_AT - _RUN])
 
 
 @dataclass

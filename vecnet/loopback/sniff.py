@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vecnet.loopback.numbered import MARK_AT, mark_of
@@ -20,6 +20,7 @@ from vecnet.transports import Transport
 from vecnet.transports.answers import Protocol
 
 _ETH_P_ALL = 0x0003
+_ERRORS = (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6)  # they quote a packet that somebody else sent
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,27 @@ def watch(act: Callable[[], object], run: int, seconds: float = 0.3) -> list[Out
 
     Raises PermissionError without CAP_NET_RAW.
     """
-    found: dict[Outer, None] = {}
-    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)) as sniffer:
+    with sniffer() as open_sniffer:
         act()
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            sniffer.settimeout(left)
-            try:
-                packet = sniffer.recv(1 << 16)
-            except TimeoutError:
-                break
-            if (outer := read(packet, run)) is not None:
-                found[outer] = None
-    return list(found)
+        return list(dict.fromkeys(seen_by(open_sniffer, run, seconds)))
+
+
+def sniffer() -> socket.socket:
+    """A socket that gets what crosses any interface of this namespace from now on. Raises PermissionError."""
+    return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+
+
+def seen_by(opened: socket.socket, run: int, seconds: float) -> Iterator[Outer]:
+    """The packets with a test frame of this run that it has got, and gets in some seconds."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        opened.settimeout(left)
+        try:
+            packet = opened.recv(1 << 16)
+        except TimeoutError:
+            break
+        if (outer := read(packet, run)) is not None:
+            yield outer
 
 
 def read(packet: bytes, run: int) -> Outer | None:
@@ -67,6 +76,8 @@ def read(packet: bytes, run: int) -> Outer | None:
         return None
     if protocol == 60 and len(packet) > size + 8:  # destination options, RFC 8200: a tunnel's encapsulation limit
         protocol, size = packet[size], size + 8 * (packet[size + 1] + 1)
+    if protocol in _ERRORS:
+        return None
     payload, ports = packet[size:], (0, 0)
     if protocol == Protocol.UDP and len(payload) >= 8:
         ports = struct.unpack_from("!HH", payload)

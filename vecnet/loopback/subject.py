@@ -136,6 +136,13 @@ def of_topology(topology: Topology, names: Sequence[str] = ()) -> list[Subject]:
     return [_of_link(link, topology, bridges) for link in topology.links if not names or link.name in names]
 
 
+def own_end(part: Topology, name: str) -> tuple[Subject, Side]:
+    """A link between two hosts as one of them has it, by its `part` of the topology, and the end that it has."""
+    (subject,) = of_topology(part, [name])
+    (own,) = (side for side in (subject.near, subject.far) if not side.twin)
+    return subject, own
+
+
 def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostInterface]) -> Subject:
     sides = []
     ports = {(switch, port.name): port for switch, port in ports_of(link)}

@@ -107,6 +107,22 @@ def guest_port(subject: Subject) -> Iterator[Port]:
 
 
 @contextmanager
+def opened_here(subject: Subject, side: Side) -> Iterator[tuple[Port, bytes]]:
+    """One end of a tunnel, whose other end is opened on another machine, and its Ethernet address.
+
+    Raises Failed or Untested.
+    """
+    from vecnet.kernel.namespaces import Namespaces
+
+    with ExitStack() as stack, Namespaces() as namespaces:
+        with _judged():
+            switches = stack.enter_context(_switches(subject))
+            port = stack.enter_context(_near(subject, side, namespaces, switches, "software"))
+        _wait_until_it_carries(side, namespaces)
+        yield port, _mac(side, namespaces)
+
+
+@contextmanager
 def guest_at_door(subject: Subject) -> Iterator[Port]:
     """The near end's string alone, opened at a switch that listens for it. Raises Failed or Untested."""
     from vecnet.kernel.namespaces import Namespaces

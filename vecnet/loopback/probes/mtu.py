@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from vecnet.loopback.codes import Code
-from vecnet.loopback.exchange import PATIENCE, send_and_judge
+from vecnet.loopback.exchange import PATIENCE, End, Ways, send_and_judge
 from vecnet.loopback.numbered import Run, failed
-from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
-from vecnet.loopback.wire import Wire
 from vecnet.transports.base import ETHERNET_HEADER
-
-if TYPE_CHECKING:
-    from vecnet.datapath.port import Port
 
 _TRIES = 3
 _PATIENCE = 0.1  # seconds: what is refused never comes
@@ -27,7 +21,7 @@ _TAG = bytes.fromhex("8100 0064")  # VLAN 100
 _ADDRESSES = 12  # bytes before it
 
 
-def mtu(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
+def mtu(wire: Ways, stacks: object) -> tuple[str, Mapping[str, float]]:
     """Frames at the MTU and just above it, both ways."""
     size = wire.subject.mtu
     said, tagged = [], []
@@ -52,7 +46,7 @@ def mtu(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     return f"{size} bytes pass both ways, {vlan[len(tagged)]}; one more {one_more}", {"mtu_bytes": size}
 
 
-def _passes_tagged(words: str, sender: Port, receiver: Port, to: bytes, source: bytes, size: int) -> bool:
+def _passes_tagged(words: str, sender: End, receiver: End, to: bytes, source: bytes, size: int) -> bool:
     """Whether frames of the MTU pass with a tag. Raises Failed where one comes changed."""
     run = Run(to, source)
     plain = [run.build(size + ETHERNET_HEADER) for _ in range(_TRIES)]

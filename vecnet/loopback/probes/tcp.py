@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from vecnet.loopback.agent import digest_of
 from vecnet.loopback.codes import Code
-from vecnet.loopback.joined import StackEnd, joined_stacks
+from vecnet.loopback.exchange import End
+from vecnet.loopback.joined import Pair, StackEnd, joined_stacks
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
@@ -18,14 +19,21 @@ _SIZE, _LEAST = 2 << 20, 256 << 10  # bytes each way; of many links
 
 def tcp(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     """2 MiB each way for each pair of inner addresses, less of many links; what arrives is what was sent."""
-    size, seconds = max(_LEAST, int(_SIZE * wire.share)), 0.0
-    before = _dropped(wire)
     with joined_stacks(wire, stacks) as (ends, pairs):
-        for seed, pair in enumerate(pairs):
-            started = time.monotonic()
-            _transfer(ends[0], ends[1], pair[1], size, 2 * seed)
-            seconds += time.monotonic() - started
-    dropped = {cause: count - before[cause] for cause, count in _dropped(wire).items() if count > before[cause]}
+        return between(ends, pairs, (wire.near, wire.far), wire.share)
+
+
+def between(
+    ends: tuple[StackEnd, StackEnd], pairs: Sequence[Pair], ports: tuple[End, End], share: float = 1.0
+) -> tuple[str, Mapping[str, float]]:
+    """The same of two stacks that are joined by these ports."""
+    size, seconds = max(_LEAST, int(_SIZE * share)), 0.0
+    before = _dropped(ports)
+    for seed, pair in enumerate(pairs):
+        started = time.monotonic()
+        _transfer(ends[0], ends[1], pair[1], size, 2 * seed)
+        seconds += time.monotonic() - started
+    dropped = {cause: count - before[cause] for cause, count in _dropped(ports).items() if count > before[cause]}
     if dropped:
         what = ", ".join(f"{count} {cause.removeprefix('rx_drop_')}" for cause, count in dropped.items())
         raise Failed(Code.TCP_RESENT, f"the content arrived only because TCP sent again what the wire dropped: {what}")
@@ -33,12 +41,11 @@ def tcp(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     return f"{size >> 10} KiB each way, content equal", {"bytes": len(pairs) * 2 * size, "mbit_per_s": megabits}
 
 
-def _dropped(wire: Wire) -> dict[str, int]:
+def _dropped(ports: tuple[End, End]) -> dict[str, int]:
     """What the ports under test refused, by cause; a full queue is TCP's own business."""
+    near, far = (port.stats for port in ports)
     return {
-        name: wire.near.stats[name] + wire.far.stats[name]
-        for name in wire.near.stats
-        if name.startswith("rx_drop_") and name != "rx_drop_queue_full"
+        name: near[name] + far[name] for name in near if name.startswith("rx_drop_") and name != "rx_drop_queue_full"
     }
 
 
