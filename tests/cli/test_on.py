@@ -101,7 +101,6 @@ def test_another_hosts_part_is_refused_by_its_address(file: str) -> None:
         ("args",),
         ("serve",),
         ("run", "--", "true"),
-        ("loopback",),
         ("sandbox",),
         ("capture", "web:vec0"),
         ("plug",),

@@ -10,6 +10,7 @@ loaded when it is called.
 | progress.py | progress on long work |
 | states.py | what `status` shows, in tables |
 | everywhere.py | a topology of several hosts, on all of them |
+| across.py | loopback on all hosts at once |
 | any other | the command of its name |
 """
 

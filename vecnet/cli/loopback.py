@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from vecnet.cli import across
 from vecnet.cli.common import (
     Folder,
     LinkName,
     ReportFile,
-    load_part,
+    inventory_option,
     on_option,
     once,
+    part,
     refuse_one_place_for_two,
     write_report,
 )
+from vecnet.cli.everywhere import meant
 from vecnet.cli.terminal import answer, width
 from vecnet.errors import InputError, Refused
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 @click.command("loopback")
 @click.argument("subject", metavar="FILE|STRING")
 @on_option
+@across.agent_option
+@inventory_option
 @click.option("--link", "-l", "links", type=LinkName("subject"), multiple=True, help="Only this link; may be repeated.")
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
 @click.option("--only", "only", multiple=True, metavar="WORD", help="Only links of this guest, end or pattern: 'web*'.")
@@ -56,6 +61,7 @@ def command(
     ctx: click.Context,
     subject: str,
     on: str | None,
+    inventory: str | None,
     links: tuple[str, ...],
     probes: tuple[str, ...],
     only: tuple[str, ...],
@@ -79,6 +85,9 @@ def command(
     vecnet opens each guest's own string and plays the guest. The other end is the real one: the host's interface and
     IP stack, the other guest's string, a switch's socket. `vecnet sandbox FILE -- vecnet loopback FILE` needs no root.
 
+    Where FILE names hosts, an agent on each, started by ssh or as -i says, proves what lies there, and opens one end of
+    what goes to another host.
+
     Exit status: 0 every link was tested and passes, 1 one fails, 2 the input is wrong, 3 one could not be tested.
     """
     from vecnet import loopback
@@ -88,6 +97,8 @@ def command(
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
     from vecnet.loopback.probes import MEASURED, NAMES
+    from vecnet.topology import loads
+    from vecnet.topology.document import read_text
 
     files = {
         "json": json_file,
@@ -107,9 +118,28 @@ def command(
             raise InputError(
                 f"--quick leaves out what is measured, and so --probe {spoiled[0]}", "leave one of them out"
             )
-    name, subjects, topology = _subjects(subject, on, links, peer, mirror)
+        probes = probes or names
+    text = None if _is_string(subject) else read_text(subject)
+    whole = None if text is None else loads(text, path=subject)
+    if text is not None and whole is not None and meant(whole, on, inventory):
+        given = {"--peer": peer, "--mirror": mirror, "--impair": impair, "--pcap": pcap, "--baseline": baseline}
+        across.refuse([option for option, value in given.items() if value not in (None, False)])
+        _require_links(whole, links)
+        if only:
+            every = {link.name: tuple(map(str, link.spec.ends)) for link in whole.links}
+            links = tuple(name for name in _only(only, whole.name, every) if not links or name in links)
+            if not links:
+                raise InputError("--link and --only mean no link together", "leave one of them out")
+        with progress("loopback") as report_progress:
+            report = across.prove(whole, text, inventory, links, probes, live, jobs or loopback.JOBS, report_progress)
+        _tell(ctx, report, files, verbose)
+        return
+    if inventory is not None:
+        raise InputError("--inventory goes with a topology that names hosts", "leave it out")
+    name, subjects, topology = _subjects(subject, whole, on, links, peer, mirror)
     if only:
-        subjects = _only(only, name, subjects)
+        chosen = _only(only, name, {one.name: (one.near.name, one.far.name) for one in subjects})
+        subjects = [one for one in subjects if one.name in chosen]
     if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
@@ -120,13 +150,17 @@ def command(
             name,
             subjects,
             topology=topology,
-            probes=probes or (names if quick else ()),
+            probes=probes,
             captures=captures,
             live=live,
             baseline=before,
             jobs=jobs or loopback.JOBS,
             progress=report_progress,
         )
+    _tell(ctx, report, files, verbose)
+
+
+def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], verbose: bool) -> None:
     if "-" not in files.values():
         from vecnet.loopback.report import as_lines
 
@@ -135,21 +169,20 @@ def command(
     ctx.exit(report.exit_code)
 
 
-def _only(words: Sequence[str], name: str, subjects: Sequence[Subject]) -> list[Subject]:
-    """The subjects that a word means, each in its place. Raises InputError for a word that means none."""
+def _only(words: Sequence[str], name: str, links: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names of the links that a word means, by their ends. Raises InputError for a word that means none."""
     from fnmatch import fnmatchcase
 
-    def means(word: str, subject: Subject) -> bool:
-        ends = [side.name for side in (subject.near, subject.far)]
-        known = (subject.name, *ends, *(end.partition(":")[0] for end in ends))
+    def means(word: str, link: str) -> bool:
+        known = (link, *links[link], *(end.partition(":")[0] for end in links[link]))
         return any(fnmatchcase(one, word) for one in known)
 
     for word in words:
-        if not any(means(word, subject) for subject in subjects):
+        if not any(means(word, link) for link in links):
             raise InputError(
                 f"--only {word}: {name} has no such link, end or guest", "give its name, or a pattern: 'web*'"
             )
-    return [subject for subject in subjects if any(means(word, subject) for word in words)]
+    return [link for link in links if any(means(word, link) for word in words)]
 
 
 def _impairment(text: str) -> Impairment:
@@ -161,20 +194,21 @@ def _impairment(text: str) -> Impairment:
         raise InputError(f"--impair: {error.message}", error.instead) from None
 
 
+def _is_string(subject: str) -> bool:
+    return subject.startswith("vec") and ":" in subject
+
+
 def _subjects(
-    subject: str, on: str | None, links: tuple[str, ...], peer: str | None, mirror: bool
+    subject: str, whole: Topology | None, on: str | None, links: tuple[str, ...], peer: str | None, mirror: bool
 ) -> tuple[str, list[Subject], Topology | None]:
     from vecnet.loopback.subject import of_strings, of_topology
     from vecnet.loopback.verdict import Untested
 
-    if not subject.startswith("vec") or ":" not in subject:
+    if whole is not None:
         if peer is not None or mirror:
             raise InputError("--peer and --mirror go with a vec string; a topology says what each other end is")
-        topology = load_part(subject, on)
-        names = [link.name for link in topology.links]
-        for link in links:
-            if link not in names:
-                raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
+        topology = part(whole, on)
+        _require_links(topology, links)
         return topology.name, of_topology(topology, links), topology
     from vecnet.transports.answers import FarEnd
     from vecnet.vecstring import parse
@@ -193,6 +227,13 @@ def _subjects(
         return device.transport.name, [of_strings(device, other)], None
     except Untested as error:
         raise InputError(str(error)) from None
+
+
+def _require_links(topology: Topology, links: tuple[str, ...]) -> None:
+    names = [link.name for link in topology.links]
+    for link in links:
+        if link not in names:
+            raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
 
 
 def _write(report: Verdicts, files: dict[str, str | None]) -> None:

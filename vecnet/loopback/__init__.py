@@ -14,6 +14,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | joined.py, stack.py, nursery.py, agent.py, icmp.py | real IP stacks at both ends |
 | diagnose.py, sniff.py | why packets do not come |
 | trial.py, beside.py | the probes of one subject; many subjects side by side |
+| across/ | links between hosts, by an agent on each |
 | verdict.py | the results, as data |
 | codes.py, explained.py | the kinds of failure, and guests' traps, each with its code and explanation |
 | captures.py | the packets of what failed |

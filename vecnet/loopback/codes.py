@@ -49,6 +49,7 @@ class Code(StrEnum):
     WRONG_NEIGHBOUR = "wrong-neighbour"
     WRONG_ROUTE = "wrong-route"
     FILTER = "filter"
+    NARROW_WAY = "narrow-way"
 
 
 @dataclass(frozen=True)
@@ -242,5 +243,10 @@ CODES = {
         "The host has a packet filter that drops packets, and that may have dropped these.",
         "A firewall of nftables, or a filter of `tc` on the interface.",
         "Let the link's packets pass in the rule that is named, or try without it.",
+    ),
+    Code.NARROW_WAY: Explained(
+        "The way between two hosts takes smaller packets than the topology says, and full frames have no room in it.",
+        "A tunnel, a VPN or an interface on the way has a smaller MTU; what is larger is dropped, often in silence.",
+        "Give `mtu:` at one of the two hosts in the topology, as the sentence says, or widen the way.",
     ),
 }

@@ -32,7 +32,7 @@ def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = Non
         return [f"{report.name}: no links"]
     rows = [
         (
-            (f"{link.verdict.upper():8}", link.link),
+            (f"{link.verdict.upper():8}", link.label),
             f"{link.transport:6}",
             [Styled(f"{_SIGNS[result.verdict]} {result.probe}", _COLOURS[result.verdict]) for result in link.results],
         )
@@ -88,6 +88,8 @@ def as_junit(report: Verdicts) -> str:
         )
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="far end", value=link.far_end)
+        for host in link.hosts:
+            ElementTree.SubElement(properties, "property", name="host", value=host)
         for result in link.results:
             case = ElementTree.SubElement(
                 suite,
@@ -115,12 +117,12 @@ def as_markdown(report: Verdicts) -> str:
     for link in report.links:
         by_probe = {result.probe: result for result in link.results}
         signs = [_SIGNS[by_probe[probe].verdict] if probe in by_probe else "" for probe in probes]
-        rows.append([link.link, link.transport, f"**{link.verdict}**", *signs])
+        rows.append([link.label, link.transport, f"**{link.verdict}**", *signs])
     lines = [f"## {summary(report)}", ""]
     lines += ["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
-    notes = [f"- **{link.link}**, {link.note}" for link in report.links if link.note]
+    notes = [f"- **{link.label}**, {link.note}" for link in report.links if link.note]
     reasons = [
-        f"- **{link.link}**, {result.probe}: {_told(result)}"
+        f"- **{link.label}**, {result.probe}: {_told(result)}"
         for link in report.links
         for result in link.results
         if _worth_saying(link, result)

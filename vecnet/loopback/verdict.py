@@ -82,6 +82,12 @@ class LinkReport:
     far_end: str = ""  # what the other end was: the host, or something simulated
     note: str = ""  # a sentence for people about it
     where: Position | None = None  # of the link, in the topology's file
+    hosts: tuple[str, ...] = ()  # those that its ends are on, where the topology names hosts
+
+    @property
+    def label(self) -> str:
+        """The link, and where it is."""
+        return f"{self.link} ({' to '.join(self.hosts)})" if self.hosts else self.link
 
     @property
     def verdict(self) -> Verdict:
@@ -95,6 +101,7 @@ class LinkReport:
     def as_json(self) -> dict[str, object]:
         return {
             "link": self.link,
+            **({"hosts": list(self.hosts)} if self.hosts else {}),
             "transport": self.transport,
             "far_end": self.far_end,
             "where": str(self.where) if self.where else None,

@@ -1,0 +1,136 @@
+"""A link between two hosts under test: both ends, each opened by the agent on its own host."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+from vecnet.loopback.across.machine import FarEnd, FarStack, Machine
+from vecnet.loopback.exchange import Way
+from vecnet.loopback.joined import Pair, StackEnd, pairs_of
+from vecnet.loopback.subject import Side, Subject, own_end
+from vecnet.loopback.verdict import Outcome
+from vecnet.topology import ResolvedLink, Topology
+from vecnet.transports import Transport
+
+_MAC = 12  # hexadecimal digits
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Such a link. Of each pair the near end's comes first: its host, its options, its outer address."""
+
+    subject: Subject
+    hosts: tuple[str, str]
+    options: tuple[Transport, Transport]
+    outer: tuple[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.subject.name
+
+    @property
+    def far_end(self) -> str:
+        """What the other end is, and where."""
+        return f"{self.subject.far.words} on {self.hosts[1]}"
+
+    @property
+    def outer_size(self) -> int:
+        """Bytes of the outer packet with a full frame in it."""
+        return self.subject.mtu + self.options[0].overhead
+
+
+def crosses(link: ResolvedLink, topology: Topology) -> bool:
+    """Whether a link's ends are on two of the topology's hosts."""
+    near, far = (end.host for end in link.spec.ends)
+    return near != far and near in topology.hosts and far in topology.hosts
+
+
+def of_link(link: ResolvedLink, parts: Mapping[str, Topology]) -> Crossing:
+    """A link as what is to be proved; `parts` are the hosts' of its topology."""
+    ends = link.spec.ends
+    near, far = (_named(own_end(parts[end.host], link.name)[1], end.host) for end in ends)
+    subject = Subject(
+        name=link.name,
+        transport=link.transport,
+        mtu=link.mtu,
+        near=near,
+        far=far,
+        impairment=link.impairment,
+        expected=link.expected,
+    )
+    return Crossing(
+        subject, (ends[0].host, ends[1].host), link.options, (ends[0].given["local"], ends[1].given["local"])
+    )
+
+
+def _named(side: Side, host: str) -> Side:
+    """With its host in its name: two hosts may have a guest's end each that is called alike."""
+    return side if side.is_host else dataclasses.replace(side, name=f"{side.name} on {host}")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Both ends, open: a wire as the probes see it."""
+
+    crossing: Crossing
+    machines: tuple[Machine, Machine]
+    macs: tuple[bytes, bytes]
+
+    @property
+    def subject(self) -> Subject:
+        return self.crossing.subject
+
+    @cached_property
+    def ends(self) -> tuple[FarEnd, FarEnd]:
+        near, far = map(FarEnd, self.machines)
+        return near, far
+
+    @property
+    def directions(self) -> tuple[Way, Way]:
+        """Both ways, as those of a wire on one machine."""
+        (here, there), (near, far) = self.ends, self.macs
+        names = self.subject.near.name, self.subject.far.name
+        return (
+            (f"{names[0]} to {names[1]}", here, there, far, near),
+            (f"{names[1]} to {names[0]}", there, here, near, far),
+        )
+
+    @contextmanager
+    def joined(self) -> Iterator[tuple[tuple[StackEnd, StackEnd], list[Pair]]]:
+        """Both ends' IP stacks, and their pairs of addresses. Raises Absent where there is no such pair."""
+        subject = self.subject
+        pairs = pairs_of(subject.near, subject.far)
+        with ExitStack() as stack:
+            found = []
+            for machine, side in zip(self.machines, (subject.near, subject.far), strict=True):
+                interface = str(machine.ask("join").says.get("interface"))
+                stack.callback(_leave, machine, "leave")
+                found.append(StackEnd(side.name, FarStack(machine), interface))
+            yield (found[0], found[1]), pairs
+
+
+@contextmanager
+def opened(crossing: Crossing, machines: Mapping[str, Machine], live: bool) -> Iterator[Opened]:
+    """Both ends, open within the block. Raises Failed and Untested.
+
+    Always in the same order: each machine has one proof at a time, and two controllers never wait for each other.
+    """
+    macs = {}
+    with ExitStack() as stack:
+        for host in sorted(crossing.hosts):
+            stack.callback(_leave, machines[host], "close")
+            mac = machines[host].ask("open", link=crossing.name, live=live).says.get("mac")
+            if not (isinstance(mac, str) and len(mac) == _MAC and mac.isalnum()):
+                raise machines[host].nonsense()
+            macs[host] = bytes.fromhex(mac)
+        near, far = crossing.hosts
+        yield Opened(crossing, (machines[near], machines[far]), (macs[near], macs[far]))
+
+
+def _leave(machine: Machine, do: str) -> None:
+    with suppress(Outcome):  # it is lost, which the next question says
+        machine.ask(do)
