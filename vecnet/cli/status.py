@@ -92,7 +92,7 @@ def _print_table(report: list[Report]) -> None:
             f"{entry.ifname} in {entry.netns}" if entry.netns else entry.ifname,
             entry.kind,
             *map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops)),
-            Styled(entry.why, "red") if entry.why else "healthy",
+            _impaired(Styled(entry.why, "red") if entry.why else "healthy", entry.impairment),
         )
         for entry in report
     ]
@@ -122,7 +122,11 @@ def _print_ports(ports: list[PortState]) -> None:
 
 def _state(port: PortState) -> list[Part]:
     state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
-    return [state, Styled(f"impaired: {port.impairment}", "yellow")] if port.impairment else [state]
+    return _impaired(state, port.impairment)
+
+
+def _impaired(state: Part, impairment: str) -> list[Part]:
+    return [state, Styled(f"impaired: {impairment}", "yellow")] if impairment else [state]
 
 
 def _devices(topology: Topology) -> list[DeviceState]:

@@ -19,6 +19,7 @@
 | `existing.py` | what is there already, and is not vecnet's |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
+| `impaired.py`, `as_netem.py` | a wire that is impaired while it runs; an impairment in netem's numbers |
 | `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
@@ -42,6 +43,7 @@ from vecnet.host.stages import Progress
 if TYPE_CHECKING:
     from vecnet.host.health import Report
     from vecnet.host.snapshot import Snapshot
+    from vecnet.impairment import Impairment
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.transports.link import HostInterface, OuterEnd
 
@@ -54,6 +56,7 @@ __all__ = [
     "Step",
     "attach_tap",
     "down",
+    "impair",
     "plan",
     "prepare_sandbox",
     "status",
@@ -145,6 +148,35 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
                 )
                 send(operations_of(name, steps, snapshot), check, progress)
                 return Plan(name, steps)
+    raise AssertionError("unreachable: no context above swallows an error")
+
+
+def impair(
+    topology: Network, link: str, impairment: Impairment | None, *, timeout: float = TIMEOUT, say: Say = say_on_stderr
+) -> Plan:
+    """Have the kernel impair what a link's interface sends, from now on; None ends it. Returns what was done.
+
+    `up` puts it back to what the topology says. Raises HostError: NotOursError where the interface exists and is
+    somebody else's, or has a queueing discipline that is, and KernelLacksError where the kernel has no netem.
+    """
+    from vecnet.host.apply import carry_out, stoppable
+    from vecnet.host.checks import unimpairable
+    from vecnet.host.impaired import step_to
+    from vecnet.host.refusals import together
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
+        interface = next(one for one in topology.interfaces if one.link == link)
+        places = [namespaces.home, *([namespaces[interface.netns]] if interface.netns else [])]
+        with locked(places, timeout, say), stoppable() as check:
+            snapshot = _look(topology, namespaces)
+            step = step_to(impairment, interface, topology.name, snapshot)
+            todo = Plan(topology.name, (step,) if step else (), 0 if step else 1)
+            if errors := [*unimpairable(todo, snapshot)]:
+                raise together(errors)
+            carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, _quiet)
+            return todo
     raise AssertionError("unreachable: no context above swallows an error")
 
 

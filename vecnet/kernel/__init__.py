@@ -6,6 +6,7 @@
 | `netlink.py` | the socket: batches, dumps, and the walk over attributes |
 | `namespaces.py` | network namespaces, each with its sockets |
 | `rtnl.py` | interfaces and addresses |
+| `netem.py` | the queueing discipline that impairs, and whose a root one is |
 | `genl.py` | generic netlink's families |
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
 | `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |

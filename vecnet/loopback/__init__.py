@@ -116,7 +116,7 @@ def _prove_one(
 ) -> list[Result]:
     from vecnet.loopback.captures import recorded
     from vecnet.loopback.diagnose import diagnosis
-    from vecnet.loopback.probes import PROBES
+    from vecnet.loopback.probes import IMPAIR, PROBES
     from vecnet.loopback.wire import opened, refuse_in_use
 
     with ExitStack() as stack:
@@ -139,6 +139,9 @@ def _prove_one(
             if wire is None or basis.verdict is Verdict.FAIL:
                 reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
                 results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
+            elif wire.impaired and name != IMPAIR:
+                reason = f"not tried, since {subject.interfaces[0].ifname} impairs: {wire.impaired.words}"
+                results.append(Result(name, Verdict.ABSENT, reason, tried=False))
             else:
                 ports = {subject.near.name: wire.near, subject.far.name: wire.far}
                 tried = partial(attempt, name, partial(PROBES[name], wire, stacks))

@@ -26,7 +26,7 @@ class ResolvedLink:
     options: tuple[Transport, Transport]
     interfaces: tuple[HostInterface, ...]
     position: Position
-    impairment: Impairment | None = None  # what frames suffer, of a simulated guest, or at a served switch's port
+    impairment: Impairment | None = None  # what frames suffer: at a served switch's port, by the kernel, or simulated
     here: str | None = None
 
     def is_here(self, index: int) -> bool:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from vecnet.errors import Position
+from vecnet.impairment import Impairment
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
@@ -232,6 +233,7 @@ class HostInterface:
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
     existing: bool = False
     host: str = HOST  # the machine that has it
+    impairment: Impairment | None = None  # what frames suffer that it sends
     where: Position | None = field(default=None, compare=False)  # in the file
 
 

@@ -36,3 +36,4 @@ PROBES: dict[str, Probe] = {
     "impair": impair,
 }
 NAMES = ("open", *PROBES)
+IMPAIR = "impair"  # alone of all it can judge a wire that the kernel impairs
