@@ -38,6 +38,7 @@ COMMANDS = {
     "plan": "Show what `up` would change.",
     "up": "Make the host's end of every link, then print the vec strings.",
     "status": "Show what is there, and whether it is healthy.",
+    "watch": "Show the rates, drops and health of all links, over and over.",
     "down": "Remove what a topology made, and nothing else.",
     "sandbox": "Run a command in a private network with the topology up in it.",
     "loopback": "Prove every link with packets, before a guest boots.",

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from vecnet import runtime
 from vecnet.cli.common import (
     emit_json,
     is_file,
     json_option,
     named,
     on_option,
+    once,
     say_what_is_meant,
     say_what_is_up,
     subject_topology,
 )
-from vecnet.cli.terminal import answer, say, width
+from vecnet.cli.terminal import answer, emit, say, width
 from vecnet.columns import Cell, Part, Styled, table
 from vecnet.errors import EXIT_FAILED, InputError
 
@@ -28,15 +27,17 @@ if TYPE_CHECKING:
     from vecnet.host.health import Report
     from vecnet.plugging.report import DeviceState
     from vecnet.serving.control import PortState
-    from vecnet.topology import Topology
+
+_FORMATS = ("table", "json", "prometheus")
 
 
 @click.command("status")
 @click.argument("subject", required=False, metavar="[FILE|NAME]")
 @on_option
+@once("--format", "form", type=click.Choice(_FORMATS), help="How to print it.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bool) -> None:
+def command(ctx: click.Context, subject: str | None, on: str | None, form: str | None, as_json: bool) -> None:
     """Show the interfaces of a topology, or of all that vecnet made: healthy or not, and their counters.
 
     With a FILE each is held against what that says; else against what its mark says that `up` made. So with the ports
@@ -48,35 +49,39 @@ def command(ctx: click.Context, subject: str | None, on: str | None, as_json: bo
 
     A FILE has a / in its name, or ends in .yaml, .yml or .json; any other word is the NAME of a topology.
 
+    `--format prometheus` is Prometheus' text format, for a scrape by a textfile collector.
+
     Exits with 1 where something is not healthy, or the topology has made nothing here.
     """
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form} are two forms of one answer; leave one out.", ctx)
     if subject is None and on is not None:
         raise InputError("--on goes with a FILE that names hosts", "name it, or leave --on out")
     topology = subject_topology(subject, on) if subject is not None and is_file(subject) else None
     name = topology.name if topology else named(subject, on) if subject is not None else None
     if subject is not None:
         say_what_is_meant(subject)
-    from vecnet import host
-    from vecnet.serving import control
+    from vecnet.observing.state import read
 
-    report = host.status(name, topology)
-    ports = control.states(name)
-    devices = _devices(topology) if topology else []
-    if as_json:
-        emit_json([e.as_json() for e in report] + [p.as_json() for p in ports] + [d.as_json() for d in devices])
-    elif not report and not ports and not devices:
+    state = read(name, topology)
+    if as_json or form == "json":
+        emit_json(state.as_json())
+    elif form == "prometheus":
+        from vecnet.observing import prometheus
+
+        emit(prometheus.text(state))
+    elif state.is_empty:
         say(f"nothing of {name} is up here" if name else "nothing of vecnet is up here")
         if subject is not None:
             say_what_is_up()
     else:
-        if report:
-            _print_table(report)
-        if ports:
-            _print_ports(ports)
-        if devices:
-            _print_devices(devices, report)
-    healthy = all(entry.healthy for entry in report) and all(port.healthy for port in ports)
-    if (name and not report and not ports) or not healthy:
+        if state.interfaces:
+            _print_table(state.interfaces)
+        if state.ports:
+            _print_ports(state.ports)
+        if state.devices:
+            _print_devices(state.devices, state.interfaces)
+    if (name and not state.interfaces and not state.ports) or not state.healthy:
         ctx.exit(EXIT_FAILED)
 
 
@@ -84,7 +89,7 @@ _NUMBERS = ("mtu", "rx", "tx", "errors", "drops")
 _TITLES = ("topology", "link", "interface", "kind", *_NUMBERS, "state")
 
 
-def _print_table(report: list[Report]) -> None:
+def _print_table(report: Sequence[Report]) -> None:
     rows = [
         (
             entry.topology,
@@ -92,7 +97,7 @@ def _print_table(report: list[Report]) -> None:
             f"{entry.ifname} in {entry.netns}" if entry.netns else entry.ifname,
             entry.kind,
             *map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops)),
-            _impaired(Styled(entry.why, "red") if entry.why else "healthy", entry.impairment),
+            with_impairment(Styled(entry.why, "red") if entry.why else "healthy", entry.impairment),
         )
         for entry in report
     ]
@@ -103,7 +108,7 @@ _PORT_NUMBERS = ("addresses", "rx", "tx", "flooded", "drops")
 _PORT_TITLES = ("topology", "switch", "port", "to", *_PORT_NUMBERS, "state")
 
 
-def _print_ports(ports: list[PortState]) -> None:
+def _print_ports(ports: Sequence[PortState]) -> None:
     """`rx` is what has come in there, `tx` what has gone out, as of an interface of the host."""
     rows = [
         (
@@ -122,26 +127,19 @@ def _print_ports(ports: list[PortState]) -> None:
 
 def _state(port: PortState) -> list[Part]:
     state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
-    return _impaired(state, port.impairment)
+    return with_impairment(state, port.impairment)
 
 
-def _impaired(state: Part, impairment: str) -> list[Part]:
+def with_impairment(state: Part, impairment: str) -> list[Part]:
+    """A state in a table, and behind it what frames suffer."""
     return [state, Styled(f"impaired: {impairment}", "yellow")] if impairment else [state]
-
-
-def _devices(topology: Topology) -> list[DeviceState]:
-    if not any(os.path.exists(runtime.console(guest)) for guest in topology.guests):  # noqa: PTH110 - most have none
-        return []
-    from vecnet.plugging.report import states
-
-    return states(topology)
 
 
 _DEVICE_NUMBERS = ("sent", "woken")
 _DEVICE_TITLES = ("topology", "guest", "device", "link", *_DEVICE_NUMBERS, "state")
 
 
-def _print_devices(devices: list[DeviceState], report: list[Report]) -> None:
+def _print_devices(devices: Sequence[DeviceState], report: Sequence[Report]) -> None:
     sent = {entry.link: str(entry.tx_packets) for entry in report}
     rows = [
         (
