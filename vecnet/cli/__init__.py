@@ -47,6 +47,7 @@ COMMANDS = {
     "run": "Start guests with their strings and inherited descriptors.",
     "plug": "Bring a running guest to what its topology says.",
     "capture": "Write what crosses a wire as pcapng, while it runs.",
+    "extcap": "List the wires to Wireshark, and capture for it.",
     "impair": "Let a live wire lose, delay and spoil frames.",
     "graph": "Draw a topology.",
     "doctor": "Say what this machine lacks, and what mends it.",

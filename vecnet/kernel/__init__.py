@@ -14,5 +14,6 @@
 | `capabilities.py`, `accounts.py` | what this process may do; users and groups in a user namespace |
 | `left_behind.py` | processes that still hold an interface that is gone |
 | `unforeseen.py` | an OSError that nobody foresaw, in words |
+| `bpf.py` | filters in pcap's language |
 | `probe.py` | whether this kernel has a kind of interface or a protocol |
 """
