@@ -20,6 +20,7 @@
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
 | `impaired.py`, `as_netem.py` | a wire that is impaired while it runs; an impairment in netem's numbers |
+| `filters.py` | the files of guests' filters |
 | `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
@@ -81,8 +82,10 @@ def _quiet(done: int, total: int) -> None:
 
 def plan(topology: Network) -> Plan:
     """What `up` would change. Needs no privilege beyond reading. Raises HostError where `up` could not do it."""
+    from vecnet.host import filters
     from vecnet.kernel.namespaces import Namespaces
 
+    filters.compiled(topology.interfaces)
     with Namespaces() as namespaces:
         topology = _placed(topology, namespaces)
         return _plan(topology, _look(topology, namespaces))
@@ -102,11 +105,13 @@ def up(
     all undone, or `answer` called with what was done: it waits for that. Raises HostError, and BusyError after waiting
     `timeout` seconds for another vecnet, of which `say` tells.
     """
+    from vecnet.host import filters
     from vecnet.host.apply import carry_out, stoppable
     from vecnet.host.snapshot import many_objects
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        files = filters.compiled(topology.interfaces)
         topology = _placed(topology, namespaces)
         places = [namespaces.home, *(namespaces[name] for name in sorted(_named(topology)))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
@@ -114,6 +119,7 @@ def up(
             todo = _plan(topology, snapshot)
             if todo.changes:
                 carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, progress)
+            filters.write(topology.name, files)
             if answer is not None:
                 answer(todo)
             return todo
@@ -125,6 +131,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
 
     That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
     """
+    from vecnet.host import filters
     from vecnet.host.apply import operations_of, stoppable
     from vecnet.host.nodes import found_nodes
     from vecnet.host.snapshot import Snapshot
@@ -147,6 +154,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
                     for node in nodes
                 )
                 send(operations_of(name, steps, snapshot), check, progress)
+                filters.write(name, {})
                 return Plan(name, steps)
     raise AssertionError("unreachable: no context above swallows an error")
 
@@ -260,6 +268,7 @@ def _look(topology: Network, namespaces: Namespaces, *, status: bool = False) ->
 
 
 def _plan(topology: Network, snapshot: Snapshot) -> Plan:
+    from vecnet.host import filters
     from vecnet.host.checks import refuse_impossible, stays_here
     from vecnet.host.difference import difference
     from vecnet.host.nodes import found_nodes, wanted_nodes
@@ -271,5 +280,9 @@ def _plan(topology: Network, snapshot: Snapshot) -> Plan:
         found = found_nodes(topology.name, snapshot)
         todo = difference(topology.name, wanted, found, snapshot, topology.interfaces)
         refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
-        notes = (*stays_here(topology.outer_ends, snapshot), *to_reopen(wanted, snapshot).values())
+        notes = (
+            *stays_here(topology.outer_ends, snapshot),
+            *to_reopen(wanted, snapshot).values(),
+            *filters.notes(topology.interfaces),
+        )
         return replace(todo, notes=(*todo.notes, *notes))

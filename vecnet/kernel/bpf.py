@@ -8,10 +8,8 @@ Source: pcap-filter(7); tcpdump(8), -ddd; kernel documentation, networking/filte
 
 from __future__ import annotations
 
-import shutil
 import socket
 import struct
-import subprocess
 from contextlib import suppress
 
 from vecnet.errors import ProgramMissing, Refused
@@ -28,6 +26,9 @@ def compiled(expression: str) -> bytes:
 
     Raises Refused where it is no filter, and ProgramMissing.
     """
+    import shutil  # which take a while to load
+    import subprocess
+
     program = shutil.which("tcpdump")
     if program is None:
         raise ProgramMissing("a filter is compiled by tcpdump, which is not installed", "apt-get install tcpdump")

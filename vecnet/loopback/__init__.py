@@ -50,9 +50,9 @@ Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 def probes_of(subject: Subject) -> tuple[str, ...]:
     """The names of the probes that a subject has."""
     from vecnet.loopback import outside
-    from vecnet.loopback.probes import NAMES
+    from vecnet.loopback.probes import FILTER, NAMES
 
-    return ("open", *outside.PROBES) if subject.is_outside else NAMES
+    return ("open", *outside.PROBES) if subject.is_outside else (*NAMES, *([FILTER] if subject.filters else []))
 
 
 def prove(
@@ -77,9 +77,10 @@ def prove(
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
-    from vecnet.loopback.probes import PROBES
+    from vecnet.loopback.probes import FILTER, PROBES
     from vecnet.loopback.stack import Stacks
 
+    filters = not probes or FILTER in probes
     chosen = [probe for probe in PROBES if not probes or probe in probes]
     total = len(subjects) * (len(chosen) + 1)
     reports = []
@@ -93,7 +94,7 @@ def prove(
             if subject.is_outside:
                 results = _prove_outside(subject, probes, stacks, captures)
             else:
-                results = _prove_one(subject, chosen, stacks, host, captures, live, done)
+                results = _prove_one(subject, chosen, filters, stacks, host, captures, live, done)
             note = (subject.far.note or subject.near.note) if results[0].verdict is Verdict.PASS else ""
             played = results[0].verdict is Verdict.PASS or not subject.far.twin
             far_end = subject.far.words if played else subject.far.name
@@ -108,6 +109,7 @@ def prove(
 def _prove_one(
     subject: Subject,
     chosen: Sequence[str],
+    filters: bool,
     stacks: Stacks,
     host: Host,
     captures: Path | None,
@@ -116,7 +118,8 @@ def _prove_one(
 ) -> list[Result]:
     from vecnet.loopback.captures import recorded
     from vecnet.loopback.diagnose import diagnosis
-    from vecnet.loopback.probes import IMPAIR, PROBES
+    from vecnet.loopback.probes import FILTER, PROBES
+    from vecnet.loopback.probes.filtered import filtered
     from vecnet.loopback.wire import opened, refuse_in_use
 
     with ExitStack() as stack:
@@ -134,21 +137,33 @@ def _prove_one(
 
         results = [attempt("open", open_both)]
         basis = results[0]  # where it, then a frame, then a ping fails, what comes after cannot be found out
-        for count, name in enumerate(chosen):
-            done(count + 1)
+        every = {**PROBES, FILTER: filtered}
+        for count, name in enumerate([*chosen, *([FILTER] if subject.filters and filters else [])]):
+            done(min(count, len(chosen) - 1) + 1)
             if wire is None or basis.verdict is Verdict.FAIL:
                 reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
                 results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
-            elif wire.impaired and name != IMPAIR:
-                reason = f"not tried, since {subject.interfaces[0].ifname} impairs: {wire.impaired.words}"
-                results.append(Result(name, Verdict.ABSENT, reason, tried=False))
+            elif hindered := _hindered(wire, name):
+                results.append(Result(name, Verdict.ABSENT, f"not tried, since {hindered}", tried=False))
             else:
                 ports = {subject.near.name: wire.near, subject.far.name: wire.far}
-                tried = partial(attempt, name, partial(PROBES[name], wire, stacks))
+                tried = partial(attempt, name, partial(every[name], wire, stacks))
                 results.append(recorded(captures, subject.name, ports, name, tried))
             if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
                 basis = results[-1]
         return results
+
+
+def _hindered(wire: Wire, probe: str) -> str:
+    """Why a probe would not find what it looks for, though the wire is as it should be; empty where it would."""
+    from vecnet.loopback.probes import FILTER, IMPAIR
+
+    if wire.impaired and probe != IMPAIR:
+        return f"{wire.subject.interfaces[0].ifname} impairs: {wire.impaired.words}"
+    if wire.subject.filters and probe != FILTER:
+        ends = " and ".join(one.endpoint for one in wire.subject.filters)
+        return f"{ends} filter what they receive" if " and " in ends else f"{ends} filters what it receives"
+    return ""
 
 
 def _prove_outside(subject: Subject, probes: Sequence[str], stacks: Stacks, captures: Path | None) -> list[Result]:

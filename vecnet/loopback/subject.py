@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vecnet.impairment import Impairment
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports import Transport
-    from vecnet.transports.link import HostInterface
+    from vecnet.transports.link import GuestFilter, HostInterface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,7 @@ class Subject:
     far: Side
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
+    filters: tuple[GuestFilter, ...] = ()
     topology: str = ""  # whose folder of sockets is needed; "" where none is
     door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
 
@@ -156,6 +157,7 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        filters=tuple(one for interface in link.interfaces for one in interface.filters if one.expression),
         topology=topology.name if ports else "",
         door=next((port for port in ports.values() if isinstance(port.behind, Door)), None) if outside else None,
     )

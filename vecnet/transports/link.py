@@ -213,6 +213,18 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestFilter:
+    """What an end's packet socket takes: frames that match `expression`, but not the guest's own, by a file at `path`;
+    "" for any. `flash` where the guest may load another."""
+
+    endpoint: str
+    mac: str | None
+    expression: str = ""
+    path: str = ""
+    flash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HostInterface:
     """An interface that the host must have.
 
@@ -234,6 +246,7 @@ class HostInterface:
     existing: bool = False
     host: str = HOST  # the machine that has it
     impairment: Impairment | None = None  # what frames suffer that it sends
+    filters: tuple[GuestFilter, ...] = ()  # of the ends that bind it, or its peer
     where: Position | None = field(default=None, compare=False)  # in the file
 
 

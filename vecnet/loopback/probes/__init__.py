@@ -35,5 +35,6 @@ PROBES: dict[str, Probe] = {
     "throughput": throughput,
     "impair": impair,
 }
+FILTER = "filter"  # alone of all it can judge a wire whose guests filter what they receive
 NAMES = ("open", *PROBES)
 IMPAIR = "impair"  # alone of all it can judge a wire that the kernel impairs
