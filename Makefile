@@ -2,7 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS := --numprocesses auto --dist loadfile # a module shares what it boots
+AGAIN := $(if $(CI),--reruns 1 -r fER) # once more in CI, and shown: what passes then is a fault of its own, to be mended
+WORKERS := --numprocesses auto --dist loadfile $(AGAIN) # a module shares what it boots
+
+unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
 
 .PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
 
@@ -15,7 +18,7 @@ BESIDE := $(addprefix tests/,cli graph guests newcomers plugin topology transpor
 test: venv ## the tests here, once more under sanitizers, and those that need a kernel with tunnels
 	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 \
 	    $(or $(TESTS),--ignore=tests/datapath $(addprefix --ignore=,$(BESIDE)))
-	$(BIN)/pytest --numprocesses auto -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
+	$(BIN)/pytest --numprocesses auto $(AGAIN) -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
 	$(MAKE) --jobs=2 test-beside test-kernel  # the emulated processor is one, and leaves the others free
 
 test-beside: sanitize

@@ -18,12 +18,16 @@ from typing import Any
 
 import pytest
 
+from tests.datapath.wires import receive
 from tests.need import need, need_command
-from tests.serving.test_serve import LAB, folder, serving
+from tests.serving.test_serve import folder, guest, serving
 from vecnet import loopback
+from vecnet.errors import HostError
 from vecnet.loopback import outside
 from vecnet.loopback.subject import of_topology
 from vecnet.loopback.verdict import Failed, Verdict, Verdicts
+from vecnet.serving.control import states
+from vecnet.serving.join import joined
 from vecnet.topology import loads
 
 __all__ = ["folder"]  # a fixture
@@ -99,12 +103,43 @@ def prove(text: str) -> Verdicts:
     return loopback.prove("loop", of_topology(topology), topology=topology)
 
 
-def test_what_is_served_already_is_in_use(folder: Path) -> None:
-    with serving(folder.parents[1] / "lab.yaml") as process:
-        report = prove(LAB)
-        assert report.exit_code == 3
+def test_a_switch_that_is_served_is_the_very_one_that_is_proved(folder: Path) -> None:
+    """So is the program that is behind it."""
+    need_command("slirp4netns")
+    lab = LOOP.replace("name: loop", "name: lab") + PROGRAMS.splitlines(keepends=True)[2]
+    (folder.parents[1] / "lab.yaml").write_text(lab)
+    with serving(folder.parents[1] / "lab.yaml"):
+        before = {(one.port, one.connected): one.counters["rx_frames"] for one in states("lab")}
+        report = prove(lab)
+        assert report.exit_code == 0, report
         for link in report.links:
-            assert f"lab is served already, by process {process.pid}" in link.reason
+            passed = {result.probe for result in link.results if result.verdict is Verdict.PASS}
+            assert passed >= {"arp", "dhcp", "tcp"} if "outside:" in link.link else passed >= set(WIRE), link
+        after = {(one.port, one.connected): one.counters["rx_frames"] for one in states("lab")}
+        assert all(after[port] > count + 100 for port, count in before.items()), (before, after)
+        with guest(f"{folder}/lan:web"):
+            report = prove(lab)
+            assert report.exit_code == 3
+            (link,) = (link for link in report.links if link.verdict is Verdict.UNTESTED)
+            assert link.reason == "the wire is in use: a guest is connected at lan:web; stop it"
+
+
+def test_who_joins_a_served_switch_is_one_more_on_it_until_it_ends(folder: Path) -> None:
+    with serving(folder.parents[1] / "lab.yaml"), guest(f"{folder}/lan:web") as web:
+        frame = bytes.fromhex("ffffffffffff 020000000009 88b5") + bytes(50)
+        with joined("lab", "lan", 1500) as port:
+            port.send(frame)
+            assert receive(web, 1) == [frame]
+            web.send(frame)
+            assert receive(port, 1) == [frame]
+        for switch, mtu, why in (("nothing", 1500, "no switch nothing is served"), ("lan", 1, "mtu")):
+            with pytest.raises(HostError, match=why), joined("lab", switch, mtu):
+                pass
+        with joined("lab", "lan", 1500) as port:  # who answers goes on
+            port.send(frame)
+            assert receive(web, 1) == [frame]
+    with pytest.raises(HostError, match="nobody serves lab"), joined("lab", "lan", 1500):
+        pass
 
 
 @pytest.mark.parametrize("program", ["slirp4netns", "passt"])

@@ -172,6 +172,9 @@ def test_status_shows_the_ports_and_their_counters(folder: Path) -> None:
         found = {entry["port"]: entry for entry in json.loads(vecnet("status", "lab", "--json").stdout)}
         assert found["web"]["counters"]["rx_frames"] == 3
         assert found["web"]["healthy"]
+        db.close()  # a guest that leaves is no fault of its port's
+        wait_for(lambda: not any(one.connected for one in states("lab") if one.port == "db"))
+        assert all(one.healthy for one in states("lab"))
     assert vecnet("status", "lab").returncode == 1
 
 

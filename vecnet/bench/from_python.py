@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from vecnet.bench import loads, measure
@@ -19,6 +20,7 @@ from vecnet.loopback.wire import Wire
 T = TypeVar("T")
 _ALL = 0x0003  # ETH_P_ALL, packet(7)
 _QUEUE = 8 << 20  # bytes, so that a batch fits
+_LOST = "a frame was lost while it was measured"
 _FORCED = 33  # SO_RCVBUFFORCE, socket(7)
 
 
@@ -35,6 +37,11 @@ def next_to_c(case: Case, wire: Wire) -> Iterator[Figure]:
 
         yield case.paired("Port.send", reference, sent)
         yield case.paired("Port.recv", reference, received)
+
+    def awaited(by_recv: bool) -> Cost:
+        return _received(wire, frames, rounds, copy=True) if by_recv else asyncio.run(_awaited(wire, frames, rounds))
+
+    yield case.paired("async for", "Port.recv", awaited)
 
 
 def next_to_python(case: Case, wire: Wire, ifname: str) -> Iterator[Figure]:
@@ -119,11 +126,28 @@ def _sent(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
     return sum(costs[1:], costs[0]).each(len(costs))
 
 
-def _received(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
+def _received(wire: Wire, frames: Sequence[bytes], rounds: int, *, copy: bool = False) -> Cost:
     costs = []
     for _ in range(rounds):
         wire.far.send(frames)
-        costs.append(_timed(lambda: _take(wire.near, len(frames)), len(frames)))
+        costs.append(_timed(lambda: _take(wire.near, len(frames), copy=copy), len(frames)))
+    return sum(costs[1:], costs[0]).each(len(costs))
+
+
+async def _awaited(wire: Wire, frames: Sequence[bytes], rounds: int) -> Cost:
+    """The same by `async for`, whose loop and iteration go on from round to round."""
+    costs = []
+    try:
+        async with asyncio.timeout(10 + rounds), aclosing(aiter(wire.near)) as batches:
+            for _ in range(rounds):
+                wire.far.send(frames)
+                processor, started, left = time.thread_time_ns(), time.perf_counter_ns(), len(frames)
+                while left > 0:
+                    left -= len(await anext(batches))
+                wall = time.perf_counter_ns() - started
+                costs.append(Cost(wall, time.thread_time_ns() - processor).each(len(frames)))
+    except TimeoutError:
+        raise HostError(_LOST) from None
     return sum(costs[1:], costs[0]).each(len(costs))
 
 
@@ -134,11 +158,11 @@ def _timed(act: Callable[[], object], packets: int) -> Cost:
     return Cost(wall, time.thread_time_ns() - processor).each(packets)
 
 
-def _take(port: Port, count: int) -> None:
+def _take(port: Port, count: int, *, copy: bool = False) -> None:
     while count > 0:
-        got = len(port.recv(timeout=1.0, copy=False))
+        got = len(port.recv(timeout=1.0) if copy else port.recv(timeout=1.0, copy=False))
         if not got:
-            raise HostError("a frame was lost while it was measured")
+            raise HostError(_LOST)
         count -= got
 
 

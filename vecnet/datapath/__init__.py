@@ -5,6 +5,7 @@ It never imports the host wing: the two meet at the string.
 | file | subject |
 |---|---|
 | port.py | a port: what people open, with its locks |
+| awaiting.py | a port in asyncio |
 | switch.py | a learning switch over ports |
 | loops.py | loops that move frames in C: generate, drain, reflect, forward |
 | pump.py | a program's stream of frames, as packets for a port |

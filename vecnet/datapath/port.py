@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Literal, Self, overload
@@ -79,6 +79,7 @@ class Port:
         flags |= native.VLAN_AS_GUEST * (not restore_vlan)
         self._make_locks()
         self._last: dict[str, int] | None = None  # the counters of a closed port
+        self.closers: set[Callable[[], None]] = set()  # are called, in any thread, when the port has been closed
         self.device, self.offload = device, offload
         self.handle = native.Handle(device.transport.name, _texts(device.transport), flags)
         native.keep(self)
@@ -125,10 +126,10 @@ class Port:
             raise PortError(f"most={most!r}: a call hands out one frame at the least")
         timeout, deadline = _until(timeout)
         with taken(self.receiving, timeout) as mine:
-            views: list[memoryview] | None = None if mine else []
-            while views is None:
-                views = self.handle.receive(self.depth if most is None else most, _left(timeout, deadline))
-            return list(map(bytes, views)) if copy else views
+            frames: list[bytes] | list[memoryview] | None = None if mine else []
+            while frames is None:
+                frames = self.handle.receive(self.depth if most is None else most, _left(timeout, deadline), copy)
+            return frames
 
     def send(self, frames: Frame | Iterable[Frame], timeout: float | None = None) -> int:
         """Send a frame, or frames; waits up to `timeout` seconds, None for ever, while the queue is full.
@@ -149,6 +150,21 @@ class Port:
                     break
         return done
 
+    def __aiter__(self) -> AsyncGenerator[list[bytes], None]:
+        """`async for frames in port`: batches as they come, until the port is closed. Raises PortError."""
+        from vecnet.datapath.awaiting import batches
+
+        return batches(self)
+
+    async def asend(self, frames: Frame | Iterable[Frame]) -> None:
+        """`send` of all frames in asyncio, however long the queue is full. Raises PortClosed, and PortError.
+
+        When it is cancelled, it is not known how many were sent.
+        """
+        from vecnet.datapath.awaiting import send
+
+        await send(self, [frames] if isinstance(frames, Frame) else list(frames))
+
     @contextmanager
     def quiet(self, instead: str) -> Iterator[None]:
         """Nobody moves the port's frames within the block. Raises PortError where that cannot be had in a second."""
@@ -167,6 +183,8 @@ class Port:
                 raise PortClosed("the port is closed")
             self._last = self.handle.counters()
             handle, self.handle = self.handle, native.Surrendered()
+            for tell in tuple(self.closers):
+                tell()
         return handle
 
     @property
@@ -180,7 +198,7 @@ class Port:
         return counters | _as_guest(counters)
 
     def fileno(self) -> int:
-        """Readable when frames may be waiting: for select, and for asyncio's add_reader. Raises PortClosed.
+        """Readable when frames may be waiting: for select and the like; asyncio has `async for`. Raises PortClosed.
 
         One `recv` may take less than what has arrived, so go on with `recv(0)` until it returns [].
         """
@@ -197,6 +215,8 @@ class Port:
             if self._last is None:
                 self._last = self.handle.counters()
                 self.handle.close()
+                for tell in tuple(self.closers):
+                    tell()
 
     def __enter__(self) -> Self:
         return self

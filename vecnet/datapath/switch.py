@@ -51,7 +51,7 @@ class SwitchPort:
     listener: str  # the port at which this guest came in; "" for a port that was added
     listens: bool  # guests connect here
     monitor: bool  # it gets copies alone, see `Switch.mirror`
-    error: str  # why its wire is gone; "" while it is not
+    error: str  # why its wire is gone; "" while it is not, and where it waits for a guest
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Switch:
                 listener=names.get(state.listener, ""),
                 listens=state.listens,
                 monitor=state.monitor,
-                error=os.strerror(state.error) if state.error else "",
+                error=os.strerror(state.error) if state.error and not state.listens else "",
             )
             for state in states
         ]

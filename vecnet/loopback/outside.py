@@ -31,7 +31,7 @@ from vecnet.loopback.icmp import checksum
 from vecnet.loopback.joined import pumping
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import Subject
-from vecnet.loopback.switched import plugged, private_folder, switch_of
+from vecnet.loopback.switched import Served, plugged, switch_of, switches_of
 from vecnet.loopback.verdict import Absent, Failed
 from vecnet.loopback.wire import guest_at_door, mac_of
 from vecnet.programs import PROGRAMS, Program
@@ -79,13 +79,15 @@ def opened(subject: Subject) -> Iterator[Beyond]:
     behind = subject.far.planned.behind
     assert isinstance(behind, Outside)
     with ExitStack() as stack:
-        folder = stack.enter_context(private_folder(subject.topology))
+        switches = stack.enter_context(switches_of(subject))
         door = [subject.door] if subject.door is not None else []
-        switch = stack.enter_context(switch_of([*door, subject.far.planned], folder))
-        if subject.near.device is not None:
-            port = stack.enter_context(guest_at_door(subject))
+        if isinstance(switches, Served):
+            switches.port(subject.far.planned)
+            at_switch = switches.tester(subject.far.planned, subject.mtu)
         else:
-            port = stack.enter_context(plugged(switch, subject.mtu))
+            switch = stack.enter_context(switch_of([*door, subject.far.planned], switches.folder))
+            at_switch = plugged(switch, subject.mtu)
+        port = stack.enter_context(at_switch if subject.near.device is None else guest_at_door(subject))
         yield Beyond(subject, port, mac_of(subject.near), behind)
 
 

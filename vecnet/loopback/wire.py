@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vecnet.errors import HostError, InUseError, PortError
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested, lacks
-from vecnet.serving.plan import Door, PlannedPort
+from vecnet.serving.plan import Door
 from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import chosen_mac
 from vecnet.transports.raw import Raw
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vecnet.datapath.port import Offload, Port
     from vecnet.impairment import Impairment
     from vecnet.kernel.namespaces import Namespaces
+    from vecnet.loopback.switched import Private, Served
 
 _PATIENCE = 2.0  # seconds, for the kernel's workers
 _TURN = 0.05  # seconds that a frame has to pass through programs
@@ -69,15 +70,16 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
             if side.twin:
                 _refuse_to_play_elsewhere(side, namespaces)
         with _judged():
-            folder = stack.enter_context(_folder(subject))
+            switches = stack.enter_context(_switches(subject))
             # the far end first: a guest connects to a switch that listens
             if subject.far.planned is not None:
-                far_port = stack.enter_context(_at_switch(subject, subject.far.planned, folder))
+                assert switches is not None
+                far_port = stack.enter_context(switches.tester(subject.far.planned, subject.mtu))
                 here, _ = _with_descriptors(subject, stack)
             else:
                 here, there = _with_descriptors(subject, stack)
                 far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
-            near_port = stack.enter_context(_near(subject, here, namespaces, folder, near_offload))
+            near_port = stack.enter_context(_near(subject, here, namespaces, switches, near_offload))
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         macs = (_mac(near, namespaces), _mac(far, namespaces))
@@ -95,9 +97,9 @@ def guest_port(subject: Subject) -> Iterator[Port]:
 
     with ExitStack() as stack, Namespaces() as namespaces:
         with _judged():
-            folder = stack.enter_context(_folder(subject))
+            switches = stack.enter_context(_switches(subject))
             here, _ = _with_descriptors(subject, stack)
-            port = stack.enter_context(_near(subject, here, namespaces, folder, "software"))
+            port = stack.enter_context(_near(subject, here, namespaces, switches, "software"))
         _wait_until_it_carries(subject.far, namespaces)
         yield port
 
@@ -114,29 +116,21 @@ def guest_at_door(subject: Subject) -> Iterator[Port]:
         yield port
 
 
-def _folder(subject: Subject) -> AbstractContextManager[str]:
-    """The folder of sockets, where the subject needs one."""
+def _switches(subject: Subject) -> AbstractContextManager[Private | Served | None]:
+    """vecnet's own switches, where the subject has a port on one."""
     if not subject.topology:
-        return nullcontext("")
-    from vecnet.loopback.switched import private_folder
+        return nullcontext(None)
+    from vecnet.loopback.switched import switches_of
 
-    return private_folder(subject.topology)
-
-
-@contextmanager
-def _at_switch(subject: Subject, planned: PlannedPort, folder: str) -> Iterator[Port]:
-    """The tester's port on vecnet's own switch, which has the planned one."""
-    from vecnet.loopback.switched import plugged, switch_of
-
-    with switch_of([planned], folder) as switch, plugged(switch, subject.mtu) as port:
-        yield port
+    return switches_of(subject)
 
 
 def _near(
-    subject: Subject, side: Side, namespaces: Namespaces, folder: str, offload: Offload
+    subject: Subject, side: Side, namespaces: Namespaces, switches: Private | Served | None, offload: Offload
 ) -> AbstractContextManager[Port]:
     if side.planned is not None:
-        return _at_switch(subject, side.planned, folder)
+        assert switches is not None
+        return switches.tester(side.planned, subject.mtu)
     return _port(subject, side, namespaces, offload)
 
 
@@ -192,9 +186,13 @@ def _port(subject: Subject, side: Side, namespaces: Namespaces, offload: Offload
 def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
     """Raise Untested where a running guest, or whoever, has one of the ends. `users` are those of links' interfaces."""
     from vecnet.kernel.inet_sockets import holder
+    from vecnet.loopback.switched import served
 
-    who = users.get(subject.name, "")
+    ours = bool(subject.topology) and served(subject.topology) is not None  # a served switch has its own ends open
+    who = "" if ours else users.get(subject.name, "")
     for side in (subject.near, subject.far):
+        if ours and side.planned is not None:
+            continue
         at = side.transport.receives_at() if side.transport else None
         if at is not None and not who:
             with suppress(ValueError):  # a name, which the guest looks up

@@ -12,5 +12,6 @@ the program, which takes one connection, goes on.
 | foreground.py | serve until a signal: readiness, reload, the end |
 | beside.py | … in a process of its own, beside guests |
 | control.py | the socket by which a server is asked what it does |
+| join.py | a port of one's own on a switch that is served |
 | notify.py | readiness, in systemd's words |
 """

@@ -1,4 +1,4 @@
-"""The socket by which a server is asked what it does, or for a port's frames: a line of JSON each way.
+"""The socket by which a server is asked what it does, for a port's frames, or for a port: a line of JSON each way.
 
 Who may enter the private folder may ask. An answer counts where this user gave it, since the folder's place may be one
 that anybody can take beforehand. It is plain data; names in it are escaped where they are shown.
@@ -13,11 +13,11 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from vecnet import runtime
 from vecnet.errors import HostError, Refused, VecnetError
@@ -31,6 +31,7 @@ _LONGEST_QUESTION = 4096
 _SENSELESS = (ValueError, KeyError, TypeError, RecursionError)  # what JSON of others may come to
 _SOON = 0.2  # seconds until what is recorded can be read
 _ROOM = 4 << 20  # bytes of a recording that wait for its reader
+_Attended = TypeVar("_Attended")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,21 @@ class Recording(Protocol):
     def close(self) -> None: ...
 
 
+class Closing(Protocol):
+    """What is there until it is closed."""
+
+    def close(self) -> None: ...
+
+
 class Server(Protocol):
     """Who answers. Every method is for any thread."""
 
     def states(self) -> list[PortState]: ...
     def record(self, switch: str, port: str, descriptor: int) -> Recording:
         """The descriptor stays the caller's. Raises VecnetError, OSError."""
+
+    def join(self, switch: str, descriptor: int, mtu: int) -> Closing:
+        """A port on the switch for who holds the descriptor's other end. It stays the caller's. Raises VecnetError."""
 
     def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
         """Raises VecnetError."""
@@ -141,6 +151,8 @@ class Answering:
                 self._impair(asking, str(question["switch"]), str(question["port"]), str(question["impairment"]))
             elif question["do"] == "record" and descriptors:
                 return self._record(asking, str(question["switch"]), str(question["port"]), descriptors[0])
+            elif question["do"] == "join" and descriptors:
+                return self._join(asking, str(question["switch"]), descriptors[0], int(question["mtu"]))
         return False
 
     def _impair(self, asking: socket.socket, switch: str, port: str, text: str) -> None:
@@ -157,29 +169,52 @@ class Answering:
         except (VecnetError, OSError) as error:
             _say(asking, {"error": str(error)})
             return False
-        thread = threading.Thread(
-            target=self._recording, args=(asking, recording), name="vecnet recording", daemon=True
-        )
+        self._attend(asking, self._recording, recording)
+        return True
+
+    def _attend(
+        self, asking: socket.socket, attend: Callable[[socket.socket, _Attended], None], what: _Attended
+    ) -> None:
+        """Go on with a connection in a thread of its own."""
+
+        def run() -> None:
+            with asking:
+                attend(asking, what)
+            with self._lock:
+                self._asking.pop(asking, None)
+
+        thread = threading.Thread(target=run, name="vecnet asked", daemon=True)
         with self._lock:
             self._asking[asking] = thread
         thread.start()
-        return True
 
     def _recording(self, asking: socket.socket, recording: Recording) -> None:
         """Let what is recorded be read soon, until who asked has had enough."""
-        with asking:
-            try:
-                _say(asking, {"recording": True})
-                while not select.select([asking], [], [], _SOON)[0]:
-                    recording.flush()
-            except OSError:
-                pass  # nobody reads any more
-            with suppress(OSError):
-                recording.close()
-            with suppress(OSError):
-                _say(asking, {"lost": recording.lost})
-        with self._lock:
-            self._asking.pop(asking, None)
+        try:
+            _say(asking, {"recording": True})
+            while not select.select([asking], [], [], _SOON)[0]:
+                recording.flush()
+        except OSError:
+            pass  # nobody reads any more
+        with suppress(OSError):
+            recording.close()
+        with suppress(OSError):
+            _say(asking, {"lost": recording.lost})
+
+    def _join(self, asking: socket.socket, switch: str, descriptor: int, mtu: int) -> bool:
+        try:
+            joined = self._server.join(switch, descriptor, mtu)
+        except (VecnetError, OSError) as error:
+            _say(asking, {"error": str(error)})
+            return False
+        self._attend(asking, self._joined, joined)
+        return True
+
+    def _joined(self, asking: socket.socket, joined: Closing) -> None:
+        """Keep the port until who asked has ended, in whatever way."""
+        with closing(joined), suppress(OSError):
+            _say(asking, {"joined": True})
+            select.select([asking], [], [])
 
 
 def _say(asking: socket.socket, answer: dict[str, object]) -> None:
@@ -207,7 +242,7 @@ def states(topology: str | None = None) -> list[PortState]:
     return [port for folder in folders if (found := _ask(folder)) is not None for port in found.ports]
 
 
-class _Connection:
+class Connection:
     """To the server of a topology, by which something else than its state is asked."""
 
     def __init__(self, topology: str) -> None:
@@ -230,7 +265,7 @@ class _Connection:
         socket.send_fds(self._socket, [json.dumps(question).encode()], descriptors)
         answer = self.answer()
         if not answer or "error" in answer:
-            where = f"{question['switch']}:{question['port']}"
+            where = f"{question['switch']}:{question['port']}".rstrip(":")
             why = answer.get("error", "who serves it does not know how: it may be of another version")
             raise HostError(f"{where}: {why}")
         return answer
@@ -255,7 +290,7 @@ class _Connection:
 
 def impair(topology: str, switch: str, port: str, impairment: Impairment | None) -> None:
     """Impair a served port; None ends it. Raises HostError."""
-    with closing(_Connection(topology)) as server:
+    with closing(Connection(topology)) as server:
         text = str(impairment) if impairment else ""
         server.ask({"do": "impair", "switch": switch, "port": port, "impairment": text})
 
@@ -266,7 +301,7 @@ class Watched:
     def __init__(self, topology: str, switch: str, port: str) -> None:
         """Raises HostError where nobody serves it, or it cannot be recorded."""
         with ExitStack() as opened:
-            self._server = opened.enter_context(closing(_Connection(topology)))
+            self._server = opened.enter_context(closing(Connection(topology)))
             mine, theirs = socket.socketpair()
             self._stream = opened.enter_context(mine)
             with theirs:

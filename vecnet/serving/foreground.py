@@ -19,7 +19,7 @@ from vecnet.serving.control import Answering, PortState
 from vecnet.serving.folder import locked
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
-from vecnet.serving.served import Say, Served, ServedSwitch
+from vecnet.serving.served import Joined, Say, Served, ServedSwitch
 from vecnet.signals import handled
 from vecnet.topology.model import Topology
 
@@ -69,6 +69,9 @@ class _Server:
 
     def record(self, switch: str, port: str, descriptor: int) -> Recorder:
         return self._switch(switch).record(port, descriptor)
+
+    def join(self, switch: str, descriptor: int, mtu: int) -> Joined:
+        return self._switch(switch).join(descriptor, mtu)
 
     def impair(self, switch: str, port: str, impairment: Impairment | None) -> None:
         self._switch(switch).port(port).impair(impairment)

@@ -5,17 +5,33 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
 from vecnet.datapath.record import Recorder
 from vecnet.datapath.switch import AGE, TABLE, Switch
-from vecnet.errors import HostError, Problem, VecnetError
+from vecnet.errors import HostError, InputError, PortClosed, Problem, Refused, VecnetError
 from vecnet.serving.plan import Door, Outside, PlannedPort, PlannedSwitch
 from vecnet.serving.port import ServedPort
+from vecnet.transports.fd import Fd
+from vecnet.vecstring import VecDevice
 
 Say = Callable[[str], None]
 _ORDER = (Door, Outside)  # who listens is there first, and programs before guests; then the rest
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A port that the plan does not know of."""
+
+    switch: Switch
+    name: str
+
+    def close(self) -> None:
+        with suppress(InputError, PortClosed):  # the switch itself has ended
+            self.switch.remove(self.name)
 
 
 class ServedSwitch:
@@ -44,6 +60,14 @@ class ServedSwitch:
             self.port(port)
             self._recorders[port] = self.switch.record(os.dup(descriptor), port)
             return self._recorders[port]
+
+    def join(self, descriptor: int, mtu: int) -> Joined:
+        """A port that the plan does not know of, for who holds the descriptor's other end. Raises VecnetError."""
+        try:
+            device = VecDevice(0, Fd(fd=descriptor, mtu=mtu))
+        except Refused as error:
+            raise HostError(error.message, error.instead) from None
+        return Joined(self.switch, self.switch.add(device, storm=None))
 
     def close(self) -> None:
         for port in self.ports.values():
