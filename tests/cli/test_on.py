@@ -98,10 +98,6 @@ def test_another_hosts_part_is_refused_by_its_address(file: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ("up",),
-        ("plan",),
-        ("down",),
-        ("status",),
         ("args",),
         ("serve",),
         ("run", "--", "true"),
@@ -116,8 +112,24 @@ def test_another_hosts_part_is_refused_by_its_address(file: str) -> None:
 def test_a_topology_of_hosts_needs_one_of_them(words: tuple[str, ...], file: str) -> None:
     name, *rest = words
     assert "lab is for the hosts alpha, beta, and it is not said which of them this is" in refused(name, file, *rest)
-    wrong = refused(name, file, "--on", "bta", *rest)
+    assert "lab has no host 'bta'; did you mean beta?" in refused(name, file, "--on", "bta", *rest)
+
+
+@pytest.mark.parametrize("name", ["up", "plan", "down", "status"])
+def test_one_of_the_hosts_is_meant_by_its_own_name(name: str, file: str) -> None:
+    wrong = refused(name, file, "--on", "bta")
     assert "lab has no host 'bta'; did you mean beta? its hosts are alpha, beta" in wrong
+
+
+def test_an_inventory_is_for_all_hosts(file: str, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    inventory.touch()
+    (tmp_path / "tap.yaml").write_text("links: [{transport: tap, endpoints: [web:vec0, host:tap0]}]\n")
+    for name in ("up", "plan", "down", "status"):
+        assert "is for one of them; leave one of them out" in refused(name, file, "--on", "beta", "-i", str(inventory))
+        assert "tap names no hosts" in refused(name, str(tmp_path / "tap.yaml"), "-i", str(inventory))
+    assert "goes with a FILE, and 'lab' is a topology's name" in refused("down", "lab", "-i", str(inventory))
+    assert "--inventory goes with a FILE" in refused("status", "-i", str(inventory))
 
 
 def test_on_goes_with_a_topology_of_hosts(tmp_path: Path) -> None:

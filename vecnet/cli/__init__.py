@@ -8,6 +8,8 @@ loaded when it is called.
 | common.py | arguments, options and report files that commands share |
 | terminal.py | what reaches a terminal: escaped, coloured, as wide as it is |
 | progress.py | progress on long work |
+| states.py | what `status` shows, in tables |
+| everywhere.py | a topology of several hosts, on all of them |
 | any other | the command of its name |
 """
 
@@ -42,6 +44,7 @@ COMMANDS = {
     "down": "Remove what a topology made, and nothing else.",
     "sandbox": "Run a command in a private network with the topology up in it.",
     "loopback": "Prove every link with packets, before a guest boots.",
+    "explain": "Explain a code of a failed probe, or a trap of guests.",
     "bench": "Measure every transport, next to a bare loop on the same sockets.",
     "serve": "Run the switches and outside programs of a topology.",
     "run": "Start guests with their strings and inherited descriptors.",
@@ -49,6 +52,7 @@ COMMANDS = {
     "capture": "Write what crosses a wire as pcapng, while it runs.",
     "extcap": "List the wires to Wireshark, and capture for it.",
     "impair": "Let a live wire lose, delay and spoil frames.",
+    "export": "Print what `up` makes as another program's configuration.",
     "graph": "Draw a topology.",
     "doctor": "Say what this machine lacks, and what mends it.",
     "completion": "Print the code that completes vecnet's words in your shell.",

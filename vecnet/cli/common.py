@@ -153,6 +153,15 @@ class HostName(NameType):
 on_option = once("--on", "on", type=HostName(), help="What this host of FILE has to do, where FILE names hosts.")
 
 
+inventory_option = once(
+    "--inventory",
+    "-i",
+    "inventory",
+    type=click.Path(exists=True),
+    help="Ansible's inventory of the hosts of FILE, as a file or a folder; made from FILE if left out.",
+)
+
+
 JSON = "vecnet.json"  # in a context's meta: the answer is JSON, and so an error is told as JSON, too
 
 
@@ -212,12 +221,12 @@ def is_file(subject: str) -> bool:
     return subject == "-" or "/" in subject or subject.endswith((".yaml", ".yml", ".json"))
 
 
-def named(subject: str, on: str | None = None) -> str:
-    """The name of the topology that FILE|NAME means. Raises InputError."""
-    if is_file(subject):
-        return subject_topology(subject, on).name
-    if on is not None:
-        raise InputError(f"--on {on} goes with a FILE, and {subject!r} is a topology's name", "leave --on out")
+def named(subject: str, on: str | None = None, inventory: str | None = None) -> str:
+    """The name that a word of FILE|NAME is, which is no file. Raises InputError."""
+    for option, value in (("--on", on), ("--inventory", inventory)):
+        if value is not None:
+            message = f"{option} {value} goes with a FILE, and {subject!r} is a topology's name"
+            raise InputError(message, f"leave {option} out")
     try:
         return Name().parse(subject)
     except Refused:
@@ -225,10 +234,10 @@ def named(subject: str, on: str | None = None) -> str:
         raise InputError(f"{subject!r} is not the name of a topology", instead) from None
 
 
-def subject_topology(file: str, on: str | None) -> Topology:
-    """What is meant of the topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
+def subject_topology(file: str) -> Topology:
+    """The topology in the FILE of a FILE|NAME. Raises InputError, which says that a name would do."""
     try:
-        return load_part(file, on)
+        return load_topology(file)
     except InputError as error:
         command = click.get_current_context().info_name
         up = ", ".join(_names_up()) or "nothing"
@@ -318,7 +327,12 @@ def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
         require_guest(topology, guest)
     guests = list(dict.fromkeys(chosen) or topology.guests)
     own = {name: [str(device) for device in topology.devices(name)] for name in guests}
-    beside = {name: list(topology.words(name)) for name in guests}
+    return strings_of(own, {name: list(topology.words(name)) for name in guests}, form)
+
+
+def strings_of(own: Mapping[str, list[str]], beside: Mapping[str, list[str]], form: str) -> str:
+    """Guests' own vec strings, and the words that they need beside them, as lines of text."""
+    guests = list(own)
     every = {name: own[name] + beside[name] for name in guests}
     if form == "json":
         lines = [json_text({name: {"strings": own[name], "words": beside[name]} for name in guests})]

@@ -6,18 +6,26 @@ import sys
 
 import click
 
-from vecnet.cli import elsewhere
-from vecnet.cli.common import emit_json, file_argument, json_option, load_part, on_option
+from vecnet.cli import elsewhere, everywhere
+from vecnet.cli.common import emit_json, file_argument, inventory_option, json_option, load_topology, on_option, part
 from vecnet.cli.terminal import answer, width
 
 
 @click.command("plan")
 @file_argument
 @on_option
+@inventory_option
 @json_option
-def command(file: str, on: str | None, as_json: bool) -> None:
-    """Show what `vecnet up FILE` would change. Nothing to do says so."""
-    topology = load_part(file, on)
+def command(file: str, on: str | None, inventory: str | None, as_json: bool) -> None:
+    """Show what `vecnet up FILE` would change. Nothing to do says so.
+
+    Where FILE names hosts all of them are asked, through Ansible, unless --on chooses one.
+    """
+    whole = load_topology(file)
+    if everywhere.meant(whole, on, inventory):
+        everywhere.plan(whole, inventory, as_json)
+        return
+    topology = part(whole, on)
     from vecnet import host
 
     plan = host.plan(topology)

@@ -9,7 +9,17 @@ from contextlib import ExitStack
 import click
 
 from vecnet import runtime
-from vecnet.cli.common import file_argument, format_option, guest_option, load_part, on_option, strings
+from vecnet.cli import everywhere
+from vecnet.cli.common import (
+    file_argument,
+    format_option,
+    guest_option,
+    inventory_option,
+    load_topology,
+    on_option,
+    part,
+    strings,
+)
 from vecnet.cli.progress import progress
 from vecnet.cli.terminal import emit, say
 
@@ -19,16 +29,23 @@ _FEW = 3  # devices that are named of those that a guest lacks
 @click.command("up")
 @file_argument
 @on_option
+@inventory_option
 @guest_option
 @format_option
-def command(file: str, on: str | None, chosen: tuple[str, ...], form: str) -> None:
+def command(file: str, on: str | None, inventory: str | None, chosen: tuple[str, ...], form: str) -> None:
     """Make the host's end of every link of FILE, then print the vec strings.
 
     What is there already stays as it is. What fails half-way is undone. With --guest, other guests may be elsewhere.
 
+    Where FILE names hosts it is made on all of them, through Ansible, or on none, unless --on chooses one.
+
     It says which running guests lack what: those of this user whose umid is their name. `vecnet plug` gives it to them.
     """
-    topology = load_part(file, on)
+    whole = load_topology(file)
+    if everywhere.meant(whole, on, inventory):
+        everywhere.up(whole, inventory, chosen, form)
+        return
+    topology = part(whole, on)
     text = strings(topology, chosen, form)  # a wrong --guest must not leave interfaces behind
     from vecnet import host
 

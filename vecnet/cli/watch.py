@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from vecnet.cli.common import is_file, named, on_option, once, say_what_is_meant, subject_topology
-from vecnet.cli.status import with_impairment
+from vecnet.cli.common import is_file, named, on_option, once, part, say_what_is_meant, subject_topology
+from vecnet.cli.states import with_impairment
 from vecnet.cli.terminal import answer, is_dumb, width
 from vecnet.columns import Cell, Line, Styled, table
 from vecnet.errors import InputError
@@ -39,7 +39,7 @@ def command(subject: str | None, on: str | None, interval: float | None, count: 
     """
     if subject is None and on is not None:
         raise InputError("--on goes with a FILE that names hosts", "name it, or leave --on out")
-    topology = subject_topology(subject, on) if subject is not None and is_file(subject) else None
+    topology = part(subject_topology(subject), on) if subject is not None and is_file(subject) else None
     name = topology.name if topology else named(subject, on) if subject is not None else None
     if subject is not None:
         say_what_is_meant(subject)
@@ -91,8 +91,8 @@ def _screen() -> Iterator[_Screen]:
             text = Text(no_wrap=True, overflow="crop")
             for number, line in enumerate(lines):
                 text.append("\n" if number else "")
-                for part in [line] if isinstance(line, str | Styled) else line:
-                    text.append(str(part), _style(part))
+                for piece in [line] if isinstance(line, str | Styled) else line:
+                    text.append(str(piece), _style(piece))
             live.update(text, refresh=True)
 
     with Live(console=console, auto_refresh=False) as live:
@@ -108,7 +108,7 @@ def _style(part: str | Styled) -> str:
 def _lines(before: State, after: State, name: str | None) -> list[Line]:
     from vecnet.observing import rates
 
-    if after.is_empty:
+    if not after.is_up and not after.devices:
         return [f"nothing of {name} is up here" if name else "nothing of vecnet is up here"]
     wires, devices = [*rates.wires(before, after)], [*rates.devices(before, after)]
     lines = _table(_TITLES, _NUMBERS, [_wire(wire) for wire in wires]) if wires else []

@@ -21,6 +21,7 @@
 | `apply.py` | steps become operations; what fails half-way is undone |
 | `impaired.py`, `as_netem.py` | a wire that is impaired while it runs; an impairment in netem's numbers |
 | `filters.py` | the files of guests' filters |
+| `record.py` | what undoes a plan, as data |
 | `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
 | `health.py` | status |
@@ -43,6 +44,7 @@ from vecnet.host.stages import Progress
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.host.record import Record
     from vecnet.host.snapshot import Snapshot
     from vecnet.impairment import Impairment
     from vecnet.kernel.namespaces import Namespaces
@@ -59,7 +61,9 @@ __all__ = [
     "down",
     "impair",
     "plan",
+    "plan_down",
     "prepare_sandbox",
+    "restore",
     "status",
     "up",
 ]
@@ -133,7 +137,6 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
     """
     from vecnet.host import filters
     from vecnet.host.apply import operations_of, stoppable
-    from vecnet.host.nodes import found_nodes
     from vecnet.host.snapshot import Snapshot
     from vecnet.host.stages import send
     from vecnet.kernel.namespaces import Namespaces
@@ -144,18 +147,52 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
             places = [namespaces.home, *(namespaces[netns] for netns in sorted(held))]
             with locked(places, timeout, say), stoppable() as check:
                 snapshot = Snapshot(namespaces, held, everywhere=True)
-                nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
-                needed = {node.netns for node in nodes if node.netns is not None}
+                todo = _removal(name, snapshot)
+                needed = {step.node.netns for step in todo.steps if step.node.netns is not None}
                 if not needed <= held:
                     held |= needed
                     continue  # let go: all locks are taken at once, in the one order that every run keeps
-                steps = tuple(
-                    Step(Action.DELETE, node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
-                    for node in nodes
-                )
-                send(operations_of(name, steps, snapshot), check, progress)
+                send(operations_of(name, todo.steps, snapshot), check, progress)
                 filters.write(name, {})
-                return Plan(name, steps)
+                return todo
+    raise AssertionError("unreachable: no context above swallows an error")
+
+
+def plan_down(name: str) -> Plan:
+    """What `down` would remove. Raises HostError."""
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        return _removal(name, Snapshot(namespaces, everywhere=True))
+
+
+def _removal(name: str, snapshot: Snapshot) -> Plan:
+    from vecnet.host.nodes import found_nodes
+
+    nodes = sorted(found_nodes(name, snapshot).values(), key=lambda node: node.key)
+    return Plan(
+        name,
+        tuple(
+            Step(Action.DELETE, node, None, why=f"removed, although {node.in_use}" if node.in_use else "")
+            for node in nodes
+        ),
+    )
+
+
+def restore(record: Record, *, timeout: float = TIMEOUT, say: Say = say_on_stderr) -> Plan:
+    """Bring this host back to what it was before a plan, from `Record.of` it, however far that was carried out.
+
+    Where nothing of it is left to undo nothing is done. Raises HostError.
+    """
+    from vecnet.host.apply import stoppable, undo
+    from vecnet.host.snapshot import Snapshot
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        places = [namespaces.home, *(namespaces[name] for name in sorted(record.namespaces))]
+        with locked(places, timeout, say), stoppable():
+            return undo(record, lambda: Snapshot(namespaces, record.namespaces, keep=record.stated))
     raise AssertionError("unreachable: no context above swallows an error")
 
 

@@ -18,7 +18,8 @@ from vecnet.host.difference import difference
 from vecnet.host.kinds import KINDS
 from vecnet.host.kinds.base import Scene, delete
 from vecnet.host.nodes import found_nodes
-from vecnet.host.plan import Action, Key, Node, Plan, Step
+from vecnet.host.plan import Action, Node, Plan, Step
+from vecnet.host.record import Record
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Check, Op, Progress, send
 
@@ -30,14 +31,12 @@ def carry_out(plan: Plan, snapshot: Snapshot, look: Look, check: Check, progress
 
     `look` reads the host anew.
     """
-    before = [step.before for step in plan.changes if step.before and step.before.whole]
     try:
         send(operations_of(plan.topology, plan.steps, snapshot), check, progress)
         check()  # a signal may have come with the last message
     except BaseException as error:
-        touched = {step.node.key for step in plan.changes}
         try:
-            undo(plan.topology, before, touched, look)
+            undo(Record.of(plan), look)
         except HostError as second:
             first = error.problems if isinstance(error, VecnetError) else [Problem(str(error) or type(error).__name__)]
             rest = f"remove the rest with: vecnet down {plan.topology}"
@@ -45,17 +44,18 @@ def carry_out(plan: Plan, snapshot: Snapshot, look: Look, check: Check, progress
         raise
 
 
-def undo(topology: str, before: Sequence[Node], touched: set[Key], look: Look) -> None:
-    """Bring the interfaces that a plan touched back to what they were."""
+def undo(record: Record, look: Look) -> Plan:
+    """Bring the interfaces that a plan touched back to what they were. Returns what was done for it."""
     snapshot = look()
     # what this run has made or changed may be taken back, whoever has opened it meanwhile
     found = {
         key: replace(node, in_use="")
-        for key, node in found_nodes(topology, snapshot).items()
-        if key in touched or not node.whole
+        for key, node in found_nodes(record.topology, snapshot).items()
+        if key in record.touched or not node.whole
     }
-    steps = difference(topology, before, found, snapshot).steps
-    send(operations_of(topology, steps, snapshot), _nothing, _nothing)
+    todo = difference(record.topology, record.before, found, snapshot)
+    send(operations_of(record.topology, todo.steps, snapshot), _nothing, _nothing)
+    return todo
 
 
 def _nothing(*_: int) -> None:

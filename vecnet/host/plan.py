@@ -136,7 +136,7 @@ def changed(there: Node, goal: Node) -> tuple[str, ...]:
     for (one, names), (other, _) in zip(_parts(there), _parts(goal), strict=False):
         differs = differing(one, other)
         found += [names[key] for key in names if key in differs]
-    if not found and there.made not in ("", fingerprint(goal)):
+    if not found and there.made not in ("", made_of(goal)):
         found.append("mark")  # what somebody changed is wanted by now
     return tuple(found)
 

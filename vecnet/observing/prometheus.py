@@ -54,7 +54,7 @@ class _Family:
 
 def text(state: State) -> str:
     """All of it, to its last newline."""
-    families = [*_interfaces(state.interfaces), *_ports(state.ports), *_devices(state.devices)]
+    families = [*_interfaces(state.reports), *_ports(state.ports), *_devices(state.devices)]
     return "".join(f"{line}\n" for family in families if family.samples for line in family.lines())
 
 

@@ -53,8 +53,8 @@ def wires(before: State, after: State) -> Iterator[WireRate]:
 def devices(before: State, after: State) -> Iterator[DeviceRate]:
     """The devices."""
     seconds = after.at - before.at
-    sent = {one.link: one.tx_packets for one in after.interfaces}
-    sent_before = {one.link: one.tx_packets for one in before.interfaces}
+    sent = {one.link: one.tx_packets for one in after.reports}
+    sent_before = {one.link: one.tx_packets for one in before.reports}
     old = {(one.topology, one.guest, one.device): one for one in before.devices}
     for device in after.devices:
         was = old.get((device.topology, device.guest, device.device))
@@ -80,7 +80,7 @@ class _What:
 
 
 def _interfaces(state: State) -> Iterator[tuple[_What, Counts]]:
-    for one in state.interfaces:
+    for one in state.reports:
         at = f"{one.ifname} in {one.netns}" if one.netns else one.ifname
         counts = {
             "rx": one.rx_packets,

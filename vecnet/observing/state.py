@@ -16,26 +16,31 @@ from vecnet.topology.model import Topology
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Interfaces of the host, ports of switches that are served to this user, devices of guests that run; `at` is
-    when, in seconds of a clock of its own."""
+    """Interfaces of a machine, which has a name where there are several, ports of switches that are served to this
+    user, devices of guests that run; `at` is when, in seconds of a clock of its own."""
 
-    interfaces: Sequence[Report]
+    reports: Sequence[Report]
     ports: Sequence[PortState]
     devices: Sequence[DeviceState]
+    host: str = ""
     at: float = field(default_factory=time.monotonic)
 
-    def as_json(self) -> list[dict[str, object]]:
-        """All of it, in one list."""
-        every = [one.as_json() for one in self.interfaces]
-        return [*every, *(port.as_json() for port in self.ports), *(device.as_json() for device in self.devices)]
-
     @property
-    def is_empty(self) -> bool:
-        return not (self.interfaces or self.ports or self.devices)
+    def is_up(self) -> bool:
+        """Whether the topology has something there."""
+        return bool(self.reports or self.ports)
 
     @property
     def healthy(self) -> bool:
-        return all(one.healthy for one in self.interfaces) and all(port.healthy for port in self.ports)
+        """Whether all of that is as it should be."""
+        return all(entry.healthy for entry in self.reports) and all(port.healthy for port in self.ports)
+
+    def as_json(self) -> list[dict[str, object]]:
+        """All of it, in one list."""
+        every = [one.as_json() for one in self.reports]
+        every += [one.as_json() for one in self.ports]
+        every += [one.as_json() for one in self.devices]
+        return [{"host": self.host, **one} for one in every] if self.host else every
 
 
 def read(name: str | None, topology: Topology | None = None) -> State:

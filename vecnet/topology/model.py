@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vecnet.errors import InputError, Position
+from vecnet.expectation import Expected
 from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
@@ -28,6 +29,7 @@ class ResolvedLink:
     position: Position
     impairment: Impairment | None = None  # what frames suffer: at a served switch's port, by the kernel, or simulated
     here: str | None = None
+    expected: tuple[Expected, ...] = ()  # of what probes measure
 
     def is_here(self, index: int) -> bool:
         """Whether an end is on the machine whose part this is."""
@@ -103,8 +105,9 @@ class Machine:
 class Topology:
     """Links, bridges and switches under one name.
 
-    `path` is the file, as it was given; `kernels` those that guests state; `switches` by name. `hosts` are those that
-    the file names, of all of which this is; `host` is the one whose part it is, where it is a part.
+    `path` is the file, as it was given, and `text` what is in it; `kernels` those that guests state; `switches` by
+    name. `hosts` are those that the file names, of all of which this is; `host` is the one whose part it is, where it
+    is a part.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Topology:
     hosts: Mapping[str, Machine] = field(default_factory=dict)
     host: str | None = None
     started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
+    text: str = field(default="", repr=False)
 
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:

@@ -38,3 +38,5 @@ PROBES: dict[str, Probe] = {
 FILTER = "filter"  # alone of all it can judge a wire whose guests filter what they receive
 NAMES = ("open", *PROBES)
 IMPAIR = "impair"  # alone of all it can judge a wire that the kernel impairs
+TIMED = ("latency", "throughput", "impair")  # which other links would spoil
+MEASURED = ("burst", *TIMED)  # more than whether packets pass

@@ -20,6 +20,7 @@ from contextlib import closing, suppress
 
 from vecnet.host.filters import program
 from vecnet.kernel.bpf import Filter
+from vecnet.loopback.codes import Code
 from vecnet.loopback.exchange import drain
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed, Untested
@@ -64,7 +65,7 @@ def filtered(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         if wrong := came.intersection(frames) - wanted:
             faults.append(f"{words}: {len(wrong)} of {len(frames) - len(wanted)} frames that should not pass came")
     if faults:
-        raise Failed("; ".join(faults))
+        raise Failed(Code.NOT_FILTERED, "; ".join(faults))
     return f"{passed} frames pass, {stopped} do not", {"passed": passed, "stopped": stopped}
 
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from vecnet.datapath.impaired import Impaired
 from vecnet.host import as_netem
 from vecnet.impairment import Impairment
+from vecnet.loopback.codes import Code
 from vecnet.loopback.exchange import drain, send_and_judge
 from vecnet.loopback.numbered import Run
 from vecnet.loopback.stack import Stacks
@@ -105,7 +106,7 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         if rate > plan.rate * 1.05:
             faults.append(f"{rate / 1e6:.2f} Mbit/s pass where {plan.rate / 1e6:g} was asked for")
     if faults:
-        raise Failed("; ".join(faults))
+        raise Failed(Code.NOT_IMPAIRED, "; ".join(faults))
     return f"as asked for: {plan.words if wire.impaired else plan}", figures
 
 
@@ -113,8 +114,9 @@ def _refuse_other(wire: Wire, impaired: Impairment) -> None:
     """Raise Failed where the kernel does something else than is asked for, or something to what comes in, too."""
     asked, name = wire.subject.impairment, wire.subject.interfaces[0].ifname
     if asked is not None and as_netem.rounded(asked).words != impaired.words:
-        raise Failed(f"{name} impairs: {impaired.words}; asked for is: {asked.words}")
+        raise Failed(Code.NOT_IMPAIRED, f"{name} impairs: {impaired.words}; asked for is: {asked.words}")
     words, sender, receiver, to, source = wire.directions[0]
     faults = send_and_judge(sender, receiver, to, source, [_LENGTH] * _UNHURT, _BATCH).faults()
     if faults:
-        raise Failed(f"{words}, where nothing is impaired: {'; '.join(faults)}")
+        sentences = "; ".join(map(str, faults))
+        raise Failed(Code.NOT_IMPAIRED, f"{words}, where nothing is impaired: {sentences}")

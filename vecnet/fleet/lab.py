@@ -1,0 +1,212 @@
+"""plan, up, status and down of all hosts of a topology: what each has answered, or all that has failed.
+
+1. `plan` and `up` look at every host first. One that cannot be reached, or that refuses, stops all before anything
+   changes.
+2. Where one fails in its `up`, all that changed are brought back. What could not be is told by name.
+3. `status` and `down` go on without a host that fails, and tell of it at the end.
+4. What asks this process to end while hosts change waits until all are done, or as before.
+
+Rules 1 to 3 are kept by the collection's role `lab` (ansible/roles/lab/tasks).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem
+from vecnet.fleet.inventory import inventory as made_inventory
+from vecnet.fleet.playbook import Event, events, require_ansible
+from vecnet.signals import handled
+from vecnet.topology import Topology
+
+Say = Callable[[str], None]
+PLAN, UP, UNDO, DOWN, STATUS = "Plan", "Up", "Undo", "Down", "Status"  # the tasks of ansible/roles/lab/tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a host has answered: in sentences, and as the module's RETURN has it."""
+
+    host: str
+    lines: tuple[str, ...]
+    answer: Mapping[str, Any]
+
+    @property
+    def strings(self) -> Mapping[str, Mapping[str, list[str]]]:
+        """Its guests' strings, and the words beside them."""
+        found: Mapping[str, Mapping[str, list[str]]] = self.answer.get("strings", {})
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The parts of the hosts that answered, in the order of the file, and what is wrong with the others."""
+
+    parts: tuple[Part, ...]
+    problems: tuple[Problem, ...] = ()
+    exit_codes: frozenset[int] = frozenset()
+
+    def complete(self) -> tuple[Part, ...]:
+        """The parts of all hosts. Raises HostError where one has none, InputError where what was written is wrong."""
+        if not self.problems:
+            return self.parts
+        raise (InputError if self.exit_codes == {EXIT_INPUT} else HostError)(self.problems)
+
+    @property
+    def strings(self) -> dict[str, Mapping[str, list[str]]]:
+        """Of all guests, by their names."""
+        found = {guest: one for part in self.parts for guest, one in part.strings.items()}
+        return dict(sorted(found.items()))
+
+
+@dataclass
+class _Run:
+    """What one playbook has told."""
+
+    topology: Topology
+    done: dict[str, dict[str, Event]] = field(default_factory=dict)  # by task, by host
+
+    def take(self, event: Event) -> None:
+        """Note it. Raises HostError where the inventory lacks a host."""
+        if event.event in ("hosts", "nobody"):
+            missing = [host for host in self.topology.hosts if host not in event.result.get("hosts", ())]
+            if missing:
+                message = f"{self.topology.name}: the inventory has no host {', '.join(missing)}"
+                raise HostError(message, f"let it have the hosts {', '.join(self.topology.hosts)}")
+        if event.event in ("ok", "failed", "unreachable"):
+            self.done.setdefault(event.task, {})[event.host] = event
+
+    def well(self, task: str) -> tuple[Part, ...]:
+        """The parts of the hosts that have done it."""
+        found = self.done.get(task, {})
+        return tuple(
+            Part(host, tuple(map(str, found[host].result.get("lines", ()))), found[host].result)
+            for host in self.topology.hosts
+            if host in found and found[host].event == "ok"
+        )
+
+    def problems(self, task: str) -> Iterator[tuple[Problem, int]]:
+        """What is wrong with each of the others, and what a command would exit with."""
+        found = self.done.get(task, {})
+        for host in self.topology.hosts:
+            event = found.get(host)
+            if event is None:
+                yield Problem(f"{host}: Ansible has told nothing of it"), EXIT_FAILED
+            elif event.event != "ok":
+                for problem in _problems(event):
+                    code = event.result.get("exit_code", EXIT_FAILED)
+                    yield Problem(f"{host}: {problem.message}", problem.instead), code
+
+
+def plan(topology: Topology, inventory: str | None = None, say: Say = lambda _: None) -> Outcome:
+    """What `up` would change on each host. Raises HostError."""
+    return _outcome(_run("plan", topology, inventory, say, {}), PLAN)
+
+
+def down(topology: Topology, inventory: str | None = None, say: Say = lambda _: None) -> Outcome:
+    """Remove what the topology has made, on each host that can be reached. Raises HostError."""
+    with _finishing(say):
+        return _outcome(_run("down", topology, inventory, say, {}), DOWN)
+
+
+def status(topology: Topology, inventory: str | None = None, say: Say = lambda _: None) -> Outcome:
+    """What is there, on each host that can be reached. Raises HostError."""
+    return _outcome(_run("status", topology, inventory, say, {}), STATUS)
+
+
+def up(
+    topology: Topology,
+    guests: Sequence[str] = (),
+    inventory: str | None = None,
+    say: Say = lambda _: None,
+    answer: Callable[[Outcome], None] = lambda _: None,
+) -> Outcome:
+    """Make every host's end of every link, or change nothing; `guests` are those that start, all where none is named.
+
+    `answer` is given what was done before a signal that asks to end is heard. Raises HostError with the host that
+    failed, why, and what could not be undone.
+    """
+    with _finishing(say):
+        run = _run("up", topology, inventory, say, {"lab_guests": list(guests)})
+        if PLAN not in run.done or len(run.well(PLAN)) < len(topology.hosts):
+            _outcome(run, PLAN).complete()
+        outcome = _outcome(run, UP)
+        if outcome.problems:
+            raise HostError([*outcome.problems, *_left_over(run)])
+        answer(outcome)
+        return outcome
+
+
+def _left_over(run: _Run) -> Iterator[Problem]:
+    """What became of all hosts after one has failed."""
+    back = [part.host for part in run.well(UNDO)]
+    for host in run.topology.hosts:
+        event = run.done.get(UNDO, {}).get(host)
+        if host not in back:
+            why = f": {'; '.join(problem.message for problem in _problems(event))}" if event else ""
+            heal = f"its next `vecnet up` or `vecnet down {run.topology.name}` heals it"
+            yield Problem(f"{host}: what was made there may still be there{why}", heal)
+    if back:
+        yield Problem(f"{', '.join(back)}: as before, nothing is left of this run")
+
+
+def _outcome(run: _Run, task: str) -> Outcome:
+    wrong = list(run.problems(task))
+    return Outcome(run.well(task), tuple(problem for problem, _ in wrong), frozenset(code for _, code in wrong))
+
+
+def _run(name: str, topology: Topology, inventory: str | None, say: Say, more: Mapping[str, object]) -> _Run:
+    require_ansible(topology.name)
+    run = _Run(topology)
+    with contextlib.closing(
+        events(name, {**variables(topology), **more}, inventory or made_inventory(topology))
+    ) as told:
+        for event in told:
+            run.take(event)
+            if event.event == "ok" and event.task in (UP, DOWN, UNDO):
+                note = "brought back, " if event.task == UNDO else ""
+                for line in event.result.get("lines", ()):
+                    say(f"{event.host}: {note}{line}")
+    return run
+
+
+def variables(topology: Topology) -> dict[str, object]:
+    """What the playbooks are told of a topology."""
+    return {
+        "vecnet_hosts": list(topology.hosts),
+        "lab_content": topology.text,
+        "lab_file": topology.path,
+        "lab_install": False,
+    }
+
+
+def _problems(event: Event) -> list[Problem]:
+    """What the module has found wrong, or Ansible."""
+    if event.event == "unreachable":
+        said = str(event.result.get("msg", "")).strip().splitlines() or ["no answer"]
+        why = said[-1].removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ")
+        return [Problem(f"cannot be reached: {why}", "let Ansible reach it: by its ssh, or as --inventory says")]
+    found = event.result.get("problems")
+    if isinstance(found, list) and found:
+        return [Problem(str(one["message"]), str(one["instead"])) for one in found]
+    return [Problem(str(event.result.get("msg") or event.result.get("exception") or "it failed"))]
+
+
+@contextlib.contextmanager
+def _finishing(say: Say) -> Iterator[None]:
+    """Within the block signals that ask to end wait for its end; then they do as ever."""
+    got: list[int] = []
+
+    def note(number: int) -> None:
+        if not got:
+            say("stopping, once every host is done or as before")
+        got.append(number)
+
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), note):
+        yield
+    if got:
+        signal.raise_signal(got[0])
