@@ -28,11 +28,14 @@ links:
 """
 
 
+OWN = Path("/run/own")  # of the test's own namespace, and short enough to stand in a path as it is
+
+
 @pytest.fixture(autouse=True)
-def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     need_root()
     need_command("tcpdump")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(OWN))
     with private_network():
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
         yield
@@ -45,7 +48,7 @@ def verdicts(lab: Topology, index: int = 0) -> dict[str, tuple[Verdict, str]]:
     return {result.probe: (result.verdict, result.reason) for result in report.results}
 
 
-def test_loopback_proves_it_both_ways(tmp_path: Path) -> None:
+def test_loopback_proves_it_both_ways() -> None:
     lab = topology(LAB)
     host.up(lab)
     found = verdicts(lab)
@@ -56,7 +59,7 @@ def test_loopback_proves_it_both_ways(tmp_path: Path) -> None:
     assert found["impair"][0] is Verdict.ABSENT
     found = verdicts(lab, 1)
     assert found["filter"][0] is Verdict.PASS, found
-    path = tmp_path / "vecnet/lab:filters/web:vec0.bpf"
+    path = OWN / "vecnet/lab:filters/web:vec0.bpf"
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_bytes(bpf.compiled("tcp port 80 or udp port 80"))  # somebody lets more pass
     verdict, reason = verdicts(lab)["filter"]
@@ -97,22 +100,22 @@ def came(port: Port) -> list[bytes]:
     return found
 
 
-def test_what_is_no_filter_touches_nothing(tmp_path: Path) -> None:
+def test_what_is_no_filter_touches_nothing() -> None:
     problem = refused_untouched(topology(LAB.replace("tcp port 80", "tcp porrt 80")))
     assert problem.message.startswith("web:vec0--host:v0: 'ip and tcp porrt 80' is no filter: can't parse")
     problem = refused_untouched(topology(LAB.replace("tcp port 80", "vlan 7")))
     assert "the kernel takes a VLAN tag from a frame before a filter sees it" in problem.message
-    assert not (tmp_path / "vecnet").exists()
+    assert not (OWN / "vecnet").exists()
 
 
-def test_down_removes_the_files_and_a_file_goes_with_its_filter(tmp_path: Path) -> None:
-    folder = tmp_path / "vecnet/lab:filters"
+def test_down_removes_the_files_and_a_file_goes_with_its_filter() -> None:
+    folder = OWN / "vecnet/lab:filters"
     host.up(topology(LAB))
     assert sorted(path.name for path in folder.iterdir()) == ["a:vec0.bpf", "b:vec0.bpf", "web:vec0.bpf"]
     host.up(topology(LAB.replace('filter: "ip and tcp port 80", ', "")))
     assert sorted(path.name for path in folder.iterdir()) == ["a:vec0.bpf", "b:vec0.bpf"]
     host.down("lab")
-    assert not (tmp_path / "vecnet").exists()
+    assert not (OWN / "vecnet").exists()
 
 
 def test_a_guest_that_may_load_filters_is_warned_of() -> None:
