@@ -131,7 +131,6 @@ def test_a_host_that_refuses_stops_all_before_anything_changes(file: Path) -> No
 @pytest.mark.parametrize(
     ("inventory", "message"),
     [
-        ("[all]\nalpha\n", "lab: the inventory has no host beta"),
         ("[lab]\nalpha\n[beta]\ngamma\n", "lab: the inventory has no host beta"),
         ("[all]\ngamma\n", "lab: the inventory has no host alpha, beta"),
     ],
