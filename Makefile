@@ -7,7 +7,7 @@ WORKERS := --numprocesses auto --dist loadfile $(AGAIN) # a module shares what i
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
 
-.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench docs check format venv deps wheel deb clean
+.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench recording docs check format venv deps wheel deb release-tools release onefile clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -24,7 +24,7 @@ test: venv ## the tests here, once more under sanitizers, and those that need a 
 test-beside: sanitize
 	$(if $(TESTS),,$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 $(BESIDE))
 
-test-long: venv ## what takes minutes: ten million frames, the oldest kernel, 200 kills
+test-long: venv release-tools ## what takes minutes: ten million frames, the oldest kernel, 200 kills
 	$(BIN)/pytest -m "long and not kernel" $(TESTS)
 	VECNET_KERNEL_TESTS="kernel and long" $(BIN)/python -m tests.kernel.boot
 	VECNET_THOROUGH=1 $(BIN)/python -m tests.kernel.boot
@@ -48,6 +48,9 @@ sanitize: venv ## what runs the compiled module, under the address and undefined
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
 	VECNET_FUZZ_RUNS=$(or $(RUNS),1000000) $(BIN)/pytest tests/datapath/test_fuzz.py
 
+recording: venv ## the README's picture of a terminal, from a real run
+	$(BIN)/python -m manual.recording docs/recording.svg
+
 docs: venv ## the documentation as a site, in site/
 	$(BIN)/pip install --quiet --group docs
 	PYTHONPATH=. $(BIN)/mkdocs build  # --quiet would pass over what is strict
@@ -68,6 +71,17 @@ wheel: venv ## one for every Python from 3.11 on: the same commit gives the same
 	rm -rf build dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --wheel --outdir dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --wheel-dir dist dist/built/*.whl
+
+release-tools: venv
+	$(BIN)/pip install --quiet --group release
+
+release: release-tools ## all of a release but the upload, in dist/VERSION/: versions agree, built twice alike, checked, summed
+	.ci/release
+
+onefile: release-tools ## dist/vecnet, the whole of it in one file, for machines with this Python
+	mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/shiv --quiet --console-script vecnet --extend-pythonpath \
+	    --reproducible --compressed --python '/usr/bin/env python3' --output-file dist/vecnet .
 
 venv: $(BIN)/.made
 

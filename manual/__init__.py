@@ -7,10 +7,12 @@
 | text.py | Markdown: tables, and text that it must not obey |
 | commands.py | each command, from its click declarations |
 | man.py | … and as man pages |
+| codes.py | the codes of failures and traps |
 | keys.py | the keys of the topology file |
 | transports.py | a page for each transport |
 | guests.py | what each generation of guests does, situation by situation |
 | library.py | names, exceptions, counters |
+| recording.py | the README's recording of a terminal, as SVG |
 | hook.py | what mkdocs calls |
 """
 
@@ -19,6 +21,13 @@ from __future__ import annotations
 
 def pages() -> dict[str, str]:
     """Every page that is made, by its path below docs/."""
-    from manual import commands, guests, keys, library, transports
+    from manual import codes, commands, guests, keys, library, transports
 
-    return {**transports.pages(), **commands.pages(), **keys.pages(), **guests.pages(), **library.pages()}
+    return {
+        **transports.pages(),
+        **commands.pages(),
+        **keys.pages(),
+        **guests.pages(),
+        **codes.pages(),
+        **library.pages(),
+    }

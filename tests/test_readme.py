@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from manual.recording import COMMAND, drawn, recorded, text_of
 from tests.cli.command import EXECUTABLE, environment
 from tests.host.network import ip, private_network
 from tests.need import need_command, need_root
@@ -36,6 +37,7 @@ FILLED_IN = {  # in this order
     "FILE": "lab.yaml",
     "NAME": "lab",
     "CMD…": "vecnet status",
+    "CODE": "misfit",
 }
 SPOKEN_OF = {"vecnet check", "vecnet plug", "vecnet run", "vecnet serve"}  # and not to be typed so
 UP = ("status", "down", "loopback", "run", "plan", "capture")  # which the topology has to be up for
@@ -50,6 +52,7 @@ LONG = {  # how it is run here, and why not word for word
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
     "make test": "make --dry-run test",  # this
     "make docs": "make --dry-run docs",  # fetches what builds it
+    "make onefile": "make --dry-run onefile",  # … and what packs it
 }
 
 
@@ -127,7 +130,7 @@ def test_there_are_commands() -> None:
     assert {"make demo", "make test", "vecnet plan FILE", "vecnet down NAME", "vecnet check 'vec0:…'"} <= set(COMMANDS)
     assert {command.split()[1] for command in COMMANDS if command.startswith("vecnet")} >= {
         *("check", "args", "plan", "up", "status", "down", "loopback", "bench", "sandbox", "run", "plug", "serve"),
-        *("doctor", "capture", "impair"),
+        *("doctor", "capture", "impair", "export"),
     }
 
 
@@ -162,11 +165,12 @@ def test_the_demo() -> None:
 
 
 def test_the_report_that_the_readme_shows(folder: Path) -> None:
-    (block,) = (block for block in BLOCKS if "$ vecnet sandbox" in block)
-    shown = [line.removeprefix("    ") for line in block.splitlines() if line.startswith("    ")]
-    assert shown[2] == "…"
-    printed = bash(shown[0].removeprefix("$ "), folder).stdout.splitlines()
-    assert [printed[0], printed[-1]] == [shown[1], shown[3]]
+    """The picture has nothing that a run would not write, and the page fetches nothing from elsewhere."""
+    assert "](docs/recording.svg)" in README
+    picture = (ROOT / "docs/recording.svg").read_text()
+    assert text_of(picture) == text_of(drawn(COMMAND, recorded(COMMAND)))
+    assert text_of(picture)[-1] == "lab: 6 of 6 links pass"
+    assert not re.search(r"(href|src|url)\W+https?:", picture)
 
 
 def test_the_strings_that_the_readme_shows(folder: Path) -> None:

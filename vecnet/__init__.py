@@ -9,6 +9,7 @@ Lower floors know nothing of higher ones; a test holds it.
 |---|---|---|
 | 0 | text.py, errors.py | text for people, escaped; the exceptions |
 | 1 | values.py, options.py, impairment.py | kinds of values; an option and how a driver reads it; tc-netem's words |
+| 1 | expectation.py | what is expected of a wire |
 | 1 | registry.py | classes that lie a file each in a package |
 | 1 | columns.py, progress.py | what commands print, in columns; how far they are |
 | 2 | kernel/ | the host kernel's bytes and namespaces |
@@ -27,6 +28,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 6 | serving/ | switches and outside programs that run, from a topology |
 | 6 | loopback/, lab.py, launch.py | probes and diagnosis; a private network with its topology up; guests' processes |
 | 6 | graph/ | a topology as a picture |
+| 6 | export/ | a topology for those who configure otherwise |
 | 6 | plugging/ | devices into a guest that runs, and out of it |
 | 7 | fleet/ | a topology of many hosts, from one of them, through Ansible |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |

@@ -135,6 +135,7 @@ def test_an_impairment_from_the_command_line() -> None:
 def test_the_probe_notices_a_wire_that_does_more(ports: tuple[Port, Port]) -> None:
     from contextlib import ExitStack
 
+    from vecnet.loopback.nursery import Nursery
     from vecnet.loopback.probes.impair import impair
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Side, Subject
@@ -152,4 +153,4 @@ def test_the_probe_notices_a_wire_that_does_more(ports: tuple[Port, Port]) -> No
     )
     macs = (bytes.fromhex("020000000001"), bytes.fromhex("020000000002"))
     with Impaired(sender, plan("loss 20%")) as lossy, ExitStack() as stack, pytest.raises(Failed, match="loss is"):
-        impair(Wire(subject, lossy, receiver, macs), Stacks(stack, {}))  # type: ignore[arg-type]
+        impair(Wire(subject, lossy, receiver, macs), Stacks(stack, Nursery(), {}))  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from tests.need import need_root
 from tests.test_launch import vecnet
 from vecnet import host
 from vecnet.datapath.capture import read_capture
+from vecnet.loopback.nursery import Nursery
 from vecnet.loopback.report import as_junit, as_markdown, as_text
 from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 from vecnet.topology import load
@@ -101,20 +102,23 @@ def test_a_topology_that_is_not_up_fails_and_says_so(tmp_path: Path) -> None:
     done = vecnet("loopback", topology)
     assert done.returncode == 1
     missing = "there is no interface vecnet-none0 in this network namespace; make it with: vecnet up"
-    assert f"open: {missing}. vecnet-none0 is not there: run vecnet up\n" in done.stdout
+    assert f"open: {missing}. vecnet-none0 is not there: run vecnet up [not-opened, missing]\n" in done.stdout
 
 
 @pytest.mark.parametrize("requests", [0, 1, 2])
-def test_an_agent_whose_starter_is_killed_ends_without_a_word(requests: int) -> None:
+def test_an_agent_whose_starter_is_gone_ends_without_a_word(requests: int, capfd: pytest.CaptureFixture[str]) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-m", "vecnet.loopback.agent", "here"]
-    with theirs, subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE, text=True) as agent:
+    with Nursery() as nursery:
         with ours:  # which is closed before there is an answer
+            with theirs:
+                pid = nursery.start(theirs, None, private=False)
             for _ in range(requests):
                 ours.send(b'{"do": "listen", "address": "127.0.0.1", "interface": "lo"}')
-        theirs.close()
-        _, said = agent.communicate(timeout=60)
-    assert (agent.returncode, said) == (0, "")
+        end = time.monotonic() + 60
+        while Path(f"/proc/{pid}/cmdline").read_bytes():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert capfd.readouterr() == ("", "")
 
 
 def below(process: int) -> dict[int, list[str]]:
@@ -136,14 +140,20 @@ def below(process: int) -> dict[int, list[str]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_shows_no_traceback_and_nothing_outlives_a_kill(tmp_path: Path, number: signal.Signals) -> None:
     need_root()
-    ends = "{'a:vec0': {local: 127.0.0.2, ip: 10.0.0.1/24}, 'b:vec0': {local: 127.0.0.3, ip: 10.0.0.2/24}}"
-    (file := tmp_path / "lab.yaml").write_text(f"name: i\nlinks: [{{transport: gre, endpoints: {ends}}}]")
+    ends = (
+        "'a:vec{0}': {{local: 127.0.{0}.2, ip: 10.{0}.0.1/24}}, 'b:vec{0}': {{local: 127.0.{0}.3, ip: 10.{0}.0.2/24}}"
+    )
+    links = [f"{{transport: gre, endpoints: {{{ends.format(number)}}}}}" for number in range(3)]
+    (file := tmp_path / "lab.yaml").write_text(f"name: i\nlinks: [{', '.join(links)}]")
     with private_network(), contextlib.ExitStack() as stack:
         host.prepare_sandbox(load(file))
         loopback = stack.enter_context(
             subprocess.Popen([*LOOPBACK, str(file)], stderr=subprocess.PIPE, start_new_session=True)
         )
-        while len(found := [pid for pid, words in below(loopback.pid).items() if "vecnet.loopback.agent" in words]) < 2:
+        # the nursery, and three links' agents or two
+        while (
+            len(found := [pid for pid, words in below(loopback.pid).items() if "vecnet.loopback.nursery" in words]) < 5
+        ):
             assert loopback.poll() is None
             time.sleep(0.005)
         os.killpg(loopback.pid, number)  # as a terminal does

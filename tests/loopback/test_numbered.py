@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vecnet.datapath.native import Label, numbered
+from vecnet.datapath.native import Numbering
 from vecnet.loopback.numbered import SMALLEST, Run
 
 TO, SOURCE = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
@@ -49,7 +49,7 @@ def test_each_fault_is_named(name: str) -> None:
     run.take(change(frames))
     faults = run.faults()
     assert len(faults) == 1
-    assert sentence in faults[0]
+    assert sentence in faults[0].words
 
 
 def test_what_is_not_of_the_run_is_not_looked_at() -> None:
@@ -57,6 +57,6 @@ def test_what_is_not_of_the_run_is_not_looked_at() -> None:
     other, strangers = run_of()
     assert run.take([b"", b"short", *strangers, bytes(60), *frames]) == 10
     assert run.faults() == []
-    run.take([numbered(Label(TO, SOURCE, run.run, 99), 74)])
-    assert "number 99" in run.faults()[0]
+    run.take([Numbering(TO, SOURCE, run.run).make(99, 74)])
+    assert "number 99" in run.faults()[0].words
     assert other.lost == list(range(10))

@@ -14,6 +14,7 @@ from tests.need import need, need_command, need_root
 from vecnet import host
 from vecnet.datapath.port import open_port
 from vecnet.loopback import LinkReport, Verdict, prove
+from vecnet.loopback.nursery import Nursery
 from vecnet.loopback.probes.mtu import mtu
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.subject import of_topology
@@ -82,4 +83,4 @@ def test_a_tag_that_the_wire_takes_away_is_a_failure() -> None:
         near = stack.enter_context(open_port(subject.near.device, restore_vlan=False))  # as a guest, which loses tags
         far = stack.enter_context(open_port("vec0:transport=raw,ifname=v0,gro=1"))
         with pytest.raises(Failed, match="host:v0 to a:vec0: a frame with a VLAN's tag comes without it"):
-            mtu(Wire(subject, near, far, macs), Stacks(stack, {}))
+            mtu(Wire(subject, near, far, macs), Stacks(stack, Nursery(), {}))

@@ -8,10 +8,11 @@ import struct
 import pytest
 
 import vecnet
-from vecnet.loopback.numbered import MARK, MARK_AT, SMALLEST, Run
+from vecnet.loopback.numbered import MARK_AT, SMALLEST, Run, mark_of
 from vecnet.loopback.sniff import differences, read
 
-FRAME = Run(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2").build(SMALLEST)
+RUN = Run(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2")
+FRAME = RUN.build(SMALLEST)
 
 
 def ipv4(protocol: int, payload: bytes, source: str = "192.0.2.2", target: str = "192.0.2.1") -> bytes:
@@ -75,7 +76,7 @@ CASES = [
 @pytest.mark.parametrize(("string", "packet", "sentence"), CASES)
 def test_differences(string: str, packet: bytes, sentence: str) -> None:
     expected = vecnet.parse(string).transport
-    outer = read(packet)
+    outer = read(packet, RUN.run)
     assert outer is not None
     found = differences(outer, expected)
     if sentence:
@@ -85,9 +86,13 @@ def test_differences(string: str, packet: bytes, sentence: str) -> None:
         assert found == []
 
 
+def test_a_frame_of_another_run_is_not_seen() -> None:
+    assert read(ipv4(47, hexed("00006558")), RUN.run + 1) is None
+
+
 def test_ipv6_with_and_without_an_encapsulation_limit() -> None:
-    plain = read(ipv6(47, hexed("00006558")))
-    limited = read(ipv6(60, bytes.fromhex("2f00040104010000") + hexed("00006558")))
+    plain = read(ipv6(47, hexed("00006558")), RUN.run)
+    limited = read(ipv6(60, bytes.fromhex("2f00040104010000") + hexed("00006558")), RUN.run)
     assert plain == limited
     assert plain is not None
     assert (plain.source, plain.target, plain.protocol) == ("fd00::2", "fd00::1", 47)
@@ -95,6 +100,8 @@ def test_ipv6_with_and_without_an_encapsulation_limit() -> None:
 
 def test_no_packet_however_short_is_read_past_its_end() -> None:
     for whole in (ipv4(47, hexed("00006558")), ipv4(17, udp(hexed("00030000 00000009"))), ipv6(60, hexed("2f00"))):
-        assert read(whole[: len(whole) - SMALLEST + MARK_AT + len(MARK) - 1]) is None  # the mark is cut off
+        assert (
+            read(whole[: len(whole) - SMALLEST + MARK_AT + len(mark_of(RUN.run)) - 1], RUN.run) is None
+        )  # the mark is cut off
         for size in range(len(whole)):
-            read(whole[:size])
+            read(whole[:size], RUN.run)

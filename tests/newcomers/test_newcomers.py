@@ -1,4 +1,5 @@
-"""What a newcomer adds is one file each: a transport (with its C), a kind of interface, guests, a program outside.
+"""What a newcomer adds is one file each: a transport (with its C), a kind of interface, guests, a program outside, a
+target of export.
 
 Each is put into a copy of the project, and must work through check, up and loopback without another line changed.
 
@@ -74,6 +75,20 @@ class Mirror(Program):
         process.wait_for("listens")
         return Running(process, connected(path, process).detach())
 '''
+TARGET = '''\
+"""plain: the names of interfaces, one a line."""
+
+from collections.abc import Mapping, Sequence
+
+from vecnet.export.base import Made, Target
+
+
+class Plain(Target):
+    name = "plain"
+
+    def files(self, topology: str, made: Sequence[Made]) -> Mapping[str, str]:
+        return {topology: "".join(f"{one.interface.ifname}\\n" for one in made)}
+'''
 OUTSIDE = "name: seen\nlinks: [{transport: bess, endpoints: [web:vec0, outside:mirror]}]\n"
 
 
@@ -92,6 +107,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "vecnet/guests/uml_9_9.py").write_text(GENERATION)
     subprocess.run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=copy, check=True)
     (copy / "vecnet/programs/mirror.py").write_text(PROGRAM)
+    (copy / "vecnet/export/plain.py").write_text(TARGET)
     (copy / "lab.yaml").write_text(LAB)
     (copy / "seen.yaml").write_text(OUTSIDE)
     return copy
@@ -159,6 +175,13 @@ for guest in GENERATIONS:
     assert lines[-1].split()[0] == "9.9"
     assert "panic" in lines[-1]
     assert not any("panic" in line for line in lines[:-1])
+
+
+def test_a_target_of_export_is_one_file(project: Path) -> None:
+    shutil.copy(ROOT / "topologies/tap.yaml", project)
+    assert vecnet(project, "export", "tap.yaml", "--for", "plain") == "tap-one\n"
+    for target in ("plain", "netplan", "iproute2"):  # which do not know the new kind of interface
+        assert not vecnet(project, "export", "lab.yaml", "--for", target, code=2)
 
 
 def test_a_program_outside_is_one_file(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

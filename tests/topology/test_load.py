@@ -261,3 +261,19 @@ def test_the_model_is_plain_data() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         topology.name = "other"  # type: ignore[misc]
     assert made(DESIGN) == topology
+
+
+def test_what_is_expected_of_all_links_and_of_one_is_kept_with_its_place() -> None:
+    text = """defaults:
+  expect: {loss: 0, latency_p99: 2ms}
+links:
+  - {transport: tap, endpoints: [web:vec0, host:tap0]}
+  - transport: tap
+    endpoints: [web:vec1, host:tap1]
+    expect: {loss: 1.5%, throughput: 500M}
+  - {transport: bess, endpoints: [web:vec2, outside:slirp4netns]}
+"""
+    every, own, outside = ([(e.key, e.limit, e.where.line) for e in link.expected] for link in made(text).links)
+    assert every == [("loss", 0, 2), ("latency_p99", 0.002, 2)]
+    assert own == [("loss", 0.015, 7), ("latency_p99", 0.002, 2), ("throughput", 5e8, 7)]
+    assert outside == [], "what its probes cannot tell is not expected of a program outside"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 @on_option
 @click.option("--link", "-l", "links", type=LinkName("subject"), multiple=True, help="Only this link; may be repeated.")
 @click.option("--probe", "-p", "probes", multiple=True, metavar="PROBE", help="Only this probe; may be repeated.")
+@click.option("--only", "only", multiple=True, metavar="WORD", help="Only links of this guest, end or pattern: 'web*'.")
+@click.option("--quick", is_flag=True, help="Only whether packets pass: nothing is measured.")
+@once("--jobs", "-j", type=click.IntRange(1, 256), metavar="N", help="So many links side by side; 1 is one by one.")
 @once("--peer", metavar="STRING", help="The string of the other end.")
 @click.option("--mirror", is_flag=True, help="Play the other end too, with the mirrored string.")
 @once("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
@@ -42,6 +46,11 @@ if TYPE_CHECKING:
 @once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
 @once("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
 @once("--markdown", "markdown_file", type=ReportFile(), metavar="F", help="… as Markdown, for a CI summary.")
+@once("--github", "github_file", type=ReportFile(), metavar="F", help="… as annotations of GitHub's Actions.")
+@once("--tap", "tap_file", type=ReportFile(), metavar="F", help="… in the Test Anything Protocol.")
+@once(
+    "--baseline", type=click.Path(), metavar="F", help="Fail what became worse than in the JSON report of a run before."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,6 +58,9 @@ def command(
     on: str | None,
     links: tuple[str, ...],
     probes: tuple[str, ...],
+    only: tuple[str, ...],
+    quick: bool,
+    jobs: int | None,
     peer: str | None,
     mirror: bool,
     impair: str | None,
@@ -58,6 +70,9 @@ def command(
     json_file: str | None,
     junit_file: str | None,
     markdown_file: str | None,
+    github_file: str | None,
+    tap_file: str | None,
+    baseline: str | None,
 ) -> None:
     """Prove with packets that wires carry: of the topology in FILE, which must be up, or of a vec string.
 
@@ -68,25 +83,49 @@ def command(
     """
     from vecnet import loopback
     from vecnet.cli.progress import progress
+    from vecnet.loopback.baseline import read
     from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
-    from vecnet.loopback.probes import NAMES
+    from vecnet.loopback.probes import MEASURED, NAMES
 
-    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
+    files = {
+        "json": json_file,
+        "junit": junit_file,
+        "markdown": markdown_file,
+        "github": github_file,
+        "tap": tap_file,
+    }
     refuse_one_place_for_two(files, subject)
     names = tuple(dict.fromkeys((*NAMES, BRIDGE_PROBE, *OUTSIDE_PROBES)))
     unknown = [probe for probe in probes if probe not in names]
     if unknown:
         raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
+    if quick:
+        names = tuple(probe for probe in names if probe not in MEASURED)
+        if spoiled := [probe for probe in probes if probe in MEASURED]:
+            raise InputError(
+                f"--quick leaves out what is measured, and so --probe {spoiled[0]}", "leave one of them out"
+            )
     name, subjects, topology = _subjects(subject, on, links, peer, mirror)
+    if only:
+        subjects = _only(only, name, subjects)
     if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
+    before = read(baseline) if baseline is not None else None
     captures = make_folder(pcap) if pcap is not None else None
     with progress("loopback") as report_progress:
         report = loopback.prove(
-            name, subjects, topology=topology, probes=probes, captures=captures, live=live, progress=report_progress
+            name,
+            subjects,
+            topology=topology,
+            probes=probes or (names if quick else ()),
+            captures=captures,
+            live=live,
+            baseline=before,
+            jobs=jobs or loopback.JOBS,
+            progress=report_progress,
         )
     if "-" not in files.values():
         from vecnet.loopback.report import as_lines
@@ -94,6 +133,23 @@ def command(
         answer(*as_lines(report, verbose=verbose, width=width(sys.stdout)))
     _write(report, files)
     ctx.exit(report.exit_code)
+
+
+def _only(words: Sequence[str], name: str, subjects: Sequence[Subject]) -> list[Subject]:
+    """The subjects that a word means, each in its place. Raises InputError for a word that means none."""
+    from fnmatch import fnmatchcase
+
+    def means(word: str, subject: Subject) -> bool:
+        ends = [side.name for side in (subject.near, subject.far)]
+        known = (subject.name, *ends, *(end.partition(":")[0] for end in ends))
+        return any(fnmatchcase(one, word) for one in known)
+
+    for word in words:
+        if not any(means(word, subject) for subject in subjects):
+            raise InputError(
+                f"--only {word}: {name} has no such link, end or guest", "give its name, or a pattern: 'web*'"
+            )
+    return [subject for subject in subjects if any(means(word, subject) for word in words)]
 
 
 def _impairment(text: str) -> Impairment:

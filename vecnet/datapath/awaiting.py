@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Protocol, TypeVar
 
 from vecnet.errors import PortClosed
 
-if TYPE_CHECKING:
-    from vecnet.datapath.port import Frame, Port
-
+T = TypeVar("T")
 _SLICE = 0.2  # seconds that a thread waits for a full queue, before it looks whether anybody still waits for it
 
 
-async def batches(port: Port) -> AsyncGenerator[list[bytes], None]:
+class Waiting(Protocol):
+    """Whose frames are waited for: a port."""
+
+    closers: set[Callable[[], None]]
+
+    @property
+    def closed(self) -> bool: ...
+    def fileno(self) -> int: ...
+    def recv(self, timeout: float | None) -> list[bytes]: ...
+
+
+async def batches(port: Waiting) -> AsyncGenerator[list[bytes], None]:
     """Batches of frames as they come, each from one `recv`, until the port is closed. Raises PortError."""
     try:
         descriptor = os.dup(port.fileno())  # so that the caller's own add_reader stays
@@ -54,8 +63,8 @@ async def batches(port: Port) -> AsyncGenerator[list[bytes], None]:
         os.close(descriptor)
 
 
-async def send(port: Port, frames: Sequence[Frame]) -> None:
-    """Send all of them. Where the queue is full, a thread waits, and the loop goes on. Raises PortClosed, PortError."""
-    done = port.send(frames, 0)
+async def send(take: Callable[[Sequence[T], float], int], frames: Sequence[T]) -> None:
+    """Let all be taken. Where a queue is full, a thread waits, and the loop goes on. Raises what `take` does."""
+    done = take(frames, 0)
     while done < len(frames):
-        done += await asyncio.to_thread(port.send, frames[done:], _SLICE)
+        done += await asyncio.to_thread(take, frames[done:], _SLICE)

@@ -9,7 +9,6 @@ import errno
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Never, Protocol
 
 from vecnet.errors import PortClosed, PortError, ResourceMissing
@@ -314,31 +313,27 @@ def _opening(transport: str, number: int, failure: Any) -> PortError:
 # ---- numbered frames: the same format for loops in C and for who judges in Python, see _native/numbered.c ----
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a numbered frame says of itself. Addresses have 6 bytes, the stream 32 bits, the number 64."""
+class Numbering:
+    """The numbered frames of one stream between two addresses, made and judged. For one thread: it keeps C's memory."""
 
-    target: bytes
-    source: bytes
-    stream: int
-    number: int
+    def __init__(self, target: bytes, source: bytes, stream: int) -> None:
+        self._addresses, self._stream = target + source, stream
+        self._label = ffi.new("struct vn_label *", [target, source, stream, 0])
+        self._found = ffi.new("struct vn_label *")
 
+    def make(self, number: int, length: int) -> bytes:
+        """A frame of `length` bytes: NUMBERED_HEADER to LARGEST_FRAME."""
+        if not NUMBERED_HEADER <= length <= LARGEST_FRAME:
+            raise PortError(f"a numbered frame has {NUMBERED_HEADER} to {LARGEST_FRAME} bytes, not {length}")
+        frame = bytearray(length)
+        self._label.number = number
+        lib.vn_numbered_make(self._label, ffi.from_buffer(frame), length)
+        return bytes(frame)
 
-def numbered(label: Label, length: int) -> bytes:
-    """The numbered frame of this label, of `length` bytes: NUMBERED_HEADER to LARGEST_FRAME."""
-    if not NUMBERED_HEADER <= length <= LARGEST_FRAME:
-        raise PortError(f"a numbered frame has {NUMBERED_HEADER} to {LARGEST_FRAME} bytes, not {length}")
-    frame = bytearray(length)
-    label_in_c = ffi.new("struct vn_label *", [label.target, label.source, label.stream, label.number])
-    lib.vn_numbered_make(label_in_c, ffi.from_buffer("uint8_t[]", frame), length)
-    return bytes(frame)
-
-
-def judged(frame: bytes) -> tuple[Label, bool] | None:
-    """A numbered frame's label, and whether the frame is whole; None where it is none."""
-    found = ffi.new("struct vn_label *")
-    verdict = lib.vn_numbered_judge(ffi.from_buffer("uint8_t[]", frame), len(frame), found)
-    if verdict == lib.VN_NUMBERED_FOREIGN:
-        return None
-    label = Label(bytes(found.target), bytes(found.source), found.stream, found.number)
-    return label, verdict == lib.VN_NUMBERED_WHOLE
+    def judge(self, frame: bytes) -> tuple[int, bool] | None:
+        """A frame's number, and whether it is as it was made; None where it is none of this stream."""
+        found = self._found
+        verdict = lib.vn_numbered_judge(frame, len(frame), found)
+        if verdict == lib.VN_NUMBERED_FOREIGN or found.stream != self._stream:
+            return None
+        return found.number, verdict == lib.VN_NUMBERED_WHOLE and frame.startswith(self._addresses)

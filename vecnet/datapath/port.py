@@ -163,7 +163,7 @@ class Port:
         """
         from vecnet.datapath.awaiting import send
 
-        await send(self, [frames] if isinstance(frames, Frame) else list(frames))
+        await send(self.send, [frames] if isinstance(frames, Frame) else list(frames))
 
     @contextmanager
     def quiet(self, instead: str) -> Iterator[None]:

@@ -17,6 +17,14 @@ def wanted_nodes(interfaces: Sequence[HostInterface]) -> list[Node]:
     return [KINDS[interface.kind].wanted(interface) for interface in interfaces if not interface.existing]
 
 
+def marks(topology: str, interface: HostInterface) -> tuple[int, str, str]:
+    """A topology's group, the alias of an interface, and that of a pair's second end: with these one that others make
+    in this network namespace is known as the topology's. It notes nothing of what was made, which nobody has seen yet.
+    """
+    first = mark.Mark(topology, interface.link, notes=KINDS[interface.kind].notes(interface.attributes))
+    return mark.group(topology), str(first), str(mark.Mark(topology, interface.link, peer=True))
+
+
 def found_nodes(topology: str, snapshot: Snapshot) -> dict[Key, Node]:
     """A topology's interfaces, and what a killed run left of one."""
     nodes = {node.key: node for kind in KINDS.values() for node in kind.found(topology, snapshot)}

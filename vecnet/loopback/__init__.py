@@ -11,40 +11,41 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | bridge.py | a bridge, from member to member |
 | probes/ | one file a probe |
 | numbered.py, exchange.py | numbered frames, sent and judged |
-| joined.py, stack.py, agent.py, icmp.py | real IP stacks at both ends |
+| joined.py, stack.py, nursery.py, agent.py, icmp.py | real IP stacks at both ends |
 | diagnose.py, sniff.py | why packets do not come |
+| trial.py, beside.py | the probes of one subject; many subjects side by side |
 | verdict.py | the results, as data |
+| codes.py, explained.py | the kinds of failure, and guests' traps, each with its code and explanation |
 | captures.py | the packets of what failed |
-| report.py | … as a table, JSON, JUnit XML, Markdown |
+| baseline.py | what became worse than in a run before |
+| report.py, ci.py | … as a table, JSON, JUnit XML, Markdown; as GitHub's annotations, TAP |
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, PortError
-from vecnet.kernel.unforeseen import in_words
-from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts, lacks
+from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vecnet.loopback.bridge import Bridge
-    from vecnet.loopback.diagnose import Host
+    from vecnet.loopback.baseline import Baseline
+    from vecnet.loopback.nursery import Nursery
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
-    from vecnet.loopback.wire import Wire
+    from vecnet.loopback.trial import Trial
     from vecnet.topology import Topology
 
 __all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "probes_of", "prove"]
 
+JOBS = 16  # links side by side, where nothing else is asked for: most of a probe is waiting
 _TURN = 3600.0  # seconds to wait for another run
-Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+_FEW = 10  # links whose measurements take their usual time; of more, each takes a part of it
 
 
 def probes_of(subject: Subject) -> tuple[str, ...]:
@@ -63,146 +64,152 @@ def prove(
     probes: Sequence[str] = (),
     captures: Path | None = None,
     live: bool = False,
+    jobs: int = 1,
+    baseline: Baseline | None = None,
     progress: Progress = quiet,
 ) -> Verdicts:
-    """Try the probes (all, unless some are named) on every subject, one after another.
+    """Try the probes (all, unless some are named) on every subject, up to `jobs` of them at a time.
 
     `topology` is where the subjects come from, where they do: a diagnosis compares it with the host. `progress` is told
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
     network namespaces of their own. The packets of what fails are kept in the folder `captures`. A wire that somebody
-    uses is not tested, unless `live`: a running guest would be sent our frames. Two runs in one network namespace take
-    turns. Raises HostError.
+    uses is not tested, unless `live`: a running guest would be sent our frames. What is worse than in the `baseline`, a
+    run before, fails. Two runs in one network namespace take turns. Raises HostError.
+
+    With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
+    there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
+    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. What passed only
+    then says so, `Result.at_first`, and so does a figure that was not taken alone, `Result.beside`.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
-    from vecnet.loopback.probes import PROBES
-    from vecnet.loopback.stack import Stacks
+    from vecnet.loopback.nursery import Nursery
+    from vecnet.loopback.trial import Trial
 
-    chosen = [probe for probe in PROBES if not probes or probe in probes]
-    total = len(subjects) * (len(chosen) + 1)
-    reports = []
-    host = Host(topology)
-    with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Stacks.started() as stacks:
-        for number, subject in enumerate(subjects):
-
-            def done(count: int, before: int = number * (len(chosen) + 1)) -> None:
-                progress(before + count, total)
-
-            if subject.is_outside:
-                results = _prove_outside(subject, probes, stacks, captures)
-            else:
-                results = _prove_one(subject, chosen, stacks, host, captures, live, done)
-            note = (subject.far.note or subject.near.note) if results[0].verdict is Verdict.PASS else ""
-            played = results[0].verdict is Verdict.PASS or not subject.far.twin
-            far_end = subject.far.words if played else subject.far.name
-            reports.append(LinkReport(subject.name, subject.transport, tuple(results), far_end, note))
+    share = min(1.0, _FEW / max(len(subjects), 1))
+    trial = Trial(Host(topology), live, captures, share=share, baseline=baseline or {})
+    with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Nursery() as nursery:
+        run = _Run(subjects, probes, trial, nursery, progress)
+        results = run.alone() if min(jobs, len(subjects)) <= 1 else run.side_by_side(jobs)
+        reports = [_report(subject, found) for subject, found in zip(subjects, results, strict=True)]
         for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
-            result = _attempt(bridge.PROBE, partial(_cross, one, host, live), lambda: host.filters)
-            reports.append(LinkReport(one.name, "bridge", (result,), "the guests of its members"))
-    progress(total, total)
+            reports.append(LinkReport(one.name, "bridge", (trial.across(one),), "the guests of its members"))
+    run.end()
     return Verdicts(name, tuple(reports))
 
 
-def _prove_one(
-    subject: Subject,
-    chosen: Sequence[str],
-    stacks: Stacks,
-    host: Host,
-    captures: Path | None,
-    live: bool,
-    done: Callable[[int], None],
-) -> list[Result]:
-    from vecnet.loopback.captures import recorded
-    from vecnet.loopback.diagnose import diagnosis
-    from vecnet.loopback.probes import PROBES
-    from vecnet.loopback.wire import opened, refuse_in_use
+def _report(subject: Subject, results: Sequence[Result]) -> LinkReport:
+    opened = results[0].verdict is Verdict.PASS
+    notes = [(subject.far.note or subject.near.note) if opened else ""]
+    notes += [
+        f"{one.probe} passed when it was tried again; at first: {one.at_first}" for one in results if one.at_first
+    ]
+    far_end = subject.far.words if opened or not subject.far.twin else subject.far.name
+    return LinkReport(
+        subject.name, subject.transport, tuple(results), far_end, ". ".join(filter(None, notes)), subject.where
+    )
 
-    with ExitStack() as stack:
-        wire: Wire | None = None
 
-        def attempt(name: str, probe: Callable[[], Found]) -> Result:
-            return _attempt(name, probe, lambda: diagnosis(subject, wire, name, host))
+def _again(before: Sequence[Result], now: Sequence[Result]) -> list[Result]:
+    """What was tried again: what passes only now tells of it."""
+    failed = {one.probe: one.reason for one in before if one.verdict is Verdict.FAIL}
+    return [
+        replace(one, at_first=failed[one.probe]) if one.verdict is Verdict.PASS and one.probe in failed else one
+        for one in now
+    ]
 
-        def open_both() -> Found:
-            nonlocal wire
-            if not live:
-                refuse_in_use(subject, host.users)
-            wire = stack.enter_context(opened(subject))
-            return "both ends open", {}
 
-        results = [attempt("open", open_both)]
-        basis = results[0]  # where it, then a frame, then a ping fails, what comes after cannot be found out
-        for count, name in enumerate(chosen):
-            done(count + 1)
-            if wire is None or basis.verdict is Verdict.FAIL:
-                reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
-                results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
-            else:
-                ports = {subject.near.name: wire.near, subject.far.name: wire.far}
-                tried = partial(attempt, name, partial(PROBES[name], wire, stacks))
-                results.append(recorded(captures, subject.name, ports, name, tried))
-            if name in ("frames", "ping") and basis.verdict is not Verdict.FAIL:
-                basis = results[-1]
+class _Run:
+    """The subjects, and how far their probes are."""
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        probes: Sequence[str],
+        trial: Trial,
+        nursery: Nursery,
+        progress: Progress,
+    ) -> None:
+        self._subjects, self._trial, self._nursery, self._progress = subjects, trial, nursery, progress
+        self._chosen = [[probe for probe in probes_of(one)[1:] if not probes or probe in probes] for one in subjects]
+        self._total = sum(1 + len(chosen) for chosen in self._chosen)
+        self._count, self._counting = 0, Lock()
+
+    def _done(self) -> None:
+        with self._counting:
+            self._count = min(self._count + 1, self._total - 1)  # what is tried again is counted again
+            self._progress(self._count, self._total)
+
+    def end(self) -> None:
+        self._progress(self._total, self._total)
+
+    def alone(self) -> list[list[Result]]:
+        """All probes of one subject after another."""
+        from vecnet.loopback.stack import Stacks
+
+        with Stacks.started(self._nursery) as stacks:
+            return [
+                self._trial.results(subject, chosen, stacks, self._done)
+                for subject, chosen in zip(self._subjects, self._chosen, strict=True)
+            ]
+
+    def side_by_side(self, jobs: int) -> list[list[Result]]:
+        """The three rounds."""
+        from vecnet.loopback.beside import side_by_side
+        from vecnet.loopback.probes import TIMED
+        from vecnet.loopback.stack import Stacks
+
+        every = range(len(self._subjects))
+        results: list[list[Result]] = [[] for _ in every]
+        functional, timed = (
+            [[probe for probe in chosen if (probe in TIMED) is which] for chosen in self._chosen]
+            for which in (False, True)
+        )
+
+        def around(numbers: Sequence[int], threads: int, tried: Callable[[int, Stacks], list[Result]]) -> None:
+            def work(taken: Iterator[int]) -> None:
+                with Stacks.started(self._nursery) as stacks:
+                    for number in map(numbers.__getitem__, taken):
+                        results[number] = tried(number, stacks)
+
+            side_by_side([self._subjects[number].claims for number in numbers], threads, work)
+
+        def among(numbers: Sequence[int], *, again: bool) -> None:
+            threads = min(jobs, len(numbers))
+            trial = replace(self._trial, beside=max(threads - 1, 0), again=again)
+            around(
+                numbers,
+                threads,
+                lambda number, stacks: _again(
+                    results[number], trial.results(self._subjects[number], functional[number], stacks, self._done)
+                ),
+            )
+
+        among(every, again=True)
+        among([number for number in every if any(one.verdict is Verdict.FAIL for one in results[number])], again=False)
+        alone = replace(self._trial, turn=Lock())
+        around(
+            every,
+            2,  # one is measured, and the one before it is closed
+            lambda number, stacks: [
+                *results[number],
+                *self._timed(alone, self._subjects[number], timed[number], results[number], stacks),
+            ],
+        )
         return results
 
+    def _timed(
+        self, trial: Trial, subject: Subject, probes: Sequence[str], before: Sequence[Result], stacks: Stacks
+    ) -> list[Result]:
+        """What is timed, of a subject whose other probes came to what is `before`."""
+        from vecnet.loopback.trial import untried
 
-def _prove_outside(subject: Subject, probes: Sequence[str], stacks: Stacks, captures: Path | None) -> list[Result]:
-    from vecnet.loopback import outside
-    from vecnet.loopback.captures import recorded
-
-    with ExitStack() as stack:
-        beyond: outside.Beyond | None = None
-
-        def start() -> Found:
-            nonlocal beyond
-            beyond = stack.enter_context(outside.opened(subject))
-            return f"{beyond.behind.program} is there", {}
-
-        results = [_attempt("open", start, lambda: ())]
-        basis = results[0]  # where it, then arp, fails, nothing else is found out
-        for name, probe in outside.PROBES.items():
-            if probes and name not in probes:
-                continue
-            if beyond is None or basis.verdict is Verdict.FAIL:
-                reason = f"not tried, since {basis.probe} came to: {basis.verdict}"
-                results.append(Result(name, Verdict.UNTESTED, reason, tried=False))
-            else:
-                attempt = partial(_attempt, name, partial(probe, beyond, stacks), lambda: ())
-                results.append(recorded(captures, subject.name, {subject.near.name: beyond.port}, name, attempt))
-            if name == outside.FIRST and basis.verdict is not Verdict.FAIL:
-                basis = results[-1]
-        return results
-
-
-def _cross(one: Bridge, host: Host, live: bool) -> Found:
-    from vecnet.loopback.bridge import cross
-    from vecnet.loopback.wire import refuse_in_use
-
-    for member in () if live else one.members:
-        refuse_in_use(member, host.users)
-    return cross(one)
-
-
-def _attempt(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[str]]) -> Result:
-    """What a probe came to; `diagnosed` tells more of a failure."""
-    started = time.monotonic()
-    try:
-        reason, figures = _outcome(probe)
-    except Outcome as outcome:
-        sentences = [str(outcome), *(diagnosed() if outcome.verdict is Verdict.FAIL else ())]
-        return Result(name, outcome.verdict, ". ".join(sentences), {}, time.monotonic() - started)
-    return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
-
-
-def _outcome(probe: Callable[[], Found]) -> Found:
-    """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
-    try:
-        return probe()
-    except (PortError, HostError) as error:
-        raise (Untested if lacks(error) else Failed)(str(error)) from None
-    except TimeoutError as error:
-        raise Untested(f"it took too long: {error}" if str(error) else "it took too long") from None
-    except OSError as error:
-        raise Untested(f"it could not be tried: {in_words(error)}") from None
+        left = [one for probe in probes if (one := untried(before, probe)) is not None]
+        if left or not probes:
+            return left
+        opened, *found = replace(trial, again=True).results(subject, probes, stacks, self._done)
+        if any(one.verdict is Verdict.FAIL for one in (opened, *found)):
+            opened, *found = _again((opened, *found), trial.results(subject, probes, stacks, self._done))
+        return found if opened.verdict is Verdict.PASS else [replace(opened, probe=probe) for probe in probes]

@@ -5,7 +5,7 @@ namespace of its own, and a tap there is the guest's NIC, whose descriptor it ha
 
     port under test ── pump ── the tap's descriptor ║ tap, with the guest's addresses: a real stack, in a namespace
 
-Requests and answers are JSON, one a packet, on the socket that it inherits as its standard input.
+Requests and answers are JSON, one a packet, on a socket. Agents are forked by nursery.py.
 """
 
 from __future__ import annotations
@@ -14,35 +14,25 @@ import hashlib
 import json
 import os
 import random
-import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 from vecnet.errors import VecnetError
-from vecnet.kernel import libc
 from vecnet.kernel.unforeseen import in_words
 from vecnet.loopback.icmp import ping
 from vecnet.loopback.verdict import lacks
-from vecnet.transports.link import HostInterface, TapAttributes
+
+if TYPE_CHECKING:
+    from vecnet.kernel.namespaces import Namespace
 
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
 TIMEOUT = 5.0  # seconds without progress, of a transfer
-
-
-class _Network:
-    """What the host wing makes the guest's tap from."""
-
-    name = "loopback-guest"
-
-    def __init__(self, interface: HostInterface) -> None:
-        self.interfaces = (interface,)
-        self.outer_ends = ()  # a tap carries no outer packets
 
 
 @dataclass(frozen=True)
@@ -54,9 +44,16 @@ class Transferred:
     failure: str
 
 
+@lru_cache(maxsize=4)  # those of one link's transfers
 def content(seed: int, size: int) -> bytes:
     """What a transfer carries: bytes that follow from the seed."""
     return random.Random(seed).randbytes(size)  # noqa: S311 - to be told apart, not to be secret
+
+
+@lru_cache(maxsize=8)
+def digest_of(seed: int, size: int) -> str:
+    """The SHA-256 of what a transfer carries."""
+    return hashlib.sha256(content(seed, size)).hexdigest()
 
 
 def transfer(connection: socket.socket, outgoing: bytes, expected: int) -> Transferred:
@@ -105,40 +102,67 @@ def in_turn(connection: socket.socket, outgoing: bytes, expected: int, *, first:
     return Transferred(received, digest.hexdigest(), failure)
 
 
+def _do(place: Namespace, *messages: bytes) -> None:
+    """Raises OSError for what the kernel refuses."""
+    for refusal in filter(None, place.route.batch(messages)):
+        raise OSError(refusal.errno, str(refusal))
+
+
+def _drain(nic: int) -> None:
+    """Take away what the last link's guest has still said."""
+    os.set_blocking(nic, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.read(nic, _CHUNK)
+
+
 class Agent:
     """The requests, one method each. Their answers are what goes into JSON."""
 
     def __init__(self) -> None:
         self.descriptors: list[int] = []  # to go with the next answer
         self._listener: socket.socket | None = None
+        self._nic: int | None = None
+        self._addresses: list[str] = []  # the NIC's
 
     def attach(self, mac: str, mtu: int, addresses: list[str]) -> dict[str, object]:
-        """Make the guest's NIC; its descriptor goes with the answer."""
-        from vecnet import host
+        """Shape the guest's NIC; a descriptor of it goes with the answer.
+
+        It is kept from link to link: the kernel takes as long to remove one as for all else together, and lets nobody
+        change a network meanwhile. A new Ethernet address makes it forget its neighbours.
+        """
+        from vecnet.host.kinds import tap
         from vecnet.kernel import rtnl
         from vecnet.kernel.namespaces import Namespaces
         from vecnet.loopback.wire import wait_until
 
-        interface = HostInterface(
-            ifname=NIC,
-            kind="tap",
-            mtu=mtu,
-            mac=mac,
-            attributes=TapAttributes(vnet_hdr=False),
-            addresses=tuple(addresses),
-            link="loopback",
-        )
-        host.up(_Network(interface))
-        self.descriptors = [host.attach_tap(interface)]
         with Namespaces() as namespaces:
-            wait_until(partial(rtnl.sends, namespaces.home, NIC))
+            home = namespaces.home
+            try:
+                if self._nic is None:
+                    self._nic = tap.attach(NIC)
+                index = rtnl.read_link(home, NIC).index
+                _do(home, *(rtnl.address(text, add=False).of(index) for text in self._addresses))
+                self._addresses = []
+                _do(home, rtnl.set_link(NIC, rtnl.Settings(mtu=mtu, mac=mac)))
+                home.route.batch([rtnl.keep_ipv6_addresses_off(NIC)])  # refused where there is no IPv6 to be kept off
+                _do(home, rtnl.set_link(NIC, rtnl.Settings(up=True)))
+                _drain(self._nic)
+                _do(home, *(rtnl.address(text, add=True).of(index) for text in addresses))
+                self._addresses = addresses
+            except BaseException:
+                self._forget()
+                raise
+            wait_until(partial(rtnl.sends, home, NIC))
+        self.descriptors = [os.dup(self._nic)]
         return {}
 
-    def detach(self) -> dict[str, object]:
-        from vecnet import host
-
-        host.down(_Network.name)
-        return {}
+    def _forget(self) -> None:
+        """Remove the NIC, which ends with its last descriptor."""
+        self._addresses = []
+        if self._nic is not None:
+            os.close(self._nic)
+            self._nic = None
 
     def ping(self, to: str, interface: str, packet: int) -> dict[str, object]:
         return {"seconds": ping(to, interface, packet)}
@@ -176,15 +200,24 @@ def _socket(address: str, interface: str) -> socket.socket:
     return stream
 
 
-def main(mode: str) -> None:
+def load() -> None:
+    """Import all that requests need, before there are many agents to do it."""
+    from vecnet import sandbox
+    from vecnet.host.kinds import tap
+    from vecnet.kernel import encode, namespaces, rtnl
+    from vecnet.loopback import wire
+
+    assert all((sandbox, tap, encode, namespaces, rtnl, wire))
+
+
+def serve(requests: socket.socket, *, private: bool) -> None:
     """Answer requests until the other end closes, which may be while an answer is made: the probes' process died."""
-    libc.end_with_parent(signal.SIGKILL)
-    with suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=0) as requests:
+    with suppress(BrokenPipeError, ConnectionResetError):
         agent = Agent()
-        methods = (agent.attach, agent.detach, agent.ping, agent.listen, agent.accept, agent.connect)
+        methods = (agent.attach, agent.ping, agent.listen, agent.accept, agent.connect)
         does: dict[str, Callable[..., dict[str, object]]] = {method.__name__: method for method in methods}
         greeting: dict[str, object] = {}
-        if mode == "private":
+        if private:
             from vecnet import sandbox
 
             try:
@@ -210,7 +243,3 @@ def _answer(method: Callable[..., dict[str, object]], request: dict[str, object]
         return {"error": str(in_words(error)) if short else error.strerror or str(error), "lacks": short}
     except VecnetError as error:
         return {"error": str(error), "lacks": lacks(error)}
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vecnet.loopback.codes import Code
 from vecnet.loopback.icmp import checksum
 from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.loopback.subject import Side, Subject
@@ -61,7 +62,9 @@ def cross(bridge: Bridge) -> tuple[str, Mapping[str, float]]:
             ):
                 for what, frame in _frames(source, target):
                     if not _crosses(sender, receiver, frame):
-                        raise Failed(f"{source.name} to {target.name} across {bridge.name}: no {what} comes")
+                        raise Failed(
+                            Code.NO_CROSSING, f"{source.name} to {target.name} across {bridge.name}: no {what} comes"
+                        )
         pairs += 1
     return f"frames, IPv4 and IPv6 cross between {pairs + 1} members", {"pairs": pairs}
 

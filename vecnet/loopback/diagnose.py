@@ -13,12 +13,14 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vecnet.datapath.native import counter_meanings
 from vecnet.errors import HostError, PortError, VecnetError
 from vecnet.kernel import rtnl
 from vecnet.kernel.namespaces import Namespaces
+from vecnet.loopback.codes import Code
 from vecnet.loopback.joined import address_pairs
 from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.loopback.sniff import Outer, differences, watch
@@ -36,37 +38,63 @@ _PATIENCE = 5.0  # seconds that a program has for its answer
 _DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
 
 
+class Finding(NamedTuple):
+    """What was found of a failure's causes."""
+
+    code: Code
+    sentence: str
+
+
 class Host:
-    """The host as it is when the first probe of a run fails; each part is read when it is first asked for, and once."""
+    """The host as it is when the first probe of a run fails; each part is read when it is first asked for, and once.
+
+    For any thread: who asks meanwhile waits.
+    """
 
     def __init__(self, topology: Topology | None) -> None:
         self._topology = topology
+        self._turn = Lock()
 
-    @cached_property
+    @property
     def changes(self) -> Sequence[Step]:
         """What `vecnet plan` would change. Raises HostError where there is no plan."""
+        with self._turn:
+            return self._changes
+
+    @property
+    def users(self) -> Mapping[str, str]:
+        """The links whose interfaces somebody uses, and who."""
+        with self._turn:
+            return self._users
+
+    @property
+    def filters(self) -> Sequence[Finding]:
+        """The rules of nftables that drop packets, in words."""
+        with self._turn:
+            return self._filters
+
+    @cached_property
+    def _changes(self) -> Sequence[Step]:
         from vecnet import host
 
         return host.plan(self._topology).changes if self._topology is not None else ()
 
     @cached_property
-    def users(self) -> Mapping[str, str]:
-        """The links whose interfaces somebody uses, and who."""
+    def _users(self) -> Mapping[str, str]:
         from vecnet import host
 
         found = host.status(self._topology.name) if self._topology is not None else []
         return {one.link: one.in_use for one in found if one.in_use}
 
     @cached_property
-    def filters(self) -> Sequence[str]:
-        """The rules of nftables that drop packets, in words."""
+    def _filters(self) -> Sequence[Finding]:
         rules = dict.fromkeys(_dropping_rules(_said_by("nft", "-j", "list", "ruleset")))
-        return [f"a packet filter may drop them: nftables, {rule}" for rule in rules]
+        return [Finding(Code.FILTER, f"a packet filter may drop them: nftables, {rule}") for rule in rules]
 
 
-def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[str]:
+def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[Finding]:
     """What was found, the surest first."""
-    found: list[str] = []
+    found: list[Finding] = []
     looks = [_host_differs(subject, host)]
     if wire is not None:
         looks.append(_ends(wire, host))
@@ -82,24 +110,24 @@ def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Se
     return list(dict.fromkeys(found))
 
 
-def _host_differs(subject: Subject, host: Host) -> Iterator[str]:
+def _host_differs(subject: Subject, host: Host) -> Iterator[Finding]:
     """What `vecnet plan` would change at this link's interfaces and its bridge."""
     names = {interface.ifname for interface in subject.interfaces} | {subject.far.bridge, subject.near.bridge}
     try:
         steps = host.changes
     except VecnetError as error:
-        yield str(error)
+        yield Finding(Code.NO_PLAN, str(error))
         return
     for step in steps:
         if step.node.ifname not in names:
             continue
         if step.before is None:
-            yield f"{step.node} is not there: run vecnet up"
+            yield Finding(Code.MISSING, f"{step.node} is not there: run vecnet up")
         for key, before, after in step.differences:
-            yield f"{step.node}: {key} is {before}, and should be {after}"
+            yield Finding(Code.DIFFERS, f"{step.node}: {key} is {before}, and should be {after}")
 
 
-def _ends(wire: Wire, host: Host) -> Iterator[str]:
+def _ends(wire: Wire, host: Host) -> Iterator[Finding]:
     """Send a few frames each way, and look at the outer side and at the counters."""
     sides = (wire.subject.near, wire.subject.far)
     tunnel = any(side.transport and side.transport.receives_at() for side in sides)
@@ -107,7 +135,7 @@ def _ends(wire: Wire, host: Host) -> Iterator[str]:
         run = Run(to, source)
         before = receiver.stats, sender.stats
         act = partial(_send_some, sender, run)
-        outers = _watched(act) if tunnel else None
+        outers = _watched(act, run) if tunnel else None
         if outers is None:
             act()
         arrived = run.take(receiver.recv(timeout=0.2))
@@ -116,25 +144,27 @@ def _ends(wire: Wire, host: Host) -> Iterator[str]:
         for name, what in _DROPS.items():
             port, earlier = (receiver, before[0]) if name.startswith("rx") else (sender, before[1])
             if count := port.stats.get(name, 0) - earlier.get(name, 0):
-                yield f"{words}: {count} dropped, {what}"
+                yield Finding(Code.DROPPED, f"{words}: {count} dropped, {what}")
         if outers is None:
             continue
         if not outers:
-            yield f"{words}: the sender's packets are seen on no interface"
+            yield Finding(Code.NOT_SENT, f"{words}: the sender's packets are seen on no interface")
         elif side.transport is not None:
             told = [sentence for outer in outers for sentence in differences(outer, side.transport)]
-            yield from (f"{words}: {sentence}" for sentence in told)
+            yield from (Finding(Code.MISFIT, f"{words}: {sentence}") for sentence in told)
             if not told and not arrived:
-                yield f"{words}: the sender's packets are right and are seen on the way: something drops them"
+                what = "the sender's packets are right and are seen on the way: something drops them"
+                yield Finding(Code.LOST_ON_THE_WAY, f"{words}: {what}")
                 yield from _filters(wire.subject, host)
         elif not arrived:
-            yield f"{words}: the guest's packets are seen on the way, and the host's interface takes none of them"
+            what = "the guest's packets are seen on the way, and the host's interface takes none of them"
+            yield Finding(Code.NOT_TAKEN, f"{words}: {what}")
 
 
-def _watched(act: Callable[[], object]) -> list[Outer] | None:
-    """The outer packets that are seen while `act` runs; None where they may not be looked at, and it did not run."""
+def _watched(act: Callable[[], object], run: Run) -> list[Outer] | None:
+    """The run's packets that are seen while `act` sends them; None where they may not be looked at, and it did not."""
     with suppress(PermissionError):
-        return watch(act)
+        return watch(act, run.run)
     return None
 
 
@@ -142,7 +172,7 @@ def _send_some(sender: Port, run: Run) -> None:
     sender.send([run.build(SMALLEST) for _ in range(_TRIES)], timeout=1.0)
 
 
-def _queue(subject: Subject) -> Iterator[str]:
+def _queue(subject: Subject) -> Iterator[Finding]:
     """Whether the host's interface holds as many packets as the guest takes at once."""
     far, depth = subject.far, subject.near.transport.depth if subject.near.transport else 0
     if not far.is_host:
@@ -151,29 +181,30 @@ def _queue(subject: Subject) -> Iterator[str]:
         queue = rtnl.read_link(namespaces[far.netns], far.ifname).queue
     if queue < depth:
         mend = f"ip link set {far.ifname} txqueuelen {depth}"
-        yield f"{far.ifname} holds {queue} packets, fewer than depth={depth}: {mend}"
+        yield Finding(Code.SHORT_QUEUE, f"{far.ifname} holds {queue} packets, fewer than depth={depth}: {mend}")
 
 
-def _stack(subject: Subject) -> Iterator[str]:
+def _stack(subject: Subject) -> Iterator[Finding]:
     """How the host's own stack would reach the guest: its interface, its neighbours, its routes."""
     far = subject.far
     if not far.is_host:
         return
     flags = [flag for link in _ip(far, "link", "show", "dev", far.stack) for flag in link.get("flags", ())]
     if "NOARP" in flags:
-        yield f"{far.stack} does not resolve neighbours: ip link set {far.stack} arp on"
+        yield Finding(Code.NO_ARP, f"{far.stack} does not resolve neighbours: ip link set {far.stack} arp on")
     mac = subject.near.transport.mac if subject.near.transport else None
     for guest, _ in address_pairs(subject.near, far):
         for neighbour in _ip(far, "neigh", "show", guest, "dev", far.stack):
             there = neighbour.get("lladdr")
             if "FAILED" in neighbour.get("state", ()) or there is None:
-                yield f"the host asks for {guest} on {far.stack} and gets no answer"
+                yield Finding(Code.NO_NEIGHBOUR, f"the host asks for {guest} on {far.stack} and gets no answer")
             elif mac and there != mac:
-                yield f"the host holds {guest} to be at {there}, and the guest is at {mac}: ip neigh del"
+                told = f"the host holds {guest} to be at {there}, and the guest is at {mac}: ip neigh del"
+                yield Finding(Code.WRONG_NEIGHBOUR, told)
         for route in _ip(far, "route", "get", guest) or [{"type": "unreachable"}]:
             if route.get("dev") != far.stack:
                 way = route.get("type") or route.get("dev")
-                yield f"the host's route to {guest} does not leave by {far.stack}: {way}"
+                yield Finding(Code.WRONG_ROUTE, f"the host's route to {guest} does not leave by {far.stack}: {way}")
 
 
 def _ip(side: Side, *words: str) -> list[dict[str, Any]]:
@@ -193,12 +224,13 @@ def _said_by(*command: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _filters(subject: Subject, host: Host) -> Iterator[str]:
+def _filters(subject: Subject, host: Host) -> Iterator[Finding]:
     """Rules of this host that drop packets."""
     yield from host.filters
     for place in ("ingress", "egress") if subject.far.ifname else ():
         if _said_by("tc", "filter", "show", "dev", subject.far.ifname, place):
-            yield f"a packet filter may drop them: tc filter show dev {subject.far.ifname} {place}"
+            command = f"tc filter show dev {subject.far.ifname} {place}"
+            yield Finding(Code.FILTER, f"a packet filter may drop them: {command}")
 
 
 def _dropping_rules(ruleset: str) -> Iterator[str]:

@@ -42,11 +42,14 @@ def send_and_judge(
     while chunk := list(itertools.islice(lengths, batch)):
         missing = len(chunk) - _send_all(sender, receiver, run, [run.build(length) for length in chunk])
         due = time.monotonic() + patience
-        while missing > 0 and (left := due - time.monotonic()) > 0:
+        while missing > 0:
+            left = due - time.monotonic()
             got = run.take(receiver.recv(timeout=left))
             missing -= got
             if got:
                 due = time.monotonic() + patience
+            elif left <= 0:  # it was looked for after the time was over: a busy machine may have kept us from it before
+                break
         if missing == len(chunk) > 0:
             break  # nothing comes through: more of the same would only take longer
         if missing > 0:

@@ -7,16 +7,36 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from vecnet.datapath.native import NUMBERED_HEADER, Label, judged, numbered
+from vecnet.datapath.native import NUMBERED_HEADER, Numbering
+from vecnet.loopback.codes import Code
+from vecnet.loopback.verdict import Failed
 
 SMALLEST = 60  # bytes of the smallest Ethernet frame, without its checksum
-MARK_AT = 12  # bytes before the mark, by which any run's frame is found within a packet
-MARK = numbered(Label(bytes(6), bytes(6), 0, 0), NUMBERED_HEADER)[MARK_AT : MARK_AT + 4]
+MARK_AT = 12  # bytes before the mark, by which a run's frame is found within a packet
+_NUMBER_AT = 20
 _BEFORE_NUMBER = NUMBERED_HEADER - 14  # bytes that are the same in all frames of a run
-_runs = itertools.count(1)
+runs = itertools.count(1)  # numbers that no other run of this process has
+
+
+class Fault(NamedTuple):
+    """What is wrong with the frames that came, in words."""
+
+    code: Code
+    words: str
+
+
+def failed(faults: Sequence[Fault], before: str = "") -> Failed:
+    """What a probe fails with that has found faults."""
+    return Failed((fault.code for fault in faults), before + "; ".join(fault.words for fault in faults))
+
+
+def mark_of(run: int) -> bytes:
+    """What all frames of a run have after their addresses."""
+    return Numbering(bytes(6), bytes(6), run).make(0, NUMBERED_HEADER)[MARK_AT:_NUMBER_AT]
 
 
 @dataclass
@@ -25,7 +45,7 @@ class Run:
 
     to: bytes
     source: bytes
-    run: int = field(default_factory=lambda: next(_runs) & 0xFFFFFFFF)
+    run: int = field(default_factory=lambda: next(runs) & 0xFFFFFFFF)
     sent: dict[int, int] = field(default_factory=dict)  # number: length in bytes
     seen: Counter[int] = field(default_factory=Counter)
     last: int = -1
@@ -33,54 +53,55 @@ class Run:
     changed: list[str] = field(default_factory=list)
     cut: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._frames = Numbering(self.to, self.source, self.run)
+
     def build(self, length: int) -> bytes:
         """The next frame, of `length` bytes."""
         number = len(self.sent)
         self.sent[number] = length
-        return self._frame(number, length)
-
-    def _frame(self, number: int, length: int) -> bytes:
-        return numbered(Label(self.to, self.source, self.run, number), length)
+        return self._frames.make(number, length)
 
     def take(self, frames: Iterable[bytes]) -> int:
         """Judge what came; what is not of this run is not looked at. Returns how many were."""
         ours = 0
         for frame in frames:
-            found = judged(frame)
-            if found is None or found[0].stream != self.run:
-                continue
-            ours += 1
-            self._judge(found[0], frame)
+            if (found := self._frames.judge(frame)) is not None:
+                ours += 1
+                self._judge(*found, frame)
         return ours
 
-    def _judge(self, label: Label, frame: bytes) -> None:
-        number, length = label.number, self.sent.get(label.number)
+    def _judge(self, number: int, whole: bool, frame: bytes) -> None:
+        length = self.sent.get(number)
         self.seen[number] += 1
+        if not whole or len(frame) != length:
+            self._tell_change(number, length, frame)
+        if number < self.last:
+            self.reordered += 1
+        self.last = max(self.last, number)
+
+    def _tell_change(self, number: int, length: int | None, frame: bytes) -> None:
         if length is None:
             self.changed.append(f"a frame with the number {number} came, which was not sent")
         elif len(frame) < length:
             self.cut.append(length - len(frame))
         elif len(frame) > length:
             self.changed.append(f"frame {number} of {length} bytes came with {len(frame)}")
-        elif (label.target, label.source) != (self.to, self.source):
+        elif frame[:MARK_AT] != self.to + self.source:
             self.changed.append(f"frame {number} came with other addresses")
-        elif frame != (sent := self._frame(number, length)):
+        else:
+            sent = self._frames.make(number, length)
             at = next(index for index in range(length) if frame[index] != sent[index])
             self.changed.append(f"frame {number} of {length} bytes is another from byte {at} on")
-        if number < self.last:
-            self.reordered += 1
-        self.last = max(self.last, number)
 
     def number_of(self, frame: bytes) -> int | None:
         """The number of one of this run's frames, if it is one, unchanged."""
-        found = judged(frame)
-        label = found[0] if found and found[1] else None
-        ours = label is not None and (label.target, label.source, label.stream) == (self.to, self.source, self.run)
-        return label.number if label is not None and ours else None
+        number, whole = self._frames.judge(frame) or (None, False)
+        return number if whole else None
 
     def resembles(self, frame: bytes) -> bool:
         """Whether it is one of this run's frames but for a few bits: most of its header is as it was."""
-        wanted = self._frame(0, NUMBERED_HEADER)[:_BEFORE_NUMBER]
+        wanted = self._frames.make(0, NUMBERED_HEADER)[:_BEFORE_NUMBER]
         return sum(here != there for here, there in zip(frame, wanted, strict=False)) <= 1
 
     @property
@@ -92,20 +113,22 @@ class Run:
     def doubled(self) -> int:
         return sum(count - 1 for count in self.seen.values() if count > 1)
 
-    def faults(self) -> list[str]:
-        """What is wrong, in words; empty where all came whole, once and in order."""
+    def faults(self, *, losses: bool = True) -> list[Fault]:
+        """What is wrong, or what is besides `losses`; empty where all came whole, once and in order."""
         found = []
-        if lost := self.lost:
+        if losses and (lost := self.lost):
             lengths = [self.sent[number] for number in lost]
             sizes = f"{min(lengths)} to {max(lengths)} bytes" if min(lengths) < max(lengths) else f"{lengths[0]} bytes"
-            what = "no frame came" if len(lost) == len(self.sent) else f"{len(lost)} of {len(self.sent)} were lost"
-            found.append(f"{what} ({sizes})" if len(self.sent) > 1 else f"a frame of {sizes} did not come")
+            none = len(lost) == len(self.sent)
+            what = "no frame came" if none else f"{len(lost)} of {len(self.sent)} were lost"
+            words = f"{what} ({sizes})" if len(self.sent) > 1 else f"a frame of {sizes} did not come"
+            found.append(Fault(Code.NO_FRAME if none else Code.LOST, words))
         if self.cut:
-            found.append(f"{len(self.cut)} came cut short, by {max(self.cut)} bytes at the most")
+            found.append(Fault(Code.CUT, f"{len(self.cut)} came cut short, by {max(self.cut)} bytes at the most"))
         if self.changed:
-            found.append(f"{len(self.changed)} came changed: {self.changed[0]}")
+            found.append(Fault(Code.CHANGED, f"{len(self.changed)} came changed: {self.changed[0]}"))
         if self.doubled:
-            found.append(f"{self.doubled} came more than once")
+            found.append(Fault(Code.DOUBLED, f"{self.doubled} came more than once"))
         if self.reordered:
-            found.append(f"{self.reordered} came out of order")
+            found.append(Fault(Code.REORDERED, f"{self.reordered} came out of order"))
         return found

@@ -14,7 +14,6 @@ Source: RFC 826, RFC 2131, RFC 2132.
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import os
 import socket
@@ -26,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vecnet.datapath.port import Port
-from vecnet.loopback.agent import NIC, content
+from vecnet.loopback.agent import NIC, digest_of
+from vecnet.loopback.codes import Code
 from vecnet.loopback.icmp import checksum
 from vecnet.loopback.joined import pumping
 from vecnet.loopback.stack import Stacks
@@ -115,7 +115,7 @@ def arp(beyond: Beyond, _stacks: Stacks) -> tuple[str, Mapping[str, float]]:
 
     found = _asked(beyond.port, (_BROADCAST + beyond.mac + b"\x08\x06" + packet).ljust(60, b"\0"), answer)
     if found is None:
-        raise Failed(f"{beyond.name} does not tell where its gateway {beyond.gateway} is")
+        raise Failed(Code.NO_GATEWAY, f"{beyond.name} does not tell where its gateway {beyond.gateway} is")
     return f"{beyond.gateway} is at {found.hex(':')}", {}
 
 
@@ -138,10 +138,12 @@ def dhcp(beyond: Beyond, _stacks: Stacks) -> tuple[str, Mapping[str, float]]:
 
     found = _asked(beyond.port, _BROADCAST + beyond.mac + b"\x08\0" + head + udp, answer)
     if found is None:
-        raise Failed(f"{beyond.name} offers no address")
+        raise Failed(Code.NO_LEASE, f"{beyond.name} offers no address")
     address = ipaddress.IPv4Address(found)
     if address not in beyond.behind.wanted.network:
-        raise Failed(f"{beyond.name} offers {address}, which is not in {beyond.behind.wanted.network}")
+        raise Failed(
+            Code.WRONG_LEASE, f"{beyond.name} offers {address}, which is not in {beyond.behind.wanted.network}"
+        )
     return f"it offers {address}", {}
 
 
@@ -166,7 +168,9 @@ def ping(beyond: Beyond, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             try:
                 slowest = max(slowest, stacks.guest("near").ping(beyond.gateway, NIC, packet))
             except Failed as error:
-                raise Failed(f"{beyond.name}, an echo of {packet} bytes to {beyond.gateway}: {error}") from None
+                raise Failed(
+                    Code.NO_ECHO, f"{beyond.name}, an echo of {packet} bytes to {beyond.gateway}: {error}"
+                ) from None
     return f"up to {beyond.subject.mtu} bytes", {"pings": 2, "slowest_ms": slowest * 1e3}
 
 
@@ -192,9 +196,10 @@ def tcp(beyond: Beyond, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         served = host.served()
     for who, one, seed in (("the guest", got, 0), ("the host", served, 1)):
         if one.failure:
-            raise Failed(f"{beyond.name}, TCP with the host: {who}, {one.failure}")
-        if one.digest != hashlib.sha256(content(seed, _SIZE)).hexdigest():
-            raise Failed(f"{beyond.name}, TCP with the host: {one.received} bytes came, and not those that were sent")
+            raise Failed(Code.TCP_FAILED, f"{beyond.name}, TCP with the host: {who}, {one.failure}")
+        if one.digest != digest_of(seed, _SIZE):
+            came = f"{one.received} bytes came, and not those that were sent"
+            raise Failed(Code.TCP_CHANGED, f"{beyond.name}, TCP with the host: {came}")
     megabits = 2 * _SIZE * 8 / (time.monotonic() - started) / 1e6
     return f"{_SIZE >> 20} MiB each way with the host, content equal", {"bytes": 2 * _SIZE, "mbit_per_s": megabits}
 

@@ -6,6 +6,7 @@ import json
 from xml.etree import ElementTree
 
 from vecnet.columns import Line, Styled, grouped, paragraph, plain
+from vecnet.loopback.ci import as_github, as_tap
 from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
 
 _SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
@@ -44,8 +45,13 @@ def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = Non
             lines += paragraph(link.note, width, indent=_INDENT)
         for result in link.results:
             if verbose or _worth_saying(link, result):
-                lines += paragraph(f"{result.probe}: {result.reason}", width, indent=_INDENT)
+                lines += paragraph(f"{result.probe}: {_told(result)}", width, indent=_INDENT)
     return [*lines, *paragraph(summary(report), width)]
+
+
+def _told(result: Result) -> str:
+    """The reason, with the codes that `vecnet explain` explains."""
+    return f"{result.reason} [{', '.join(result.codes)}]" if result.codes else result.reason
 
 
 def _worth_saying(link: LinkReport, result: Result) -> bool:
@@ -92,7 +98,10 @@ def as_junit(report: Verdicts) -> str:
             )
             kind = {Verdict.FAIL: "failure", Verdict.UNTESTED: "error", Verdict.ABSENT: "skipped"}.get(result.verdict)
             if kind:
-                ElementTree.SubElement(case, kind, message=result.reason).text = result.reason
+                told = ElementTree.SubElement(case, kind, message=result.reason)
+                told.text = result.reason
+                if result.codes:
+                    told.set("type", " ".join(result.codes))
             else:
                 ElementTree.SubElement(case, "system-out").text = result.reason
     ElementTree.indent(suites)
@@ -111,7 +120,7 @@ def as_markdown(report: Verdicts) -> str:
     lines += ["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
     notes = [f"- **{link.link}**, {link.note}" for link in report.links if link.note]
     reasons = [
-        f"- **{link.link}**, {result.probe}: {result.reason}"
+        f"- **{link.link}**, {result.probe}: {_told(result)}"
         for link in report.links
         for result in link.results
         if _worth_saying(link, result)
@@ -119,4 +128,4 @@ def as_markdown(report: Verdicts) -> str:
     return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons]) + "\n"
 
 
-WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}
+WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown, "github": as_github, "tap": as_tap}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vecnet.loopback.numbered import MARK, MARK_AT
+from vecnet.loopback.numbered import MARK_AT, mark_of
 from vecnet.transports import Transport
 from vecnet.transports.answers import Protocol
 
@@ -34,8 +34,9 @@ class Outer:
     header: bytes
 
 
-def watch(act: Callable[[], object], seconds: float = 0.3) -> list[Outer]:
-    """The packets with a test frame that cross any interface of this namespace while `act` runs, and shortly after.
+def watch(act: Callable[[], object], run: int, seconds: float = 0.3) -> list[Outer]:
+    """The packets with a test frame of this run that cross any interface of this namespace while `act` sends them, and
+    shortly after.
 
     Raises PermissionError without CAP_NET_RAW.
     """
@@ -49,13 +50,13 @@ def watch(act: Callable[[], object], seconds: float = 0.3) -> list[Outer]:
                 packet = sniffer.recv(1 << 16)
             except TimeoutError:
                 break
-            if (outer := read(packet)) is not None:
+            if (outer := read(packet, run)) is not None:
                 found[outer] = None
     return list(found)
 
 
-def read(packet: bytes) -> Outer | None:
-    """An IP packet as an Outer, or None where it is none or has no test frame in it."""
+def read(packet: bytes, run: int) -> Outer | None:
+    """An IP packet as an Outer, or None where it is none or has no test frame of this run in it."""
     if len(packet) >= 20 and packet[0] >> 4 == 4:
         size, protocol = (packet[0] & 15) * 4, packet[9]
         source, target = str(ipaddress.IPv4Address(packet[12:16])), str(ipaddress.IPv4Address(packet[16:20]))
@@ -70,7 +71,7 @@ def read(packet: bytes) -> Outer | None:
     if protocol == Protocol.UDP and len(payload) >= 8:
         ports = struct.unpack_from("!HH", payload)
         payload = payload[8:]
-    at = payload.find(MARK)
+    at = payload.find(mark_of(run))
     if at < MARK_AT:
         return None
     return Outer(source, target, protocol, *ports, payload[: at - MARK_AT])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from vecnet.loopback.agent import Transferred
+from vecnet.loopback.codes import Code
+from vecnet.loopback.nursery import Nursery
 from vecnet.loopback.verdict import Failed, Untested
 
 PATIENCE = 60.0  # seconds that an agent has for an answer; every request has shorter limits of its own
@@ -25,20 +25,22 @@ class Stack:
     has ended, or is ended, since a late answer would be taken for the next request's.
     """
 
-    def __init__(self, *, private: bool, netns: str | None = None) -> None:
+    def __init__(self, nursery: Nursery, *, private: bool, netns: str | None = None) -> None:
         """Start it here, or in the named namespace, or `private`, in a namespace of its own. Raises Untested."""
         from vecnet.kernel.namespaces import Namespaces
 
         self.name = "a simulated guest's IP stack" if private else "the host's IP stack"
         self.ended = False
         self._owed = True  # an answer that is still to come
+        self._nursery = nursery
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, Namespaces() as namespaces, namespaces[netns].entered():
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "vecnet.loopback.agent", "private" if private else "here"],
-                stdin=theirs.fileno(),
-                process_group=0,  # the terminal's interrupt is not for it: it ends with this process
-            )
+        try:
+            with theirs, Namespaces() as namespaces:
+                place = None if netns is None else namespaces[netns].fd
+                self.pid = nursery.start(theirs, place, private=private)
+        except BaseException:
+            self._socket.close()
+            raise
         self._socket.settimeout(PATIENCE)
         try:
             self._answer()
@@ -52,16 +54,11 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def pid(self) -> int:
-        """The agent's process."""
-        return self._process.pid
-
     def close(self) -> None:
-        self.ended = True
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        if not self.ended:
+            self.ended = True
+            self._socket.close()
+            self._nursery.end(self.pid)
 
     def ping(self, to: str, interface: str, packet: int) -> float:
         """The round trip, in seconds, of an echo request of `packet` bytes that leaves by `interface`."""
@@ -102,9 +99,6 @@ class Stack:
             yield descriptors[0]
         finally:
             os.close(descriptors[0])
-            if not self.ended:
-                self._ask("detach")
-                self._answer()
 
     def _ask(self, do: str, **request: object) -> None:
         if self._owed:  # what nobody waited for, since the other side had failed already
@@ -128,7 +122,9 @@ class Stack:
             raise self._silent("ended")
         answer: dict[str, Any] = json.loads(data)
         if "error" in answer:
-            raise (Untested if answer.get("lacks") else Failed)(answer["error"])
+            if answer.get("lacks"):
+                raise Untested(answer["error"])
+            raise Failed(Code.NO_STACK, answer["error"])
         return answer, descriptors
 
     def _silent(self, what: str) -> Untested:
@@ -141,14 +137,15 @@ class Stacks:
     """The stacks that a run of probes has started, kept from link to link."""
 
     _exit: ExitStack
+    _nursery: Nursery
     _started: dict[tuple[str, str | None], Stack]
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Stacks]:
-        """None yet; each starts when it is first needed, and ends with the block."""
+    def started(cls, nursery: Nursery | None = None) -> Iterator[Stacks]:
+        """None yet; each starts when it is first needed, and ends with the block. For one thread."""
         with ExitStack() as exit_stack:
-            yield cls(exit_stack, {})
+            yield cls(exit_stack, nursery or exit_stack.enter_context(Nursery()), {})
 
     def host(self, netns: str | None) -> Stack:
         """The host's own stack, in the named network namespace."""
@@ -161,5 +158,5 @@ class Stacks:
     def _get(self, which: str, netns: str | None, *, private: bool) -> Stack:
         key = (which, netns)
         if key not in self._started or self._started[key].ended:
-            self._started[key] = self._exit.enter_context(Stack(private=private, netns=netns))
+            self._started[key] = self._exit.enter_context(Stack(self._nursery, private=private, netns=netns))
         return self._started[key]

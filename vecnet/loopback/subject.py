@@ -16,7 +16,7 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ from vecnet.transports.link import ELSEWHERE, OUTSIDE
 from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
+    from vecnet.errors import Position
+    from vecnet.expectation import Expected
     from vecnet.impairment import Impairment
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports import Transport
@@ -97,7 +99,30 @@ class Subject:
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
     topology: str = ""  # whose folder of sockets is needed; "" where none is
+    expected: tuple[Expected, ...] = ()
+    where: Position | None = None  # of the link, in the topology's file
     door: PlannedPort | None = None  # where the near end comes in, at a switch that stands before a program
+
+    @property
+    def expects_loss(self) -> bool:
+        """Whether it is stated how many frames may be lost, be it none."""
+        return any(one.key == "loss" for one in self.expected)
+
+    @property
+    def claims(self) -> frozenset[Hashable]:
+        """What must be its own while it is proved: another link that has it, too, would get its packets, or be deaf."""
+        found: set[Hashable] = {(interface.netns, interface.ifname) for interface in self.interfaces}
+        if self.topology:
+            found.add(self.topology)  # the folder of its switches' sockets
+        for side in (self.near, self.far):
+            if side.ifname:
+                found.add((side.netns, side.ifname))
+            at = side.transport.receives_at() if side.transport else None
+            if at is not None:
+                found.add((at.protocol, at.address, at.port))
+            if side.transport is not None and (side.beside or side.switch):
+                found.add((side.transport.name, side.transport.far_name))
+        return frozenset(found)
 
     @property
     def is_outside(self) -> bool:
@@ -156,6 +181,8 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        expected=link.expected,
+        where=link.position,
         topology=topology.name if ports else "",
         door=next((port for port in ports.values() if isinstance(port.behind, Door)), None) if outside else None,
     )

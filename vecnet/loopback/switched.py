@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from vecnet.datapath.port import Port, open_port
 from vecnet.datapath.switch import Switch
 from vecnet.errors import HostError, VecnetError
+from vecnet.loopback.codes import Code
 from vecnet.loopback.subject import Subject
 from vecnet.loopback.verdict import Failed, Untested
 from vecnet.serving import control
@@ -61,7 +62,7 @@ class Served:
         if state is None:
             raise Untested(f"who serves {self.topology} has no port for {planned.link}: let it read the file again")
         if not state.healthy:
-            raise Failed(f"{state.switch}:{state.port}: {state.why}")
+            raise Failed(Code.NOT_OPENED, f"{state.switch}:{state.port}: {state.why}")
         return state
 
     def refuse_guest(self, planned: PlannedPort) -> None:
@@ -103,7 +104,7 @@ def switch_of(ports: Sequence[PlannedPort], folder: str) -> Iterator[Switch]:
             except HostError:
                 raise
             except VecnetError as error:
-                raise Failed(str(error)) from None
+                raise Failed(Code.NOT_OPENED, str(error)) from None
             stack.callback(served.close)
         yield switch
 

@@ -6,14 +6,17 @@ Verdicts ── one LinkReport a link ── one Result a probe
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
-from vecnet.errors import KernelLacksError, PermissionMissing, ResourceMissing
+from vecnet.errors import KernelLacksError, PermissionMissing, Position, ResourceMissing
+from vecnet.loopback.codes import Code
 from vecnet.text import shown
 
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
+LOW, HIGH = "_low", "_high"  # after a figure's name: the extremes of the pieces that it was measured in
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 
@@ -29,7 +32,9 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Result:
     """One probe on one link. `reason` is a sentence, fit to be shown; `figures` are what it measured, each unit in its
-    name; `tried` is False where an earlier probe's verdict left nothing to find out."""
+    name; `tried` is False where an earlier probe's verdict left nothing to find out. Up to `beside` other links were
+    probed meanwhile. `at_first`: why it failed at first, where it passed when it was tried again. `where`: what is not
+    as a file says, in that file. `codes`: the kinds of what failed, and of what was found of its causes."""
 
     probe: str
     verdict: Verdict
@@ -37,6 +42,10 @@ class Result:
     figures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     tried: bool = True
+    beside: int = 0
+    where: Position | None = None
+    codes: tuple[Code, ...] = ()
+    at_first: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", shown(self.reason, _LONGEST))
@@ -46,8 +55,12 @@ class Result:
             "probe": self.probe,
             "verdict": str(self.verdict),
             "reason": self.reason,
+            "codes": list(self.codes),
             "figures": dict(self.figures),
             "seconds": round(self.seconds, 3),
+            "beside": self.beside,
+            "at_first": self.at_first or None,
+            "where": str(self.where) if self.where else None,
         }
 
 
@@ -68,6 +81,7 @@ class LinkReport:
     results: tuple[Result, ...]
     far_end: str = ""  # what the other end was: the host, or something simulated
     note: str = ""  # a sentence for people about it
+    where: Position | None = None  # of the link, in the topology's file
 
     @property
     def verdict(self) -> Verdict:
@@ -83,6 +97,7 @@ class LinkReport:
             "link": self.link,
             "transport": self.transport,
             "far_end": self.far_end,
+            "where": str(self.where) if self.where else None,
             "verdict": str(self.verdict),
             "probes": [result.as_json() for result in self.results],
         }
@@ -121,13 +136,28 @@ def lacks(error: BaseException | None) -> bool:
 
 
 class Outcome(Exception):
-    """What ends a probe before its end: a verdict and the sentence for it."""
+    """What ends a probe: a verdict and the sentence for it."""
 
     verdict = Verdict.FAIL
+    codes: tuple[Code, ...] = ()
+    figures: Mapping[str, float] = MappingProxyType({})
+    where: Position | None = None
 
 
 class Failed(Outcome):
-    """The wire does not do what it should."""
+    """The wire does not do what it should: the kinds of failure, the sentence, what was measured all the same, and the
+    place in a file that says otherwise."""
+
+    def __init__(
+        self,
+        codes: Code | Iterable[Code],
+        reason: str,
+        figures: Mapping[str, float] | None = None,
+        where: Position | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.codes = (codes,) if isinstance(codes, Code) else tuple(dict.fromkeys(codes))
+        self.figures, self.where = figures or {}, where
 
 
 class Untested(Outcome):

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, InUseError, PortError
+from vecnet.loopback.codes import Code
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested, lacks
 from vecnet.serving.plan import Door
@@ -35,12 +36,16 @@ _PLAYED_MAC = "02:00:00:00:00:02"  # of an end that has no address of its own
 
 @dataclass(frozen=True)
 class Wire:
-    """A subject whose ends are open, and the Ethernet addresses of the near and the far end."""
+    """A subject whose ends are open, and the Ethernet addresses of the near and the far end.
+
+    `share` of the usual time is what a measurement may take.
+    """
 
     subject: Subject
     near: Port
     far: Port
     macs: tuple[bytes, bytes]
+    share: float = 1.0
 
     @property
     def directions(self) -> tuple[tuple[str, Port, Port, bytes, bytes], ...]:
@@ -138,7 +143,7 @@ def _judged() -> Iterator[None]:
         yield
     except (PortError, HostError) as error:
         taken = isinstance(error, InUseError) or getattr(error.__cause__, "errno", 0) in _TAKEN
-        raise (Untested if taken or lacks(error) else Failed)(str(error)) from None
+        raise Untested(str(error)) if taken or lacks(error) else Failed(Code.NOT_OPENED, str(error)) from None
 
 
 def _with_descriptors(subject: Subject, stack: ExitStack) -> tuple[Side, Side]:
@@ -297,4 +302,4 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def _missing(ifname: str, error: OSError) -> Failed:
     why = "is not there" if error.errno == errno.ENODEV else error.strerror
-    return Failed(f"{ifname} {why}; is the topology up?")
+    return Failed(Code.NOT_OPENED, f"{ifname} {why}; is the topology up?")

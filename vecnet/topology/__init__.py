@@ -77,6 +77,7 @@ def loads(
         circles.check(doc, draft, wires)
         booted = kernels.of_guests(doc, draft, kernel)
         kernels.check(doc, wires, booted)
+        expected = [resolve.expected(doc, draft, wire) for wire in wires]
         doc.finish()
         links = (
             ResolvedLink(
@@ -86,8 +87,9 @@ def loads(
                 wire.interfaces,
                 doc.at(wire.draft.node),
                 wire.draft.given.get("impair"),
+                expected=of_it,
             )
-            for wire in wires
+            for wire, of_it in zip(wires, expected, strict=True)
         )
         switches = {
             name: Switching(stated.given.get("age"), stated.given.get("addresses"))

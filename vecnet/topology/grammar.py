@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 from vecnet.errors import Refused
+from vecnet.expectation import MEASURES, ExpectedText
 from vecnet.impairment import ImpairmentText
 from vecnet.programs import PROGRAMS
 from vecnet.transports import TRANSPORTS
@@ -33,7 +34,9 @@ TOPOLOGY = {
     "hosts": "the machines that the topology is for, by name; this one alone if left out",
 }
 NAME = Key(Name(), TOPOLOGY["name"])
-COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"}
+EXPECT = Key(ExpectedText(), "what `vecnet loopback` is to find, or the link fails")
+EXPECTED = {key: Key(measure.kind, measure.doc) for key, measure in MEASURES.items()}
+COMMON = {key: Key(o.kind, o.doc) for key, o in Transport.options().items() if key != "mac"} | {"expect": EXPECT}
 HOST_KEYS = {
     "address": Key(
         IpAddress(),

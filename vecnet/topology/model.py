@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vecnet.errors import InputError, Position
+from vecnet.expectation import Expected
 from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
 from vecnet.transports.base import Transport
@@ -28,6 +29,7 @@ class ResolvedLink:
     position: Position
     impairment: Impairment | None = None  # what frames suffer, of a simulated guest, or at a served switch's port
     here: str | None = None
+    expected: tuple[Expected, ...] = ()  # of what probes measure
 
     def is_here(self, index: int) -> bool:
         """Whether an end is on the machine whose part this is."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -16,6 +17,9 @@ from vecnet.topology.document import Document, Entries, Stated
 from vecnet.topology.places import Places
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key, Link, Sides
+
+if TYPE_CHECKING:
+    from vecnet.expectation import Expected
 
 
 class LinkDraft(Stated):
@@ -58,7 +62,8 @@ def read(doc: Document) -> Draft:
     if "defaults" in entries:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
-        defaults = Stated(node, doc.values("defaults", node, found, grammar.COMMON), _nodes(found))
+        given = doc.values("defaults", node, _but_expect(found), grammar.COMMON) | _expected(doc, found)
+        defaults = Stated(node, given, _nodes(found))
     hosts = _named(doc, entries, "host", grammar.HOST_KEYS, {})
     switches = _named(doc, entries, "switch", grammar.SWITCH_KEYS, {"host": hosts})
     guests = _named(doc, entries, "guest", grammar.GUEST, {"host": hosts, "switch": switches})
@@ -169,7 +174,8 @@ def _link(doc: Document, node: Node, topology: str, places: Places, switches: Co
     if transport is None:
         return None
     own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
-    given = doc.values(f"a {transport.name} link", node, own, grammar.link_keys(transport))
+    given = doc.values(f"a {transport.name} link", node, _but_expect(own), grammar.link_keys(transport))
+    given |= _expected(doc, own)
     if len(ends) != 2 or not _sides(doc, transport, ends):
         return None
     placed = places.placed(doc, transport, ends)
@@ -179,6 +185,22 @@ def _link(doc: Document, node: Node, topology: str, places: Places, switches: Co
     (first, one), (second, two) = sorted(placed, key=lambda end: (_ORDER.index(end[0].kind), str(end[0])))
     spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
     return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
+
+
+def _but_expect(entries: Entries) -> Entries:
+    return {key: entry for key, entry in entries.items() if key != "expect"}
+
+
+def _expected(doc: Document, entries: Entries) -> dict[str, dict[str, Expected]]:
+    """What `expect:` says, by key."""
+    if "expect" not in entries:
+        return {}
+    from vecnet.expectation import Expected  # for those who expect something
+
+    node = entries["expect"][1]
+    found = doc.entries(node, "expect")
+    known = doc.values("expect", node, found, grammar.EXPECTED)
+    return {"expect": {key: Expected(key, str(found[key][1].value), doc.at(found[key][1])) for key in known}}
 
 
 def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from yaml.nodes import Node
 
@@ -28,6 +29,9 @@ from vecnet.topology.document import Document, Stated
 from vecnet.topology.read import Draft, LinkDraft
 from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import HOST, OUTSIDE, Claim, End, HostInterface, Link, Mistake, chosen_mac, end_of, named_on
+
+if TYPE_CHECKING:
+    from vecnet.expectation import Expected
 
 Underlay = Callable[[str, str], int | None]
 InterfaceMtu = Callable[[str], int | None]
@@ -70,6 +74,21 @@ def wires(doc: Document, draft: Draft) -> list[Wire]:
     _contradictions(doc, found)
     _settle_claims(doc, draft, found)
     return found
+
+
+def expected(doc: Document, draft: Draft, wire: Wire) -> tuple[Expected, ...]:
+    """What is expected of a link, by itself or as of all; what its probes cannot tell may not be stated of it."""
+    stated = draft.defaults.given.get("expect", {}) | wire.draft.given.get("expect", {})
+    if not stated:
+        return ()
+    from vecnet.expectation import measured
+
+    far = wire.spec.ends[1]
+    told = measured(far.kind == OUTSIDE and far.ifname in PROGRAMS)
+    for key in wire.draft.given.get("expect", {}).keys() - told:
+        node, instead = wire.draft.at("expect"), f"leave it out; what can be expected is {', '.join(sorted(told))}"
+        doc.wrong(node, f"{key} is not measured of a program outside, such as {far}", instead)
+    return tuple(one for key, one in stated.items() if key in told)
 
 
 def _of_program(link: Link) -> Iterator[Mistake]:
@@ -315,6 +334,6 @@ def bridge_interfaces(doc: Document, draft: Draft, mtus: dict[str, int]) -> Iter
             netns=bridge.given.get("netns"),
             link=f"bridge {name}",
             existing=existing,
-            where=doc.at(bridge.at("existing")) if existing else None,
+            where=doc.at(bridge.at("existing")),
             host=_host_of(name),
         )

@@ -113,4 +113,10 @@ TOGETHER = {
         "drops larger frames than its own in silence",
         "write mtu: 1500",
     ),
+    "what is not measured outside": (
+        "links:\n  - transport: bess\n    expect: ▸{latency_p50: 1ms}\n"
+        "    endpoints: [web:vec0, outside:slirp4netns]\n",
+        "latency_p50 is not measured of a program outside, such as outside:slirp4netns",
+        "leave it out; what can be expected is throughput",
+    ),
 }

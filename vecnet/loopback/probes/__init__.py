@@ -36,3 +36,5 @@ PROBES: dict[str, Probe] = {
     "impair": impair,
 }
 NAMES = ("open", *PROBES)
+TIMED = ("latency", "throughput", "impair")  # which other links would spoil
+MEASURED = ("burst", *TIMED)  # more than whether packets pass

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vecnet.loopback.exchange import send_and_judge
-from vecnet.loopback.numbered import SMALLEST
+from vecnet.loopback.numbered import SMALLEST, failed
 from vecnet.loopback.stack import Stacks
-from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
 from vecnet.transports.base import ETHERNET_HEADER
 
@@ -21,12 +20,17 @@ def frames(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     edges = [SMALLEST, 61, 63, 64, 65, 127, 128, 129, 255, 256, 511, 512, 513, 1023, 1024, largest - 1, largest]
     step = max((largest - SMALLEST) // 37, 1)
     lengths = sorted({length for length in [*edges, *range(SMALLEST, largest, step)] if length <= largest})
-    faults = []
+    faults, lost = [], 0.0
     for words, sender, receiver, to, source in wire.directions:
         run = send_and_judge(
             sender, receiver, to, source, (lengths[number % len(lengths)] for number in range(_COUNT)), _BATCH
         )
-        faults += [f"{words}: {fault}" for fault in run.faults()]
+        lost = max(lost, len(run.lost) / len(run.sent))
+        given_up = len(run.sent) < _COUNT
+        faults += [
+            fault._replace(words=f"{words}: {fault.words}")
+            for fault in run.faults(losses=given_up or not wire.subject.expects_loss)
+        ]
     if faults:
-        raise Failed("; ".join(faults))
-    return f"{_COUNT} each way, {SMALLEST} to {largest} bytes", {"frames": 2 * _COUNT}
+        raise failed(faults)
+    return f"{_COUNT} each way, {SMALLEST} to {largest} bytes", {"frames": 2 * _COUNT, "loss_share": lost}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from vecnet.datapath.impaired import Impaired
+from vecnet.loopback.codes import Code
 from vecnet.loopback.exchange import drain
 from vecnet.loopback.numbered import Run
 from vecnet.loopback.stack import Stacks
@@ -92,5 +93,5 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
         if rate > plan.rate * 1.05:
             faults.append(f"{rate / 1e6:.2f} Mbit/s pass where {plan.rate / 1e6:g} was asked for")
     if faults:
-        raise Failed("; ".join(faults))
+        raise Failed(Code.NOT_IMPAIRED, "; ".join(faults))
     return f"as asked for: {plan}", figures

@@ -10,8 +10,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vecnet.loopback.codes import Code
 from vecnet.loopback.exchange import PATIENCE, send_and_judge
-from vecnet.loopback.numbered import Run
+from vecnet.loopback.numbered import Run, failed
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
 from vecnet.loopback.wire import Wire
@@ -33,13 +34,13 @@ def mtu(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     for words, sender, receiver, to, source in wire.directions:
         run = send_and_judge(sender, receiver, to, source, [size + ETHERNET_HEADER] * _TRIES, 1)
         if faults := run.faults():
-            raise Failed(f"{words}, with packets of {size} bytes, the MTU: {'; '.join(faults)}")
+            raise failed(faults, f"{words}, with packets of {size} bytes, the MTU: ")
         before = {**sender.stats, **{f"far_{name}": count for name, count in receiver.stats.items()}}
         over = send_and_judge(
             sender, receiver, to, source, [size + ETHERNET_HEADER + 1] * _TRIES, 1, patience=_PATIENCE
         )
         if over.cut:
-            raise Failed(f"{words}: a packet of {size + 1} bytes, one more than the MTU, comes cut short")
+            raise Failed(Code.CUT, f"{words}: a packet of {size + 1} bytes, one more than the MTU, comes cut short")
         after = {**sender.stats, **{f"far_{name}": count for name, count in receiver.stats.items()}}
         counted = any("drop" in name and after[name] > before[name] for name in after)
         passed = len(over.sent) - len(over.lost)
@@ -60,9 +61,9 @@ def _passes_tagged(words: str, sender: Port, receiver: Port, to: bytes, source: 
     while run.lost and (left := end - time.monotonic()) > 0:
         for frame in receiver.recv(timeout=left):
             if run.take([frame]):
-                raise Failed(f"{words}: a frame with a VLAN's tag comes without it")
+                raise Failed(Code.TAG_LOST, f"{words}: a frame with a VLAN's tag comes without it")
             if frame[_ADDRESSES:].startswith(_TAG):
                 run.take([frame[:_ADDRESSES] + frame[_ADDRESSES + len(_TAG) :]])
     if run.cut or run.changed:
-        raise Failed(f"{words}, with a VLAN's tag and packets of {size} bytes, the MTU: {'; '.join(run.faults())}")
+        raise failed(run.faults(), f"{words}, with a VLAN's tag and packets of {size} bytes, the MTU: ")
     return len(run.lost) < _TRIES

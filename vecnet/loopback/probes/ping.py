@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vecnet.loopback.codes import Code
 from vecnet.loopback.joined import joined_stacks
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Failed
@@ -22,7 +23,7 @@ def ping(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
                         seconds = here.stack.ping(address, here.interface, packet)
                     except Failed as error:
                         who = f"{here.name} pings {address} at {there.name} with a packet of {packet} bytes"
-                        raise Failed(f"{who}: {error}") from None
+                        raise Failed(Code.NO_ECHO, f"{who}: {error}") from None
                     slowest, count = max(slowest, seconds), count + 1
     families = " and ".join(sorted({"IPv6" if ":" in pair[0] else "IPv4" for pair in pairs}))
     return f"{families}, both ways, up to {wire.subject.mtu} bytes", {"pings": count, "slowest_ms": slowest * 1e3}
