@@ -140,6 +140,7 @@ def test_an_inventory_without_a_host_is_refused(inventory: str, message: str, fi
     (told,) = failure(CliRunner().invoke(vecnet, ["plan", str(file), "-i", "other"]))
     assert told.startswith(message), told
     assert "let it have the hosts alpha, beta" in told
+    assert not list((folder / "home").glob("tmp/*"))  # Ansible has cleared it away
 
 
 def ansible(*words: str) -> str:
