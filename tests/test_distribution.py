@@ -23,13 +23,13 @@ def test_what_is_installed_has_this_name_alone() -> None:
     assert set(metadata.packages_distributions()["vecnet"]) == {NAME}
     assert metadata.version(NAME) == vecnet.__version__
     points = {(point.group, point.name) for point in metadata.distribution(NAME).entry_points}
-    assert points == {("console_scripts", "vecnet"), ("pytest11", "vecnet")}
+    assert points == {("console_scripts", "vecnet"), ("console_scripts", "vecnet-extcap"), ("pytest11", "vecnet")}
 
 
 def test_pyproject_agrees() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["name"] == NAME
-    assert set(project["scripts"]) == {"vecnet"}
+    assert set(project["scripts"]) == {"vecnet", "vecnet-extcap"}
 
 
 def test_the_debian_package_agrees() -> None:

@@ -54,6 +54,7 @@ FLOORS = {
     "bench": 7,
     "doctor": 7,
     "capture": 7,
+    "observing": 7,
     "pytest_plugin": 7,
     "cli": 8,
     "__main__": 9,

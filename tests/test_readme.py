@@ -50,6 +50,8 @@ LONG = {  # how it is run here, and why not word for word
     "vecnet impair FILE LINK IMPAIRMENT": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web 'loss 1%'; kill $!",
     "vecnet impair FILE LINK off": f"{SERVED} vecnet impair topologies/rootless.yaml lan:web off; kill $!",
     "vecnet bench": "vecnet bench --quick --transport fd --no-guest --no-streams --no-making",  # minutes
+    "vecnet watch [FILE]": "vecnet watch lab.yaml --count 1 --interval 0.1",  # endless
+    "vecnet watch [NAME]": "vecnet watch lab --count 1 --interval 0.1",
     "make test": "make --dry-run test",  # this
     "make docs": "make --dry-run docs",  # fetches what builds it
     "make onefile": "make --dry-run onefile",  # … and what packs it

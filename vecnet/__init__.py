@@ -33,6 +33,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 7 | fleet/ | a topology of many hosts, from one of them, through Ansible |
 | 7 | bench/, pytest_plugin | figures; fixtures and probes as tests |
 | 7 | doctor/, capture/ | what a machine lacks; a wire as pcapng |
+| 7 | observing/ | what is there at a moment, and what passed between two |
 | 8 | cli/ | a file a command |
 """
 

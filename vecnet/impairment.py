@@ -1,4 +1,4 @@
-"""What a simulated wire does to its frames, in the words of tc-netem(8): `loss 1% delay 10ms 2ms rate 10mbit seed 7`.
+"""What a wire does to its frames, in the words of tc-netem(8): `loss 1% delay 10ms 2ms rate 10mbit seed 7`.
 
 | word | meaning |
 |---|---|
@@ -8,13 +8,14 @@
 | delay TIME [JITTER] | every frame is late by TIME, give or take JITTER, which does not change their order |
 | reorder P% | a frame is not delayed at all, and so overtakes others |
 | rate RATE | at most so many bits a second pass, such as 10mbit |
-| seed N | where the choices start from: the same seed, the same choices |
+| seed N | where the choices start from: the same seed, the same choices; the kernel's netem makes its own |
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from vecnet.errors import Refused
 from vecnet.values import Kind, Schema
@@ -36,17 +37,30 @@ class Impairment:
     rate: float = 0.0
     seed: int = 1
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """What it does, without the seed; empty where it does nothing."""
         words = [
-            f"{key} {100 * getattr(self, key):g}%" for key in ("loss", "duplicate", "corrupt") if getattr(self, key)
+            f"{key} {_plain(100 * getattr(self, key))}%"
+            for key in ("loss", "duplicate", "corrupt")
+            if getattr(self, key)
         ]
         if self.delay:
-            words.append(f"delay {1e3 * self.delay:g}ms" + (f" {1e3 * self.jitter:g}ms" if self.jitter else ""))
+            jitter = f" {_plain(1e3 * self.jitter)}ms" if self.jitter else ""
+            words.append(f"delay {_plain(1e3 * self.delay)}ms{jitter}")
         if self.reorder:
-            words.append(f"reorder {100 * self.reorder:g}%")
+            words.append(f"reorder {_plain(100 * self.reorder)}%")
         if self.rate:
-            words.append(f"rate {self.rate / 1e6:g}mbit")
-        return " ".join([*words, f"seed {self.seed}"])
+            words.append(f"rate {_plain(self.rate / 1e6)}mbit")
+        return " ".join(words)
+
+    def __str__(self) -> str:
+        return f"{self.words} seed {self.seed}".strip()
+
+
+def _plain(number: float) -> str:
+    """Six digits that count, without an exponent, which is no number to a reader of these words."""
+    return f"{Decimal(f'{number:.6g}'):f}"
 
 
 class ImpairmentText(Kind[Impairment]):
@@ -75,7 +89,7 @@ class ImpairmentText(Kind[Impairment]):
         return self._sensible(text, given)
 
     def _number(self, text: str, value: str, units: dict[str, float]) -> float:
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([a-z%]*)", value)
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,15})?)([a-z%]*)", value)
         if match is None or match[2] not in units:
             raise self._refuse(text)
         return float(match[1]) * units[match[2]]

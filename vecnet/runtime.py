@@ -1,6 +1,8 @@
-"""Where served sockets lie: a folder of this user alone, with names that follow from a topology's. And guests' own.
+"""Where served sockets and filters lie: folders of this user alone, with names that follow from a topology's. And
+guests' own.
 
     $XDG_RUNTIME_DIR/vecnet/TOPOLOGY/END     with /run/vecnet for root and /tmp/vecnet-UID where that is not set
+    …/vecnet/TOPOLOGY:filters/END.bpf
 
 A guest's string names such a path, so it must be known before anything is served. It fits the 107 bytes of a Unix
 socket's path: what is longer is shortened to digits that follow from it.
@@ -46,6 +48,16 @@ def socket_path(topology: str, end: str) -> str:
     return _within(folder(topology), end, 0)
 
 
+def filters_folder(topology: str) -> str:
+    """The folder of the filters that guests read. No topology has such a name, and no server removes it."""
+    return _within(base(), f"{topology}:filters", _ROOM)
+
+
+def filter_path(topology: str, end: str) -> str:
+    """The path of the filter that an end, such as `web:vec0`, reads."""
+    return _within(filters_folder(topology), f"{end}.bpf", 0)
+
+
 def _within(place: str, name: str, room: int) -> str:
     """A path that leaves `room` bytes behind it."""
     path = f"{place}/{name}"
@@ -72,7 +84,15 @@ def open_folder(topology: str) -> tuple[str, int]:
 
     Raises HostError where it is not ours, or cannot be.
     """
-    path = folder(topology)
+    return _opened(folder(topology))
+
+
+def open_filters_folder(topology: str) -> tuple[str, int]:
+    """The same of the folder of filters. Raises HostError."""
+    return _opened(filters_folder(topology))
+
+
+def _opened(path: str) -> tuple[str, int]:
     for left in reversed(range(_TRIES)):
         try:
             os.makedirs(os.path.dirname(base()), exist_ok=True)  # noqa: PTH103, PTH120 - pathlib takes longer to load

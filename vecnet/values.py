@@ -251,6 +251,20 @@ class Name(Kind[str]):
         return {"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
 
 
+class FilterText(Kind[str]):
+    """A filter in pcap's language, pcap-filter(7), which tcpdump reads later: any text that is one line."""
+
+    expects = "a filter in pcap's language such as 'arp or (ip and tcp port 80)'"
+
+    def parse(self, text: str) -> str:
+        if not text.strip() or not text.isprintable():
+            raise self._refuse(text)
+        return text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"\S"}
+
+
 class UnixPath(Word):
     """The path of a Unix domain socket (unix(7))."""
 

@@ -6,6 +6,7 @@ a:vec0, played ── veth ══ host:v0                    web, db ── serv
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.cli.command import environment
+from tests.cli.command import EXECUTABLE, environment
 from tests.datapath.wires import receive, wait_for
 from tests.host.network import ip, private_network
 from tests.need import need_command, need_root
@@ -28,10 +29,11 @@ from tests.serving.test_serve import serving
 from vecnet import Switch, host, load, open_port
 from vecnet.capture.sink import Ring, Sink, create
 from vecnet.cli.capture import command
+from vecnet.cli.extcap import command as extcap
 from vecnet.datapath.capture import Captured, read_capture
 from vecnet.datapath.port import Port
 from vecnet.datapath.record import record
-from vecnet.errors import HostError, VecnetError
+from vecnet.errors import HostError, InputError, VecnetError
 from vecnet.serving.control import Watched, states
 
 LAB = """
@@ -204,6 +206,7 @@ def test_an_end_by_time_and_by_the_interface(lab: Path, tmp_path: Path) -> None:
         (("a:vec1",), "is a wire between guests alone"),
         (("lan:web",), "nobody serves lab to this user"),
         (("host:v0",), "there is no interface v0"),
+        (("host:v0", "tcp porrt 80"), "is no filter: can't parse filter expression: syntax error"),
         (("host:v0", "--files", "2"), "a ring of files needs --files, --size"),
         (("host:v0", "--size", "2", "--files", "2", "-w", "-"), "a ring of files needs --files, --size"),
     ],
@@ -211,6 +214,69 @@ def test_an_end_by_time_and_by_the_interface(lab: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_captured(lab: Path, words: tuple[str, ...], said: str) -> None:
     with pytest.raises(VecnetError, match=said):
         capture(lab, *words)
+
+
+def test_a_filter_in_pcaps_language(lab: Path, tmp_path: Path) -> None:
+    """Of what is dropped, too; a tagged frame's tag is where a filter looks for it."""
+    file = tmp_path / "out.pcapng"
+    tagged = frame(3)[:12] + b"\x81\x00\x00\x2a" + frame(3)[12:]
+    with at_the_host(lab) as (port, own), meanwhile(lambda: (port.send([frame(1), frame(2)]), own.send(tagged))):
+        words = ("-w", file, "--count", "3")
+        assert capture(lab, "a:vec0", "ether proto 0x88b5 and ether[14:4] = 2", *words).exit_code == 0
+        assert [one.data for one in packets(file)] == [frame(2)] * 3
+        assert capture(lab, "a:vec0", "vlan 42", *words).exit_code == 0
+        assert [one.data for one in packets(file)] == [tagged] * 3
+    too_long = frame(9, size=4000)
+    with on_the_switch(lab) as (web, _), meanwhile(lambda: web.send([frame(1), frame(2), too_long])):
+        assert capture(lab, "lan:web", "ether[14:4] = 2 or ether[14:4] = 9", *words).exit_code == 0
+    found = packets(file)
+    assert [one.data for one in found if one.interface_name == "web"] == [frame(2)] * 3
+    assert {one.comment for one in found if one.interface_name != "web"} <= {"dropped: rx_drop_truncated"}
+    assert any(one.comment for one in found)
+
+
+def test_wireshark_lists_the_wires_and_captures(lab: Path, tmp_path: Path) -> None:
+    """The real tshark starts vecnet-extcap by itself."""
+    need_command("tshark")
+    (tmp_path / "extcap").mkdir()
+    (tmp_path / "extcap" / "vecnet-extcap").symlink_to(EXECUTABLE.with_name("vecnet-extcap"))
+
+    def tshark(*words: str) -> str:
+        done = subprocess.run(["tshark", *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # started by root it looks into no other folder; this one is the test's own, in its own namespace of mounts
+    (place,) = re.findall(r"^Extcap path:\s+(\S+)", tshark("-G", "folders"), re.MULTILINE)
+    subprocess.run(["mount", "--bind", tmp_path / "extcap", place], check=True)
+    with on_the_switch(lab) as (web, _), at_the_host(lab) as (port, _):
+        listed = tshark("-D")
+        assert "vecnet-port:lab:lan:web (vecnet lab: web:vec0--lan:web at lan:web)" in listed
+        wire = "vecnet-interface::v0:a%3Avec0--host%3Av0"
+        assert f"{wire} (vecnet lab: a:vec0--host:v0 at v0)" in listed
+        with meanwhile(lambda: (port.send([frame(1), frame(2)]), web.send([frame(4)]))):
+            fields = ("-c", "3", "-T", "fields", "-e", "data.data")
+            assert tshark("-i", wire, "-f", "ether[14:4] = 2", *fields).split() == [frame(2)[14:].hex()] * 3
+            assert tshark("-i", "vecnet-port:lab:lan:web", *fields).split() == [frame(4)[14:].hex()] * 3
+
+
+def test_what_extcap_refuses(tmp_path: Path) -> None:
+    def asked(*words: str) -> str:
+        return CliRunner().invoke(extcap, words, catch_exceptions=False).stdout
+
+    assert asked("--extcap-interface", "x", "--extcap-capture-filter", "tcp port http") == ""
+    assert "'tcp porrt 80' is no filter: can't parse" in asked("--extcap-capture-filter", "tcp porrt 80")
+    assert asked("--extcap-interface", "x", "--extcap-config", "--of-a-later-version=4.2") == ""
+    refused = {
+        ("eth0", str(tmp_path / "none")): "there is no wire 'eth0'",
+        ("vecnet-interface::lo:x", "/nowhere/none"): "/nowhere/none cannot be written",
+        ("vecnet-port:lab:lan:web", str(tmp_path)): "nobody serves lab to this user",
+    }
+    for (wire, fifo), said in refused.items():
+        with pytest.raises(VecnetError, match=said):
+            asked("--capture", "--extcap-interface", wire, "--fifo", fifo)
+    with pytest.raises(InputError, match="nothing is asked"):
+        asked()
 
 
 def test_a_port_is_captured_once_at_a_time_until_who_serves_ends(lab: Path, tmp_path: Path) -> None:

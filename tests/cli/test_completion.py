@@ -48,7 +48,7 @@ def test_bash_completes() -> None:
     assert bash("vecnet", "up", str(TOPOLOGIES / "two-hosts.yaml"), "--on", "beta", "--guest", "") == {"south"}
     assert bash("vecnet", "args", str(LAB), "--format", "") == {"lines", "json", "shell"}
     assert bash("vecnet", "completion", "z") == {"zsh"}
-    assert bash("vecnet", "plan", "--") == {"--json", "--on", "--help"}
+    assert bash("vecnet", "plan", "--") == {"--json", "--on", "--inventory", "--help"}
 
 
 def test_nothing_hangs_or_fails_where_there_is_nothing_to_complete(tmp_path: Path) -> None:

@@ -131,7 +131,6 @@ def test_a_host_that_refuses_stops_all_before_anything_changes(file: Path) -> No
 @pytest.mark.parametrize(
     ("inventory", "message"),
     [
-        ("[all]\nalpha\n", "lab: the inventory has no host beta"),
         ("[lab]\nalpha\n[beta]\ngamma\n", "lab: the inventory has no host beta"),
         ("[all]\ngamma\n", "lab: the inventory has no host alpha, beta"),
     ],
@@ -141,6 +140,7 @@ def test_an_inventory_without_a_host_is_refused(inventory: str, message: str, fi
     (told,) = failure(CliRunner().invoke(vecnet, ["plan", str(file), "-i", "other"]))
     assert told.startswith(message), told
     assert "let it have the hosts alpha, beta" in told
+    assert not list((folder / "home").glob("tmp/*"))  # Ansible has cleared it away
 
 
 def ansible(*words: str) -> str:
@@ -150,7 +150,7 @@ def ansible(*words: str) -> str:
         text=True,
         check=False,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1"},
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

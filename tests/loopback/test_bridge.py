@@ -19,6 +19,7 @@ from tests.host.network import ip, private_network
 from tests.need import need, need_command, need_root
 from vecnet import host
 from vecnet.loopback import LinkReport, Verdict, Verdicts, prove
+from vecnet.loopback.bridge import of_subjects
 from vecnet.loopback.subject import of_topology
 from vecnet.topology import Topology, loads
 
@@ -41,6 +42,13 @@ def lab() -> Iterator[Topology]:
         topology = loads(LAB)
         host.up(topology)
         yield topology
+
+
+def test_a_member_that_filters_or_is_impaired_is_not_asked() -> None:
+    filtered = LAB.replace("{transport: raw,", "{transport: raw, filter: icmp,")
+    impaired = filtered.replace("{transport: tap,", "{transport: tap, impair: loss 1%,", 1)
+    members = [[one.members for one in of_subjects(of_topology(loads(text)))] for text in (LAB, filtered, impaired)]
+    assert [list(map(len, each)) for each in members] == [[3], [2], []]
 
 
 def proved(lab: Topology) -> Verdicts:

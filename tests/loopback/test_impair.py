@@ -31,7 +31,15 @@ def test_words_are_netems() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["loss 1%", "loss 2% duplicate 1% corrupt 3%", "delay 10ms 2ms reorder 5%", "rate 5mbit seed 9"]
+    "text",
+    [
+        "loss 1%",
+        "loss 2% duplicate 1% corrupt 3%",
+        "delay 10ms 2ms reorder 5%",
+        "rate 5mbit seed 9",
+        "rate 1bit",
+        "delay 1us",
+    ],
 )
 def test_printed_it_reads_the_same(text: str) -> None:
     assert plan(str(plan(text))) == plan(text)

@@ -12,15 +12,17 @@ counts. The ends take turns: each sends a batch to the next one.
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +46,7 @@ _BATCH = 32
 _EACH = 6  # descriptors of a port and its end, and room for another
 _ETHERTYPE = b"\x88\xb5"  # for local experiments, IEEE 802
 _TRAFFIC = 10_000  # frames between two looks at another program's processor time, which the kernel counts in ticks
+_ROOM = 4 << 20  # bytes of a recording that wait for its reader
 _PATIENCE = 10.0  # seconds for another program
 
 
@@ -57,6 +60,8 @@ def measured(effort: Effort) -> Iterator[Figure]:
     few = [replace(case, effort=replace(effort, runs=min(effort.runs, 5))) for case in cases]
     with _forwarded() as forwarded, _switched(2) as two:
         yield from _next_to(cases, "2 ports", two, "forward", forwarded)
+        with _switched(2, captured=True) as captured:
+            yield from _next_to(cases, "2 ports, one captured", captured, "2 ports", two)
         for count in filter(_has_room, PORTS):
             with _switched(count) as many:
                 yield from _next_to(cases, f"{count} ports", many, "2 ports", two)
@@ -109,10 +114,10 @@ def _forwarded() -> Iterator[Middle]:
 
 
 @contextmanager
-def _switched(count: int) -> Iterator[Middle]:
+def _switched(count: int, *, captured: bool = False) -> Iterator[Middle]:
     lan = Switch()
     try:
-        with _ends(count, partial(_added, lan)) as ends:
+        with _ends(count, partial(_added, lan)) as ends, _captured(lan) if captured else nullcontext():
             for number, end in enumerate(ends):  # to one that is known, once it is: to all would be count² frames
                 end.send(_frame(number, 0 if number else None, 60))
                 lan.run(0)
@@ -124,6 +129,23 @@ def _switched(count: int) -> Iterator[Middle]:
             yield partial(_cost_through, lan.handle, ends)
     finally:
         lan.close()
+
+
+@contextmanager
+def _captured(lan: Switch) -> Iterator[None]:
+    """The first port is recorded, by a reader in another thread who throws it away, as `vecnet capture` asks for it."""
+    mine, theirs = socket.socketpair()
+    with mine:
+        with theirs:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+            recorder = lan.record(os.dup(theirs.fileno()), lan.ports[0].name)
+        reader = threading.Thread(target=lambda: all(iter(lambda: mine.recv(1 << 20), b"")))
+        reader.start()
+        try:
+            yield
+        finally:
+            recorder.close()
+            reader.join()
 
 
 def _added(lan: Switch, text: str) -> None:

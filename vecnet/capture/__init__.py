@@ -9,5 +9,6 @@ Neither waits for us: what we do not read in time is lost, and told.
 | file | subject |
 |---|---|
 | source.py | where a link can be listened at |
+| move.py | from the one to the other |
 | sink.py | where the packets go, and how many of them |
 """

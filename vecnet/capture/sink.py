@@ -14,12 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from vecnet.errors import HostError
+from vecnet.kernel.bpf import Filter
 from vecnet.kernel.unforeseen import advice
 
 _HEAD = struct.Struct("=II")  # a block's kind and size
 _INTERFACE = struct.Struct("=I")  # the first word of a packet's block
+_PACKET_HEAD = struct.Struct("=IIII")  # interface, two halves of the time, bytes that were captured; then a word
+_LINK_TYPE = struct.Struct("=H")  # the first half word of an interface's description
+_WORD = 4
 _SECTION, _DESCRIPTION, _PACKET = 0x0A0D0D0A, 1, 6
-_SILENT = struct.pack("=IIHHII", _DESCRIPTION, 20, 1, 0, 0, 20)  # Ethernet; libpcap reads no file without an interface
+_ETHERNET = 1  # LINKTYPE_ETHERNET
+_SILENT = struct.pack("=IIHHII", _DESCRIPTION, 20, _ETHERNET, 0, 0, 20)  # libpcap reads no file without an interface
 _SMALLEST, _LARGEST = 16, 1 << 20  # bytes of a block, with a word of its own: the longest holds a large frame
 
 
@@ -47,9 +52,12 @@ class Blocks:
 class Sink:
     """Takes pcapng, and writes it to a descriptor, which it takes over."""
 
-    def __init__(self, descriptor: int, most: int | None = None) -> None:
-        """`most`: packets that are taken; None is any number."""
+    def __init__(self, descriptor: int, most: int | None = None, chosen: Filter | None = None) -> None:
+        """`most`: packets that are taken; None is any number. `chosen`: those alone that it lets pass, which are
+        Ethernet frames; outer packets of a tunnel are none."""
         self.packets = 0
+        self._chosen = chosen
+        self._ethernet: list[bool] = []  # of the section's interfaces
         self._descriptor, self._most = descriptor, most
         self._blocks = Blocks()
         self._lacks_interface = False  # a section has begun, and names none yet
@@ -64,12 +72,27 @@ class Sink:
         for kind, block in self._blocks.feed(data):
             if kind in (_SECTION, _DESCRIPTION):
                 self._lacks_interface = kind == _SECTION
+                self._know(kind, block)
             if kind == _PACKET:
-                if self.full:
+                if self.full or not self._wants(block):
                     continue
                 self.packets += _INTERFACE.unpack_from(block, _HEAD.size)[0] % 2 == 0  # the outer side is odd: record.c
             taken.append((kind, block))
         self._write(taken)
+
+    def _know(self, kind: int, block: bytes) -> None:
+        if kind == _SECTION:
+            self._ethernet = []
+        else:
+            self._ethernet.append(_LINK_TYPE.unpack_from(block, _HEAD.size)[0] == _ETHERNET)
+
+    def _wants(self, block: bytes) -> bool:
+        if self._chosen is None:
+            return True
+        number, _, _, size = _PACKET_HEAD.unpack_from(block, _HEAD.size)
+        start = _HEAD.size + _PACKET_HEAD.size + _WORD
+        known = number < len(self._ethernet) and self._ethernet[number]
+        return known and self._chosen.passes(block[start : start + size])
 
     def _write(self, blocks: Sequence[tuple[int, bytes]]) -> None:
         _write_all(self._descriptor, b"".join(block for _, block in blocks))
@@ -83,13 +106,13 @@ class Sink:
 class Ring(Sink):
     """Writes to one file after another, and keeps the newest: lab.pcapng is lab-00001.pcapng, lab-00002.pcapng, …"""
 
-    def __init__(self, path: str, files: int, size: int, most: int | None = None) -> None:
+    def __init__(self, path: str, files: int, size: int, most: int | None = None, chosen: Filter | None = None) -> None:
         """`files` of about `size` bytes each are kept. Raises OSError."""
         self._path, self._files, self._size = Path(path), files, size
         self._kept: deque[Path] = deque()
         self._number = self._used = 0
         self._head = b""  # what every file begins with
-        super().__init__(self._next(), most)
+        super().__init__(self._next(), most, chosen)
 
     def _next(self) -> int:
         self._number += 1

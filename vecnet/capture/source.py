@@ -13,7 +13,6 @@ from vecnet.serving.plan import ports_of
 
 if TYPE_CHECKING:
     from vecnet.topology import ResolvedLink, Topology
-    from vecnet.transports.link import HostInterface
 
 
 class Source(Protocol):
@@ -44,11 +43,22 @@ def source(topology: Topology, link: ResolvedLink) -> Source:
     ports = list(ports_of(link))
     if ports and (not link.interfaces or control.server(topology.name) is not None):
         switch, port = ports[0]
-        return _Port(topology.name, switch, port.name)
+        return at_port(topology.name, switch, port.name)
     if not link.interfaces:
         message = f"{link.name} is a wire between guests alone: vecnet is at neither of its ends"
         raise HostError(message, "capture in a guest, or let the link end at a switch")
-    return _Interface(link.interfaces[0], link.name)
+    interface = link.interfaces[0]
+    return at_interface(interface.ifname, interface.netns, link.name)
+
+
+def at_port(topology: str, switch: str, port: str) -> Source:
+    """Begin to listen at a port of a switch that is served to this user. Raises HostError."""
+    return _Port(topology, switch, port)
+
+
+def at_interface(ifname: str, netns: str | None, link: str) -> Source:
+    """Begin to listen at an interface of the host. Raises HostError and PortError."""
+    return _Interface(ifname, netns, link)
 
 
 class _Port:
@@ -78,16 +88,16 @@ class _Port:
 class _Interface:
     """An interface of the host."""
 
-    def __init__(self, interface: HostInterface, link: str) -> None:
+    def __init__(self, ifname: str, netns: str | None, link: str) -> None:
         from vecnet.datapath.interface import InterfaceCapture
 
-        self.name = f"{interface.ifname} in {interface.netns}" if interface.netns else interface.ifname
+        self.name = f"{ifname} in {netns}" if netns else ifname
         self._error: BaseException | None = None
         self._stopped = False
         self.descriptor, theirs = os.pipe()
         try:
-            with Namespaces() as namespaces, namespaces[interface.netns].entered():
-                self._capture = InterfaceCapture(interface.ifname, theirs, link)
+            with Namespaces() as namespaces, namespaces[netns].entered():
+                self._capture = InterfaceCapture(ifname, theirs, link)
         except BaseException:
             os.close(self.descriptor)
             os.close(theirs)

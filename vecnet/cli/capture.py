@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import select
-import signal
 import sys
-import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import click
 
 from vecnet.cli.common import LinkName, ReportFile, count, file_argument, load_part, on_option, once, require_link
 from vecnet.cli.terminal import say
-from vecnet.errors import InputError
+from vecnet.errors import InputError, Refused
 
 if TYPE_CHECKING:
     from vecnet.capture.sink import Sink
-    from vecnet.capture.source import Source
+    from vecnet.kernel.bpf import Filter
 
 _MEGA = 1_000_000  # bytes
-_LOOK = 0.2  # seconds between two looks at whether a signal came
-_CHUNK = 1 << 20  # bytes
 
 
 @click.command("capture")
 @file_argument
 @on_option
 @click.argument("link", type=LinkName())
+@click.argument("expression", metavar="[FILTER]", required=False)
 @once("-w", "--write", "target", type=ReportFile(), metavar="FILE", help="Write to FILE; - is standard output.")
 @once("--count", "-c", "most", type=click.IntRange(1), metavar="N", help="End after N packets.")
 @once("--seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds.")
@@ -39,6 +34,7 @@ def command(
     file: str,
     on: str | None,
     link: str,
+    expression: str | None,
     target: str | None,
     most: int | None,
     seconds: float | None,
@@ -50,6 +46,10 @@ def command(
     LINK is a link's name, or one of its ends, such as web:vec0. A port of a switch that `vecnet serve` runs shows also
     what was dropped, and why, and needs no privilege; an interface of the host needs CAP_NET_RAW. In and out are as
     the switch, or the host, sees them. The wire never waits for the capture: what that loses is told at the end.
+
+    FILTER is in pcap's language, such as 'tcp port 80', which tcpdump compiles: packets that it lets pass are written
+    alone, dropped ones among them. Outer packets of a tunnel, which a switch's port shows where it dropped them, are
+    not among them.
     """
     topology = load_part(file, on)
     chosen = require_link(topology, link)
@@ -59,41 +59,29 @@ def command(
     if target == "-" and sys.stdout.isatty():
         instead = "give -w FILE, or pipe it: vecnet capture … | wireshark -k -i -"
         raise InputError("a terminal shows no packets", instead)
+    from vecnet.capture.move import move
     from vecnet.capture.sink import Ring, Sink, create
     from vecnet.capture.source import source
 
-    with source(topology, chosen) as from_wire:
+    with ExitStack() as opened:
+        passed = opened.enter_context(closing(judge(expression))) if expression is not None else None
+        from_wire = opened.enter_context(source(topology, chosen))
         if files is not None and size is not None:
-            sink: Sink = Ring(target, files, size * _MEGA, most)
+            sink: Sink = Ring(target, files, size * _MEGA, most, passed)
         else:
-            sink = Sink(os.dup(sys.stdout.fileno()) if target == "-" else create(target), most)
+            sink = Sink(os.dup(sys.stdout.fileno()) if target == "-" else create(target), most, passed)
         with closing(sink):
             say(f"capturing {chosen.name} at {from_wire.name}")
-            _capture(from_wire, sink, seconds)
+            move(from_wire, sink, seconds)
         lost = from_wire.finish()
     say(f"{count(sink.packets, 'packet')} captured, {count(lost, 'packet')} lost")
 
 
-def _capture(source: Source, sink: Sink, seconds: float | None) -> None:
-    """Move packets until the end of the source, of the time, of the room, or of whoever reads."""
-    from vecnet.signals import handled
+def judge(expression: str) -> Filter:
+    """What lets the packets of a filter in pcap's language pass. Raises InputError."""
+    from vecnet.kernel.bpf import Filter, compiled
 
-    ends: list[int] = []
-    until = None if seconds is None else time.monotonic() + seconds
-    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), ends.append):
-        stopped = False
-        while True:
-            if not stopped and (ends or sink.full or (until is not None and time.monotonic() >= until)):
-                source.stop()
-                stopped = True
-            if not select.select([source.descriptor], [], [], _LOOK)[0]:
-                continue
-            data = os.read(source.descriptor, _CHUNK)
-            if not data:
-                return
-            try:
-                sink.feed(data)
-            except OSError as error:
-                if error.errno != errno.EPIPE:
-                    raise
-                ends.append(error.errno)  # wireshark was closed: that is the end, and no fault
+    try:
+        return Filter(compiled(expression))
+    except Refused as error:
+        raise InputError(error.message, error.instead) from None

@@ -71,9 +71,10 @@ def down(topology: Topology, inventory: str | None, as_json: bool) -> None:
 
 def status(topology: Topology, inventory: str | None, as_json: bool) -> bool:
     """Show what is there, on every host that can be reached; whether all is healthy. Raises HostError after that."""
-    from vecnet.cli.states import State, print_tables
+    from vecnet.cli.states import print_tables
     from vecnet.fleet import lab
     from vecnet.host.health import Report
+    from vecnet.observing.state import State
     from vecnet.plugging.report import DeviceState
     from vecnet.serving.control import PortState
 

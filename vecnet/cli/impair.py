@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +12,7 @@ from vecnet.errors import InputError, Refused
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
-    from vecnet.topology import ResolvedLink
+    from vecnet.topology import ResolvedLink, Topology
 
 _OFF = "off"
 
@@ -26,38 +25,41 @@ _OFF = "off"
 def command(file: str, on: str | None, link: str, impairment: str) -> None:
     """Impair LINK of FILE while it runs, in tc-netem's words: vecnet impair FILE lan:web 'loss 1% delay 10ms 2ms'
 
-    LINK is a link's name, or one of its ends. It has to end at a switch that `vecnet serve` or `vecnet run` of this
-    user serves: that port impairs what goes out of it, as netem would, and needs no privilege. `off` ends it; so does
-    the server's end. `vecnet status` shows it. What FILE declares with impair: is there from the start.
+    LINK is a link's name, or one of its ends. Where it ends at a switch that `vecnet serve` or `vecnet run` of this
+    user serves, that port impairs what goes out of it, and needs no privilege. Where it has an interface at the host,
+    the kernel's netem impairs what that sends, which needs the right to change it; a queueing discipline that is not
+    vecnet's is left alone, with an error.
+
+    `off` ends it; so does the server's end, or `vecnet down`. `vecnet status` shows it. What FILE declares with impair:
+    is there from the start, and `vecnet plan FILE` tells where it is otherwise.
     """
     topology = load_part(file, on)
     chosen = require_link(topology, link)
     from vecnet.impairment import ImpairmentText
-    from vecnet.serving import control
-    from vecnet.serving.plan import ports_of
 
     try:
         wanted = None if impairment == _OFF else ImpairmentText().parse(impairment)
     except Refused as error:
         raise InputError(error.message, f"{error.instead or 'write loss 1% delay 10ms'}, or off") from None
-    ports = list(ports_of(chosen))
-    if not ports:
-        raise InputError(
-            f"{chosen.name} ends at no switch of vecnet's, which would impair it", _by_hand(chosen, wanted)
-        )
-    switch, port = ports[0]
-    control.impair(topology.name, switch, port.name, wanted)
-    say(f"{chosen.name}: {switch}:{port.name} {'impairs nothing' if wanted is None else f'impairs: {wanted}'}")
+    where, does = _impair(topology, chosen, wanted)
+    say(f"{chosen.name}: {where} {f'impairs: {does}' if does else 'impairs nothing'}")
 
 
-def _by_hand(link: ResolvedLink, wanted: Impairment | None) -> str:
-    """How the host's kernel does it, where the wire has an interface there."""
+def _impair(topology: Topology, link: ResolvedLink, wanted: Impairment | None) -> tuple[str, str]:
+    """What impairs a link from now on, and how: "" for not at all."""
+    from vecnet.serving.plan import ports_of
+
+    for switch, port in ports_of(link):
+        from vecnet.serving import control
+
+        control.impair(topology.name, switch, port.name, wanted)
+        return f"{switch}:{port.name}", str(wanted or "")
     if not link.interfaces:
-        return "let it end at a switch"
-    interface = link.interfaces[0]
-    place = f"ip netns exec {shlex.quote(interface.netns)} " if interface.netns else ""
-    name = shlex.quote(interface.ifname)
-    if wanted is None:
-        return f"the kernel's netem ends with: {place}tc qdisc del dev {name} root"
-    words = str(wanted).rpartition(" seed ")[0]
-    return f"the host's kernel does it with: {place}tc qdisc replace dev {name} root netem {words}"
+        raise InputError(
+            f"{link.name} has neither a switch of vecnet's nor an interface at the host, which would impair it",
+            "let it end at a switch",
+        )
+    from vecnet import host
+
+    host.impair(topology, link.name, wanted)
+    return link.interfaces[0].ifname, wanted.words if wanted else ""

@@ -87,7 +87,7 @@ def command(
     from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
-    from vecnet.loopback.probes import MEASURED, NAMES
+    from vecnet.loopback.probes import FILTER, MEASURED, NAMES
 
     files = {
         "json": json_file,
@@ -97,7 +97,7 @@ def command(
         "tap": tap_file,
     }
     refuse_one_place_for_two(files, subject)
-    names = tuple(dict.fromkeys((*NAMES, BRIDGE_PROBE, *OUTSIDE_PROBES)))
+    names = tuple(dict.fromkeys((*NAMES, FILTER, BRIDGE_PROBE, *OUTSIDE_PROBES)))
     unknown = [probe for probe in probes if probe not in names]
     if unknown:
         raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")

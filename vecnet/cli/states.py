@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecnet.cli.terminal import answer, width
@@ -12,34 +11,11 @@ from vecnet.columns import Cell, Part, Styled, table
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
+    from vecnet.observing.state import State
     from vecnet.plugging.report import DeviceState
     from vecnet.serving.control import PortState
 
 Row = Sequence[Cell]
-
-
-@dataclass(frozen=True)
-class State:
-    """What is there on a machine, which has a name where there are several."""
-
-    reports: list[Report]
-    ports: list[PortState]
-    devices: list[DeviceState]
-    host: str = ""
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the topology has something there."""
-        return bool(self.reports or self.ports)
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all of that is as it should be."""
-        return all(entry.healthy for entry in self.reports) and all(port.healthy for port in self.ports)
-
-    def as_json(self) -> list[dict[str, object]]:
-        every = [one.as_json() for some in (self.reports, self.ports, self.devices) for one in some]
-        return [{"host": self.host, **one} for one in every] if self.host else every
 
 
 def print_tables(states: Sequence[State]) -> None:
@@ -54,7 +30,7 @@ _NUMBERS = ("mtu", "rx", "tx", "errors", "drops")
 _TITLES = ("topology", "link", "interface", "kind", *_NUMBERS, "state")
 
 
-def _interfaces(report: list[Report]) -> list[Row]:
+def _interfaces(report: Sequence[Report]) -> list[Row]:
     return [
         (
             entry.topology,
@@ -62,7 +38,7 @@ def _interfaces(report: list[Report]) -> list[Row]:
             f"{entry.ifname} in {entry.netns}" if entry.netns else entry.ifname,
             entry.kind,
             *map(str, (entry.mtu, entry.rx_packets, entry.tx_packets, entry.errors, entry.drops)),
-            Styled(entry.why, "red") if entry.why else "healthy",
+            with_impairment(Styled(entry.why, "red") if entry.why else "healthy", entry.impairment),
         )
         for entry in report
     ]
@@ -72,7 +48,7 @@ _PORT_NUMBERS = ("addresses", "rx", "tx", "flooded", "drops")
 _PORT_TITLES = ("topology", "switch", "port", "to", *_PORT_NUMBERS, "state")
 
 
-def _ports(ports: list[PortState]) -> list[Row]:
+def _ports(ports: Sequence[PortState]) -> list[Row]:
     """`rx` is what has come in there, `tx` what has gone out, as of an interface of the host."""
     return [
         (
@@ -90,14 +66,19 @@ def _ports(ports: list[PortState]) -> list[Row]:
 
 def _state(port: PortState) -> list[Part]:
     state: Part = Styled(port.why, "red") if port.why else "connected" if port.connected else "waits"
-    return [state, Styled(f"impaired: {port.impairment}", "yellow")] if port.impairment else [state]
+    return with_impairment(state, port.impairment)
+
+
+def with_impairment(state: Part, impairment: str) -> list[Part]:
+    """A state in a table, and behind it what frames suffer."""
+    return [state, Styled(f"impaired: {impairment}", "yellow")] if impairment else [state]
 
 
 _DEVICE_NUMBERS = ("sent", "woken")
 _DEVICE_TITLES = ("topology", "guest", "device", "link", *_DEVICE_NUMBERS, "state")
 
 
-def _guests_devices(devices: list[DeviceState], report: list[Report]) -> list[Row]:
+def _guests_devices(devices: Sequence[DeviceState], report: Sequence[Report]) -> list[Row]:
     sent = {entry.link: str(entry.tx_packets) for entry in report}
     return [
         (

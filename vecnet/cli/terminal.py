@@ -49,7 +49,12 @@ def show(error: VecnetError) -> None:
 
 def is_coloured(stream: TextIO) -> bool:
     """Whether colours are welcome there."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Whether the terminal shows text alone, a line after a line."""
+    return os.environ.get("TERM") == "dumb"
 
 
 def width(stream: TextIO) -> int | None:

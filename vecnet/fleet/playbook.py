@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,7 +108,7 @@ def _run(words: Sequence[str]) -> Generator[Event, None, None]:
         )
         told = False
         with process, contextlib.ExitStack() as early:
-            early.callback(process.terminate)
+            early.callback(process.send_signal, signal.SIGINT)  # at which it clears its own folder away
             assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith("{"):  # a warning may stand between

@@ -19,6 +19,8 @@
 | `existing.py` | what is there already, and is not vecnet's |
 | `difference.py`, `checks.py` | what is to be done; what the kernel would refuse of that |
 | `apply.py` | steps become operations; what fails half-way is undone |
+| `impaired.py`, `as_netem.py` | a wire that is impaired while it runs; an impairment in netem's numbers |
+| `filters.py` | the files of guests' filters |
 | `record.py` | what undoes a plan, as data |
 | `reopen.py` | which guests hold an interface that was there before |
 | `refusals.py` | the kernel's refusals in words |
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from vecnet.host.health import Report
     from vecnet.host.record import Record
     from vecnet.host.snapshot import Snapshot
+    from vecnet.impairment import Impairment
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.transports.link import HostInterface, OuterEnd
 
@@ -56,6 +59,7 @@ __all__ = [
     "Step",
     "attach_tap",
     "down",
+    "impair",
     "plan",
     "plan_down",
     "prepare_sandbox",
@@ -82,8 +86,10 @@ def _quiet(done: int, total: int) -> None:
 
 def plan(topology: Network) -> Plan:
     """What `up` would change. Needs no privilege beyond reading. Raises HostError where `up` could not do it."""
+    from vecnet.host import filters
     from vecnet.kernel.namespaces import Namespaces
 
+    filters.compiled(topology.interfaces)
     with Namespaces() as namespaces:
         topology = _placed(topology, namespaces)
         return _plan(topology, _look(topology, namespaces))
@@ -103,11 +109,13 @@ def up(
     all undone, or `answer` called with what was done: it waits for that. Raises HostError, and BusyError after waiting
     `timeout` seconds for another vecnet, of which `say` tells.
     """
+    from vecnet.host import filters
     from vecnet.host.apply import carry_out, stoppable
     from vecnet.host.snapshot import many_objects
     from vecnet.kernel.namespaces import Namespaces
 
     with Namespaces() as namespaces:
+        files = filters.compiled(topology.interfaces)
         topology = _placed(topology, namespaces)
         places = [namespaces.home, *(namespaces[name] for name in sorted(_named(topology)))]
         with locked(places, timeout, say), stoppable() as check, many_objects():  # whoever waits may be ended as ever
@@ -115,6 +123,7 @@ def up(
             todo = _plan(topology, snapshot)
             if todo.changes:
                 carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, progress)
+            filters.write(topology.name, files)
             if answer is not None:
                 answer(todo)
             return todo
@@ -126,6 +135,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
 
     That a guest has an interface open does not keep it: the plan that is returned says so. Raises HostError.
     """
+    from vecnet.host import filters
     from vecnet.host.apply import operations_of, stoppable
     from vecnet.host.snapshot import Snapshot
     from vecnet.host.stages import send
@@ -143,6 +153,7 @@ def down(name: str, progress: Progress = _quiet, *, timeout: float = TIMEOUT, sa
                     held |= needed
                     continue  # let go: all locks are taken at once, in the one order that every run keeps
                 send(operations_of(name, todo.steps, snapshot), check, progress)
+                filters.write(name, {})
                 return todo
     raise AssertionError("unreachable: no context above swallows an error")
 
@@ -182,6 +193,35 @@ def restore(record: Record, *, timeout: float = TIMEOUT, say: Say = say_on_stder
         places = [namespaces.home, *(namespaces[name] for name in sorted(record.namespaces))]
         with locked(places, timeout, say), stoppable():
             return undo(record, lambda: Snapshot(namespaces, record.namespaces, keep=record.stated))
+    raise AssertionError("unreachable: no context above swallows an error")
+
+
+def impair(
+    topology: Network, link: str, impairment: Impairment | None, *, timeout: float = TIMEOUT, say: Say = say_on_stderr
+) -> Plan:
+    """Have the kernel impair what a link's interface sends, from now on; None ends it. Returns what was done.
+
+    `up` puts it back to what the topology says. Raises HostError: NotOursError where the interface exists and is
+    somebody else's, or has a queueing discipline that is, and KernelLacksError where the kernel has no netem.
+    """
+    from vecnet.host.apply import carry_out, stoppable
+    from vecnet.host.checks import unimpairable
+    from vecnet.host.impaired import step_to
+    from vecnet.host.refusals import together
+    from vecnet.kernel.namespaces import Namespaces
+
+    with Namespaces() as namespaces:
+        topology = _placed(topology, namespaces)
+        interface = next(one for one in topology.interfaces if one.link == link)
+        places = [namespaces.home, *([namespaces[interface.netns]] if interface.netns else [])]
+        with locked(places, timeout, say), stoppable() as check:
+            snapshot = _look(topology, namespaces)
+            step = step_to(impairment, interface, topology.name, snapshot)
+            todo = Plan(topology.name, (step,) if step else (), 0 if step else 1)
+            if errors := [*unimpairable(todo, snapshot)]:
+                raise together(errors)
+            carry_out(todo, snapshot, lambda: _look(topology, namespaces), check, _quiet)
+            return todo
     raise AssertionError("unreachable: no context above swallows an error")
 
 
@@ -265,6 +305,7 @@ def _look(topology: Network, namespaces: Namespaces, *, status: bool = False) ->
 
 
 def _plan(topology: Network, snapshot: Snapshot) -> Plan:
+    from vecnet.host import filters
     from vecnet.host.checks import refuse_impossible, stays_here
     from vecnet.host.difference import difference
     from vecnet.host.nodes import found_nodes, wanted_nodes
@@ -276,5 +317,9 @@ def _plan(topology: Network, snapshot: Snapshot) -> Plan:
         found = found_nodes(topology.name, snapshot)
         todo = difference(topology.name, wanted, found, snapshot, topology.interfaces)
         refuse_impossible(topology.outer_ends, wanted, todo, snapshot)
-        notes = (*stays_here(topology.outer_ends, snapshot), *to_reopen(wanted, snapshot).values())
+        notes = (
+            *stays_here(topology.outer_ends, snapshot),
+            *to_reopen(wanted, snapshot).values(),
+            *filters.notes(topology.interfaces),
+        )
         return replace(todo, notes=(*todo.notes, *notes))

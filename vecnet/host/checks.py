@@ -5,6 +5,7 @@
 3. A tunnel's local address is on the host (or will be, on this topology's own interfaces), and a route leads to its
    remote one. Between two guests of this host both addresses are local.
 4. An interface can have the addresses that it is to get: IPv6 may be off.
+5. What is to be impaired, or no more, has no queueing discipline of somebody else's, and the kernel has netem.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import functools
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from vecnet.errors import HostError, KernelLacksError
+from vecnet.errors import HostError, KernelLacksError, NotOursError
 from vecnet.host.kinds import KINDS
 from vecnet.host.kinds.base import Intent
-from vecnet.host.plan import Node, Plan
+from vecnet.host.plan import EndState, Node, Plan, Step
 from vecnet.host.refusals import together
 from vecnet.host.snapshot import Snapshot
+from vecnet.kernel import netem
 from vecnet.kernel.probe import lacks_ipv6, udp_error
 from vecnet.transports.link import OuterEnd
 
@@ -37,6 +39,7 @@ def refuse_impossible(ends: Sequence[OuterEnd], wanted: Sequence[Node], plan: Pl
     errors += [error for kind in KINDS.values() for error in kind.clashes(intent)]
     errors += _addresses(ends, new, soon, snapshot)
     errors += _without_ipv6(plan, snapshot)
+    errors += unimpairable(plan, snapshot)
     if errors:
         raise together(errors)
 
@@ -113,6 +116,41 @@ def _without_ipv6(plan: Plan, snapshot: Snapshot) -> Iterator[HostError]:
             why, instead = reason(node.netns, "" if step.coming else node.ifname)
             if why:
                 yield HostError(f"{node} cannot get {', '.join(ipv6)}: {why}", instead)
+
+
+def unimpairable(plan: Plan, snapshot: Snapshot) -> Iterator[HostError]:
+    """Interfaces with somebody else's queueing discipline that are to be impaired, or to be no more; and all that are
+    to be, where the kernel has no netem."""
+
+    @functools.cache
+    def lacking(netns: str | None) -> bool | None:
+        return netem.lacking(snapshot.place(netns))
+
+    new: list[Node] = []
+    for step in plan.changes:
+        for end, was in _impaired_anew(step):
+            there = snapshot.at(end.key) if was is not None else None
+            queue = snapshot.view(end.netns).foreign_queue(there) if there is not None else ""
+            if queue:
+                within = f"-n {end.netns} " if end.netns else ""
+                message = f"{step.node}: {end.ifname} has the queueing discipline {queue}, which is not vecnet's"
+                yield NotOursError(message, f"take it away first: tc {within}qdisc del dev {end.ifname} root")
+            elif end.impair and lacking(end.netns):
+                new.append(step.node)
+    if new:
+        message = f"this kernel has no netem, which would impair {', '.join(map(str, new))}"
+        instead = f"load it with: modprobe {netem.MODULE} (or boot a kernel that has it), or leave impair out"
+        yield KernelLacksError(message, instead)
+
+
+def _impaired_anew(step: Step) -> Iterator[tuple[EndState, EndState | None]]:
+    """The ends whose frames are to suffer otherwise than before, each with what it was; None where it is made."""
+    if step.after is None:
+        return
+    before = step.before.ends if step.before and not step.coming else (None,) * len(step.after.ends)
+    for end, was in zip(step.after.ends, before, strict=True):
+        if end.impair != (was.impair if was else ""):
+            yield end, was
 
 
 def _routed(netns: str | None, remote: str, snapshot: Snapshot) -> bool:

@@ -55,6 +55,8 @@ def _notes(interface: HostInterface, there: Interface, snapshot: Snapshot) -> It
     within = f"-n {interface.netns} " if interface.netns else ""
     if not there.up:
         yield f"{name} is down, and carries nothing until it is up: ip {within}link set {there.ifname} up"
+    if interface.impairment is not None:
+        yield f"{name} is not vecnet's to impair: no frame of {interface.link} suffers {interface.impairment.words}"
     if interface.kind == "bridge":
         if not any(link.master == there.index for link in view.links):
             yield f"{name} has no other member, and takes the first one's MAC address, unless its own was set"

@@ -31,6 +31,7 @@ class Report:
     tx_bytes: int = 0
     errors: int = 0
     drops: int = 0
+    impairment: str = ""  # what frames suffer that it sends
     owner: int | None = None  # the user who may open it, by number
     tunnel: Mapping[str, int] = field(default_factory=dict)  # l2tp's own counters, of its session
 
@@ -87,6 +88,7 @@ def _report(topology: str, node: Node, why: str, snapshot: Snapshot, *, there: b
         tx_bytes=tx_bytes,
         errors=rx_errors + tx_errors,
         drops=rx_dropped + tx_dropped,
+        impairment=node.ends[0].impair if node.ends else "",
         owner=KINDS[node.kind].owner(node.values) if there and node.kind in KINDS else None,
         tunnel=KINDS[node.kind].counters(node, snapshot) if there and node.kind in KINDS else {},
     )

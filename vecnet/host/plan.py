@@ -22,6 +22,7 @@ Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
 
 UNSAID = {"unsaid": True}  # the metadata of a field of which None says nothing: not stated, or not to be read
 ONCE = UNSAID | {"once": True}  # … of one that only its making looks at, and that nothing tells of later
+UNNOTED = {"unnoted": True}  # … of one that a mark does not tell of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class EndState:
     up: bool
     addresses: tuple[str, ...] = ()
     bridge: str | None = None
-    settings: tuple[str, ...] = ()  # what somebody set, see settings.py: none is ever wanted
+    settings: tuple[str, ...] = field(default=(), metadata=UNNOTED)  # what somebody set, see settings.py: never wanted
+    impair: str = field(default="", metadata=UNNOTED)  # what frames suffer that it sends: `vecnet impair` changes it
     mac: str | None = field(default=None, metadata=UNSAID)
     offload: bool | None = field(default=None, metadata=UNSAID)
 
@@ -91,10 +93,10 @@ def differing(one: EndState | Attributes, other: EndState | Attributes) -> tuple
 
 
 _NAMES = (  # of what people are shown, for the first end and for a pair's second
-    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload", "settings")},
+    {key: key for key in ("mtu", "up", "addresses", "bridge", "mac", "offload", "settings", "impair")},
     {
         "ifname": "peer",
-        **{key: f"peer_{key}" for key in ("mac", "mtu", "up", "offload", "addresses", "bridge", "settings")},
+        **{key: f"peer_{key}" for key in ("mac", "mtu", "up", "offload", "addresses", "bridge", "settings", "impair")},
     },
 )
 
@@ -121,7 +123,7 @@ def _shape(part: EndState | Attributes) -> _Shape:
         every = fields(part)
         _SHAPES[type(part)] = _Shape(
             {each.name: each.name for each in every},
-            frozenset(each.name for each in every if each.name != "settings" and "once" not in each.metadata),
+            frozenset(each.name for each in every if not {"once", "unnoted"} & each.metadata.keys()),
             frozenset(each.name for each in every if "unsaid" in each.metadata),
         )
     return _SHAPES[type(part)]
@@ -165,7 +167,7 @@ _ALPHABET = f"{string.ascii_letters}{string.digits}._"
 
 
 def _values(node: Node) -> dict[str, object]:
-    """All that a mark can tell of, by name: settings are never wanted."""
+    """All that a mark can tell of, by name."""
     found: dict[str, object] = {"name": node.ifname, "netns": node.netns}
     for part, names in _parts(node):
         shape = _shape(part)

@@ -33,11 +33,11 @@ _OF_PORT = {  # of a bridge's member: the attribute, the encoder's name for it, 
 }
 
 
-def seen(link: Interface) -> tuple[str, ...]:
-    """What is set at an interface."""
+def seen(link: Interface, *, impaired: bool = False) -> tuple[str, ...]:
+    """What is set at an interface; `impaired` where its netem is vecnet's."""
     found = [] if link.arp else ["arp off"]
     found += [] if link.multicast else ["multicast off"]
-    found += [] if link.qdisc in _PLAIN_QUEUES else [f"qdisc {link.qdisc}"]
+    found += [] if impaired or link.qdisc in _PLAIN_QUEUES else [f"qdisc {link.qdisc}"]
     if link.kind == "bridge":
         found += [words for words, (number, _) in _OF_BRIDGE.items() if any(link.data.get(number, b""))]
     for words, (number, _, usual) in _OF_PORT.items():

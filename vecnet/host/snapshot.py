@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from vecnet.errors import HostError
-from vecnet.host import mark
+from vecnet.host import as_netem, mark
 from vecnet.host.plan import Key
-from vecnet.kernel import ethtool, genl
+from vecnet.impairment import Impairment
+from vecnet.kernel import ethtool, genl, netem
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
 from vecnet.kernel.namespaces import Namespace, Namespaces, ran_out
 from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
@@ -107,6 +108,20 @@ class View:
     def offload(self, link: Interface) -> bool | None:
         """Whether the interface wants to be handed checksums that are still to be filled; None where it cannot."""
         return self._checksums.get(link.index)
+
+    @cached_property
+    def _roots(self) -> dict[int, netem.Root]:
+        return netem.read_roots(self.place)
+
+    def impairment(self, link: Interface) -> Impairment | None:
+        """What frames suffer that the interface sends, where vecnet has it so."""
+        root = self._roots.get(link.index) if link.qdisc == "netem" else None
+        return as_netem.meant(root.values) if root and root.values else None
+
+    def foreign_queue(self, link: Interface) -> str:
+        """The queueing discipline that somebody else gave the interface; empty where none did."""
+        root = self._roots.get(link.index)
+        return root.kind if root and root.values is None else ""
 
     def joins(self, link: Interface) -> tuple[str, ...]:
         """The features, by ethtool's words, with which the interface joins what it receives into large frames."""

@@ -6,6 +6,7 @@
 | `netlink.py` | the socket: batches, dumps, and the walk over attributes |
 | `namespaces.py` | network namespaces, each with its sockets |
 | `rtnl.py` | interfaces and addresses |
+| `netem.py` | the queueing discipline that impairs, and whose a root one is |
 | `genl.py` | generic netlink's families |
 | `ethtool.py`, `l2tp.py` | two of these: features; L2TP's tunnels and sessions |
 | `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |
@@ -13,5 +14,6 @@
 | `capabilities.py`, `accounts.py` | what this process may do; users and groups in a user namespace |
 | `left_behind.py` | processes that still hold an interface that is gone |
 | `unforeseen.py` | an OSError that nobody foresaw, in words |
+| `bpf.py` | filters in pcap's language |
 | `probe.py` | whether this kernel has a kind of interface or a protocol |
 """

@@ -55,13 +55,13 @@ def link(kind: int, flags: int, attrs: Attrs, *, up: bool | None = None, flags_o
     return _encoded(message, kind, flags, attrs)
 
 
-def root_qdisc(kind: int, flags: int, index: int) -> bytes:
-    """A message about an interface's root queueing discipline, whatever it is."""
+def root_qdisc(kind: int, flags: int, index: int, handle: int = 0, attrs: Attrs = ()) -> bytes:
+    """A message about an interface's root queueing discipline: the one of that handle, or whatever it is."""
     from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
     message = tcmsg()
-    message["index"], message["parent"] = index, 0xFFFFFFFF  # TC_H_ROOT
-    return _encoded(message, kind, flags, ())
+    message["index"], message["parent"], message["handle"] = index, 0xFFFFFFFF, handle  # TC_H_ROOT
+    return _encoded(message, kind, flags, attrs)
 
 
 def address(kind: int, flags: int, header: Mapping[str, int], attrs: Attrs) -> bytes:

@@ -1,6 +1,6 @@
 """System calls that Python 3.11 has no functions for: the one place with ctypes. Each raises OSError.
 
-Source: setns(2), unshare(2), mount(2), prctl(2), capget(2). From Python 3.12 on, os has the first two.
+Source: setns(2), unshare(2), mount(2), prctl(2), capget(2), setsockopt(2). From Python 3.12 on, os has the first two.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_BIND, MS_MOVE, MS_REC, MS_SLAVE = 0x1000, 0x2000, 0x4000, 1 << 19
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +55,17 @@ def capabilities() -> int:
     words = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: of capabilities 0 to 31, then of 32 to 63
     _check(_libc.capget((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), words))
     return words[0] | words[3] << 32
+
+
+def attach_filter(descriptor: int, program: bytes) -> None:
+    """Have a socket take only what a program of classic BPF lets pass: 8 bytes an instruction. socket(7)."""
+    code = ctypes.create_string_buffer(program, len(program))
+    prog = _SockFprog(len(program) // 8, ctypes.addressof(code))
+    _check(_libc.setsockopt(descriptor, _SOL_SOCKET, _SO_ATTACH_FILTER, ctypes.byref(prog), ctypes.sizeof(prog)))
+
+
+class _SockFprog(ctypes.Structure):  # linux/filter.h
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
 def _check(result: int) -> None:

@@ -51,9 +51,9 @@ _FEW = 10  # links whose measurements take their usual time; of more, each takes
 def probes_of(subject: Subject) -> tuple[str, ...]:
     """The names of the probes that a subject has."""
     from vecnet.loopback import outside
-    from vecnet.loopback.probes import NAMES
+    from vecnet.loopback.probes import FILTER, NAMES
 
-    return ("open", *outside.PROBES) if subject.is_outside else NAMES
+    return ("open", *outside.PROBES) if subject.is_outside else (*NAMES, *([FILTER] if subject.filters else []))
 
 
 def prove(

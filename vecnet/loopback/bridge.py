@@ -43,10 +43,11 @@ class Bridge:
 
 
 def of_subjects(subjects: Sequence[Subject]) -> list[Bridge]:
-    """The bridges that two or more of the subjects end at."""
+    """The bridges that two or more of the subjects end at, but for those whose guests do not receive all."""
     found: dict[tuple[str, str], list[Subject]] = {}
     for subject in subjects:
-        if subject.far.bridge and subject.near.device:
+        whole = not subject.filters and not any(interface.impairment for interface in subject.interfaces)
+        if subject.far.bridge and subject.near.device and whole:
             found.setdefault((subject.far.bridge, subject.far.netns or ""), []).append(subject)
     return [Bridge(name, tuple(members)) for (name, _), members in found.items() if len(members) > 1]
 

@@ -27,6 +27,7 @@ class Code(StrEnum):
     TCP_RESENT = "tcp-resent"
     SHORT_BURST = "short-burst"
     NOT_IMPAIRED = "not-impaired"
+    NOT_FILTERED = "not-filtered"
     NO_CROSSING = "no-crossing"
     NO_GATEWAY = "no-gateway"
     NO_LEASE = "no-lease"
@@ -137,6 +138,11 @@ CODES = {
         "The impairment that a link declares is not what is measured.",
         "Something else loses or delays frames as well, or the machine is too busy to keep the times.",
         "Try it on a quiet machine, and without the `impair:` to see what the wire does by itself.",
+    ),
+    Code.NOT_FILTERED: Explained(
+        "A guest's filter lets another set of frames pass than the link's `filter:` says.",
+        "The file that its `bpffile=` names is an older one's, or somebody changed it.",
+        "Have `vecnet up FILE` write it again, and start the guest anew.",
     ),
     Code.NO_CROSSING: Explained(
         "A bridge does not carry frames from one member's guest to another's.",

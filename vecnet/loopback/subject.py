@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vecnet.impairment import Impairment
     from vecnet.topology import ResolvedLink, Topology
     from vecnet.transports import Transport
-    from vecnet.transports.link import HostInterface
+    from vecnet.transports.link import GuestFilter, HostInterface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +98,7 @@ class Subject:
     far: Side
     interfaces: tuple[HostInterface, ...] = ()
     impairment: Impairment | None = None
+    filters: tuple[GuestFilter, ...] = ()
     topology: str = ""  # whose folder of sockets is needed; "" where none is
     expected: tuple[Expected, ...] = ()
     where: Position | None = None  # of the link, in the topology's file
@@ -181,6 +182,7 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
         far=far,
         interfaces=link.interfaces,
         impairment=link.impairment,
+        filters=tuple(one for interface in link.interfaces for one in interface.filters if one.expression),
         expected=link.expected,
         where=link.position,
         topology=topology.name if ports else "",

@@ -19,7 +19,8 @@ from vecnet.loopback.bridge import cross as cross_bridge
 from vecnet.loopback.captures import recorded
 from vecnet.loopback.codes import Code
 from vecnet.loopback.diagnose import Finding, Host, diagnosis
-from vecnet.loopback.probes import PROBES
+from vecnet.loopback.probes import FILTER, IMPAIR, PROBES
+from vecnet.loopback.probes.filtered import filtered
 from vecnet.loopback.verdict import Absent, Failed, Outcome, Result, Untested, Verdict, lacks
 from vecnet.loopback.wire import Wire, opened, refuse_in_use
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 _NOTHING = Before(passed=False, figures={})
 _AGAIN = 2  # times that something is measured again that seems worse than before
+_EVERY = {**PROBES, FILTER: filtered}
 _BASES = ("open", "frames", "ping", outside.FIRST)
 
 
@@ -76,8 +78,10 @@ class Trial:
 
             def probe(name: str) -> Result:
                 assert wire is not None
+                if hindered := _hindered(wire, name):
+                    return Result(name, Verdict.ABSENT, f"not tried, since {hindered}", tried=False)
                 ports = {subject.near.name: wire.near, subject.far.name: wire.far}
-                tried = partial(attempt, name, partial(PROBES[name], wire, stacks))
+                tried = partial(attempt, name, partial(_EVERY[name], wire, stacks))
                 return self._recorded(subject, ports, name, tried)
 
             first = attempt("open", open_both)
@@ -160,6 +164,16 @@ class Trial:
                 codes=tuple(dict.fromkeys([*outcome.codes, *(found.code for found in more)])),
             )
         return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started, beside=self.beside)
+
+
+def _hindered(wire: Wire, probe: str) -> str:
+    """Why a probe would not find what it looks for, though the wire is as it should be; empty where it would."""
+    if wire.impaired and probe != IMPAIR:
+        return f"{wire.subject.interfaces[0].ifname} impairs: {wire.impaired.words}"
+    if wire.subject.filters and probe != FILTER:
+        ends = " and ".join(one.endpoint for one in wire.subject.filters)
+        return f"{ends} filter what they receive" if " and " in ends else f"{ends} filters what it receives"
+    return ""
 
 
 def _in_turn(

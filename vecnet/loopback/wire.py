@@ -25,6 +25,7 @@ from vecnet.vecstring import VecDevice
 
 if TYPE_CHECKING:
     from vecnet.datapath.port import Offload, Port
+    from vecnet.impairment import Impairment
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.loopback.switched import Private, Served
 
@@ -45,6 +46,7 @@ class Wire:
     near: Port
     far: Port
     macs: tuple[bytes, bytes]
+    impaired: Impairment | None = None  # by the kernel, in what the far end sends
     share: float = 1.0
 
     @property
@@ -85,7 +87,8 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
             near_port = stack.enter_context(_near(subject, here, namespaces, switches, near_offload))
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
-        wire = Wire(subject, near_port, far_port, (_mac(near, namespaces), _mac(far, namespaces)))
+        macs = (_mac(near, namespaces), _mac(far, namespaces))
+        wire = Wire(subject, near_port, far_port, macs, _impaired(subject, namespaces))
         if far.beside:
             with _judged():
                 _wait_until_it_joins(wire)
@@ -291,6 +294,19 @@ def _own_ipv6(side: Side) -> list[str]:
     at = side.transport.receives_at() if side.transport else None
     own = [at.address] if at else [address.partition("/")[0] for address in side.addresses] if side.is_host else []
     return [address for address in own if is_v6(address)]
+
+
+def _impaired(subject: Subject, namespaces: Namespaces) -> Impairment | None:
+    """What frames suffer that the host's interface sends; it is the far end, or what the far end sends by."""
+    from vecnet.host import as_netem
+    from vecnet.kernel import netem, rtnl
+
+    for interface in subject.interfaces[:1]:
+        place = namespaces[interface.netns]
+        with suppress(OSError):  # the probes will say that it is not there
+            root = netem.read_roots(place).get(rtnl.read_link(place, interface.ifname).index)
+            return as_netem.meant(root.values) if root and root.values else None
+    return None
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

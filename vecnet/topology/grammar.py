@@ -79,7 +79,10 @@ INTERFACE = {
 }
 _LINK = {
     "name": Key(Name(), "the link's name; that of its ends if left out"),
-    "impair": Key(ImpairmentText(), "what the simulator and a served switch do to its frames, in tc-netem's words"),
+    "impair": Key(
+        ImpairmentText(),
+        "what a served switch or the host's netem does to its frames, in tc-netem's words",
+    ),
 }
 
 

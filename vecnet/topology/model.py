@@ -27,7 +27,7 @@ class ResolvedLink:
     options: tuple[Transport, Transport]
     interfaces: tuple[HostInterface, ...]
     position: Position
-    impairment: Impairment | None = None  # what frames suffer, of a simulated guest, or at a served switch's port
+    impairment: Impairment | None = None  # what frames suffer: at a served switch's port, by the kernel, or simulated
     here: str | None = None
     expected: tuple[Expected, ...] = ()  # of what probes measure
 

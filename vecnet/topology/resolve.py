@@ -208,10 +208,12 @@ def settle_mtus(
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
             first, second = wire.options
             wire.options = (first.with_mtu(wire.mtu), second.with_mtu(wire.mtu))
-        wire.interfaces = tuple(
-            _placed(doc, draft, wire, interface)
-            for interface in wire.draft.transport.host_interfaces(wire.spec, wire.options)
-        )
+        made = wire.draft.transport.host_interfaces(wire.spec, wire.options)
+        wire.interfaces = tuple(_placed(doc, draft, wire, interface) for interface in made)
+        at_switch = any(end.switch for end in wire.spec.ends)
+        if wire.interfaces and not at_switch:  # which impairs by itself; of two interfaces one does
+            impaired = dataclasses.replace(wire.interfaces[0], impairment=wire.draft.given.get("impair"))
+            wire.interfaces = (impaired, *wire.interfaces[1:])
     return {name: lan.mtu for lan in lans for name in lan.bridges}
 
 

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from vecnet.errors import Position
+from vecnet.impairment import Impairment
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
@@ -212,6 +213,18 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestFilter:
+    """What an end's packet socket takes: frames that match `expression`, but not the guest's own, by a file at `path`;
+    "" for any. `flash` where the guest may load another."""
+
+    endpoint: str
+    mac: str | None
+    expression: str = ""
+    path: str = ""
+    flash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HostInterface:
     """An interface that the host must have.
 
@@ -232,6 +245,8 @@ class HostInterface:
     link: str = ""  # the name of the link or bridge that it belongs to, for its mark
     existing: bool = False
     host: str = HOST  # the machine that has it
+    impairment: Impairment | None = None  # what frames suffer that it sends
+    filters: tuple[GuestFilter, ...] = ()  # of the ends that bind it, or its peer
     where: Position | None = field(default=None, compare=False)  # in the file
 
 

@@ -11,12 +11,15 @@ from typing import ClassVar, Self
 
 from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
+from vecnet.runtime import filter_path
 from vecnet.transports.answers import Sample
 from vecnet.transports.base import Transport
 from vecnet.transports.link import (
+    GuestFilter,
     HostInterface,
     Key,
     Link,
+    Mistake,
     Peer,
     VethAttributes,
     chosen_ifname,
@@ -24,7 +27,7 @@ from vecnet.transports.link import (
     existing_interface,
 )
 from vecnet.transports.tap import large_frames
-from vecnet.values import Flag, IfName, NewIfName, Word
+from vecnet.values import FilterText, Flag, IfName, NewIfName, Word
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Raw(Transport):
     link_keys = {
         "bpffile": Key(Word(), "a file of classic BPF that filters what the guest receives"),
         "bpfflash": Key(Flag(), "whether the guest may load a filter by itself"),
+        "filter": Key(FilterText(), "what guests receive, in pcap's language: `up` compiles it into their bpffile"),
     }
     guest_keys = {"ifname": Key(NewIfName(), "the interface that the guest binds: its end of the veth pair")}
     interface_keys = ("ip", "mac", "bridge", "netns", "existing")
@@ -58,7 +62,18 @@ class Raw(Transport):
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
-        return {"ifname": veth_name(link, end), **{key: link.given[key] for key in cls.link_keys if key in link.given}}
+        given = {key: link.given[key] for key in ("bpffile", "bpfflash") if key in link.given}
+        if "filter" in link.given and link.ends[end].node:
+            given["bpffile"] = filter_path(link.topology, str(link.ends[end]))
+        return {"ifname": veth_name(link, end), **given}
+
+    @classmethod
+    def mistakes(cls, link: Link) -> Iterator[Mistake]:
+        yield from super().mistakes(link)
+        if "filter" in link.given and "bpffile" in link.given:
+            yield Mistake("filter and bpffile are two filters of one wire", "leave one of them out", "bpffile")
+        if "filter" in link.given and not any(end.node for end in link.ends):
+            yield Mistake("filter has no effect: no guest is at this wire", "leave it out", "filter")
 
     @classmethod
     def host_interfaces(cls, link: Link, ends: tuple[Self, Self]) -> tuple[HostInterface, ...]:
@@ -67,7 +82,8 @@ class Raw(Transport):
         Of an interface that exists the guest's packet sockets are on itself.
         """
         if link.existing:
-            return (existing_interface(link, "veth", ends[1].mtu, offload=ends[0].gro),)
+            there = existing_interface(link, "veth", ends[1].mtu, offload=ends[0].gro)
+            return (dataclasses.replace(there, filters=tuple(_filters(link, ends))),)
         given = link.ends[1].given
         return (
             HostInterface(
@@ -83,6 +99,7 @@ class Raw(Transport):
                 netns=given.get("netns") if link.host else None,
                 offload=all(end.gro for end in ends),
                 host=link.ends[0].host,
+                filters=tuple(_filters(link, ends)),
             ),
         )
 
@@ -96,6 +113,14 @@ class Raw(Transport):
 
     def binds(self) -> str | None:
         return self.ifname
+
+
+def _filters(link: Link, options: tuple[Raw, Raw]) -> Iterator[GuestFilter]:
+    for end, own in zip(link.ends, options, strict=True):
+        expression = link.given.get("filter", "")
+        if end.node and (expression or own.bpfflash):
+            path = own.bpffile or "" if expression else ""
+            yield GuestFilter(str(end), own.mac, expression, path, own.bpfflash)
 
 
 def veth_name(link: Link, end: int) -> str:

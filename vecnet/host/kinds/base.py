@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from vecnet.errors import HostError
-from vecnet.host import mark, settings
+from vecnet.host import as_netem, mark, settings
 from vecnet.host.mark import Mark
 from vecnet.host.plan import EndState, Node, Plan, differing, made_of
 from vecnet.host.snapshot import Snapshot
 from vecnet.host.stages import Op, Stage, ToIndex, Way
-from vecnet.kernel import ethtool, rtnl
+from vecnet.impairment import ImpairmentText
+from vecnet.kernel import ethtool, netem, rtnl
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.probe import lacks_kind
 from vecnet.kernel.rtnl import Interface, Settings
@@ -107,6 +108,7 @@ class InterfaceKind:
             bridge=interface.bridge,
             mac=interface.mac.lower() if interface.mac is not None else None,
             offload=interface.offload if self.offloads else None,
+            impair=as_netem.rounded(interface.impairment).words if interface.impairment else "",
         )
         ends = (first, *self.other_wanted(interface))
         return Node(interface.netns, interface.ifname, self.name, interface.link, ends, self.wanted_values(interface))
@@ -152,6 +154,7 @@ class InterfaceKind:
     def end(self, link: Interface, netns: str | None, snapshot: Snapshot) -> EndState:
         """One end, as it was seen."""
         view = snapshot.view(netns)
+        impairment = view.impairment(link)
         return EndState(
             netns=netns,
             ifname=link.ifname,
@@ -159,7 +162,8 @@ class InterfaceKind:
             up=link.up,
             addresses=view.addresses(link),
             bridge=view.master(link),
-            settings=settings.seen(link),
+            settings=settings.seen(link, impaired=impairment is not None),
+            impair=impairment.words if impairment else "",
             mac=link.mac,
             offload=view.offload(link) if self.offloads else None,
         )
@@ -229,6 +233,8 @@ class InterfaceKind:
                 yield Op(Stage.SETTLE, node, place, "mark it", message, turn=self.turn)
             if end.offload is False:
                 yield _set_offload(scene, node, end, self.turn)
+            if end.impair:
+                yield _set_impairment(scene, node, end, "", self.turn)
             if end.up or end.bridge:
                 yield _set_up(scene, node, end, self.turn, bridge=end.bridge is not None)
             yield from _set_addresses(scene, node, end, (), self.turn)
@@ -254,6 +260,8 @@ class InterfaceKind:
                 yield from _keep_ipv6_off(scene, after, end, self.turn)
             if "offload" in differs:
                 yield _set_offload(scene, after, end, self.turn)
+            if "impair" in differs:
+                yield _set_impairment(scene, after, end, was.impair, self.turn)
             if "up" in differs or "bridge" in differs:
                 yield _set_up(scene, after, end, self.turn, bridge="bridge" in differs)
             yield from _set_addresses(scene, after, end, was.addresses, self.turn)
@@ -322,6 +330,17 @@ def _set_offload(scene: Scene, node: Node, end: EndState, turn: int) -> Op:
     )
     place = scene.place(end.netns)
     return Op(Stage.SETTLE, node, place, "switch its checksum offload", message, Way.GENERIC, turn)
+
+
+def _set_impairment(scene: Scene, node: Node, end: EndState, before: str, turn: int) -> Op:
+    if end.impair:
+        what, message = (
+            "impair it",
+            netem.set_to(as_netem.values(ImpairmentText().parse(end.impair)), there=bool(before)),
+        )
+    else:
+        what, message = "end its impairment", netem.remove()
+    return Op(Stage.SETTLE, node, scene.place(end.netns), what, ToIndex(end.ifname, message), turn=turn)
 
 
 def _set_addresses(scene: Scene, node: Node, end: EndState, before: Sequence[str], turn: int) -> Iterator[Op]:

@@ -35,6 +35,8 @@ PROBES: dict[str, Probe] = {
     "throughput": throughput,
     "impair": impair,
 }
+FILTER = "filter"  # alone of all it can judge a wire whose guests filter what they receive
 NAMES = ("open", *PROBES)
+IMPAIR = "impair"  # alone of all it can judge a wire that the kernel impairs
 TIMED = ("latency", "throughput", "impair")  # which other links would spoil
 MEASURED = ("burst", *TIMED)  # more than whether packets pass

@@ -1,14 +1,22 @@
-"""impair: the link's declared impairment, applied to what the simulated guest sends, and measured at the other end."""
+"""impair: what the wire does to frames, measured at the end where they come out.
+
+The kernel's netem impairs what the host's interface sends, where `up` or `vecnet impair` has it so: that is measured as
+it is, and that nothing happens to what goes the other way. Else the link's declared impairment is applied to what the
+simulated guest sends.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 from vecnet.datapath.impaired import Impaired
+from vecnet.host import as_netem
+from vecnet.impairment import Impairment
 from vecnet.loopback.codes import Code
-from vecnet.loopback.exchange import drain
+from vecnet.loopback.exchange import drain, send_and_judge
 from vecnet.loopback.numbered import Run
 from vecnet.loopback.stack import Stacks
 from vecnet.loopback.verdict import Absent, Failed
@@ -17,6 +25,7 @@ from vecnet.loopback.wire import Wire
 _COUNT, _FEWEST = 2000, 5  # frames: enough to tell 1 % from 2 %; of a slow rate, what passes in the time there is
 _SECONDS = 8.0  # of frames at a slow rate
 _WAITING = 800  # frames that are delayed at once: netem holds 1000, and loses more
+_UNHURT = 200  # frames the other way
 _LENGTH = 200  # bytes
 _BATCH = 20
 _PACE = 0.002  # seconds between batches
@@ -26,10 +35,12 @@ _LATE = 0.02  # seconds that a busy machine may add
 
 def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     """Shares of lost, doubled, corrupted and overtaking frames, delays and the rate, next to what was asked for."""
-    plan = wire.subject.impairment
+    plan = wire.impaired or wire.subject.impairment
     if plan is None:
         raise Absent("no impairment is declared")
-    _, sender, receiver, to, source = wire.directions[0]
+    if wire.impaired:
+        _refuse_other(wire, wire.impaired)
+    _, sender, receiver, to, source = wire.directions[1 if wire.impaired else 0]
     run = Run(to, source)
     delays: list[float] = []
     sent_at: dict[int, float] = {}
@@ -41,7 +52,8 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     batch = min(_BATCH, count)
     pace = max(_PACE, (plan.delay + plan.jitter) * batch / _WAITING)
     started = last = time.monotonic()
-    with Impaired(sender, plan) as impaired:
+    with ExitStack() as stack:
+        impaired = sender if wire.impaired else stack.enter_context(Impaired(sender, plan))
 
         def collect(timeout: float) -> None:
             nonlocal changed, last
@@ -60,7 +72,8 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             frames = [run.build(_LENGTH) for _ in range(min(batch, count - len(run.sent)))]
             now = time.monotonic()
             sent_at.update(dict.fromkeys(range(len(run.sent) - len(frames), len(run.sent)), now))
-            impaired.send(frames)
+            while frames := frames[impaired.send(frames, timeout=_PACE) :]:
+                collect(0)
             while time.monotonic() < now + pace:
                 collect(pace / 4)
             # netem's limit is on what waits: stay below it
@@ -94,4 +107,16 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             faults.append(f"{rate / 1e6:.2f} Mbit/s pass where {plan.rate / 1e6:g} was asked for")
     if faults:
         raise Failed(Code.NOT_IMPAIRED, "; ".join(faults))
-    return f"as asked for: {plan}", figures
+    return f"as asked for: {plan.words if wire.impaired else plan}", figures
+
+
+def _refuse_other(wire: Wire, impaired: Impairment) -> None:
+    """Raise Failed where the kernel does something else than is asked for, or something to what comes in, too."""
+    asked, name = wire.subject.impairment, wire.subject.interfaces[0].ifname
+    if asked is not None and as_netem.rounded(asked).words != impaired.words:
+        raise Failed(Code.NOT_IMPAIRED, f"{name} impairs: {impaired.words}; asked for is: {asked.words}")
+    words, sender, receiver, to, source = wire.directions[0]
+    faults = send_and_judge(sender, receiver, to, source, [_LENGTH] * _UNHURT, _BATCH).faults()
+    if faults:
+        sentences = "; ".join(map(str, faults))
+        raise Failed(Code.NOT_IMPAIRED, f"{words}, where nothing is impaired: {sentences}")
