@@ -42,6 +42,7 @@ UsePAM no
 PermitRootLogin yes
 PasswordAuthentication no
 UseDNS no
+SetEnv TMPDIR=/run
 MaxStartups 100
 """
 
@@ -132,6 +133,7 @@ class Machines:
 def settings(folder: Path) -> dict[str, str]:
     """How a user has configured Ansible, in the environment: to reach the machines, and to leave nothing elsewhere."""
     return {
+        "TMPDIR": str(folder),  # where a module that is killed leaves its files
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
