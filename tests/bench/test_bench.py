@@ -135,6 +135,7 @@ def test_every_transport_is_measured(transport: str, tmp_path: Path) -> None:
         here = {(what, reference) for what, reference, bytes_ in measured if bytes_ == length}
         expected = {(what, "bare loop") for what in FLOOR}
         expected |= {(f"Port.{way}", other) for way in ("send", "recv") for other in ("bare loop", "loop in C")}
+        expected.add(("async for", "Port.recv"))
         if transport in ("l2tpv3 udp", "l2tpv3 udp v6"):
             expected |= {("port to port", "bare loop")}
         if transport == "raw":

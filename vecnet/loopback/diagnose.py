@@ -95,7 +95,7 @@ class Host:
 def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Sequence[Finding]:
     """What was found, the surest first."""
     found = _seen(_host_differs(subject, host), *((_ends(wire, host),) if wire is not None else ()))
-    found += _seen(*_stacks_and_queues(subject, probe))
+    found += _seen(_at_host(subject, probe))
     if not found or probe in ("ping", "tcp"):
         found += _filters(subject, host)
     return list(dict.fromkeys(found))
@@ -103,7 +103,7 @@ def diagnosis(subject: Subject, wire: Wire | None, probe: str, host: Host) -> Se
 
 def of_one_host(subject: Subject, probe: str, host: Host) -> Sequence[Finding]:
     """What is found at this end of a link whose other end is on another machine, but for filters and packets."""
-    return _seen(_host_differs(subject, host), *_stacks_and_queues(subject, probe))
+    return _seen(_host_differs(subject, host), _at_host(subject, probe))
 
 
 def _seen(*looks: Iterator[Finding]) -> list[Finding]:
@@ -114,11 +114,12 @@ def _seen(*looks: Iterator[Finding]) -> list[Finding]:
     return found
 
 
-def _stacks_and_queues(subject: Subject, probe: str) -> Iterator[Iterator[Finding]]:
+def _at_host(subject: Subject, probe: str) -> Iterator[Finding]:
+    """What is wrong with the host's IP stack, or its queue, as far as the probe needs it."""
     if probe in ("ping", "tcp"):
-        yield _stack(subject)
+        yield from _stack(subject)
     if probe == "burst":
-        yield _queue(subject)
+        yield from _queue(subject)
 
 
 def _host_differs(subject: Subject, host: Host) -> Iterator[Finding]:

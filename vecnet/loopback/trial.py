@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
 _NOTHING = Before(passed=False, figures={})
 _AGAIN = 2  # times that something is measured again that seems worse than before
-_EVERY = {**PROBES, FILTER: filtered}
 _BASES = ("open", "frames", "ping", outside.FIRST)
 
 
@@ -81,7 +80,7 @@ class Trial:
                 if hindered := _hindered(wire, name):
                     return Result(name, Verdict.ABSENT, f"not tried, since {hindered}", tried=False)
                 ports = {subject.near.name: wire.near, subject.far.name: wire.far}
-                tried = partial(attempt, name, partial(_EVERY[name], wire, stacks))
+                tried = partial(attempt, name, partial(filtered if name == FILTER else PROBES[name], wire, stacks))
                 return self._recorded(subject, ports, name, tried)
 
             first = attempt("open", open_both)
