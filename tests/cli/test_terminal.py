@@ -234,6 +234,15 @@ def test_fuzz_names_in_a_topology(tmp_path: Path, text: str) -> None:
         harmless(*said(("check", file))[1:])
 
 
+REST = {
+    "run": ["--", "false"],
+    "sandbox": ["--", "false"],
+    "loopback": ["-p", "open"],
+    "watch": ["--count", "1"],
+    "export": ["--for", "iproute2"],
+}
+
+
 @pytest.mark.usefixtures("network")
 def test_a_files_name_in_every_command(tmp_path: Path) -> None:
     folder = tmp_path / EVIL
@@ -243,7 +252,7 @@ def test_a_files_name_in_every_command(tmp_path: Path) -> None:
     wrong.write_text("links: [")
     for file in (good, wrong, none):
         for name in COMMANDS.keys() - {"bench", "completion"}:
-            rest = ["--", "false"] if name in ("run", "sandbox") else ["-p", "open"] if name == "loopback" else []
+            rest = REST.get(name, [])
             if file is good and rest[:1] == ["--"]:
                 continue  # below, since it becomes another program
             status, out, err = said((name, file, *rest))

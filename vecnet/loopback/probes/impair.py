@@ -30,6 +30,7 @@ _LENGTH = 200  # bytes
 _BATCH = 20
 _PACE = 0.002  # seconds between batches
 _SIGMAS = 5  # of what chance alone may make of a share: 1 run in 1.7 million is taken for a fault
+_LONGEST = 0.5  # seconds for a batch to come
 _LATE = 0.02  # seconds that a busy machine may add
 
 
@@ -55,9 +56,11 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     with ExitStack() as stack:
         impaired = sender if wire.impaired else stack.enter_context(Impaired(sender, plan))
 
-        def collect(timeout: float) -> None:
+        def collect(timeout: float) -> bool:
+            """Whether anything came."""
             nonlocal changed, last
-            for frame in receiver.recv(timeout=timeout):
+            frames = receiver.recv(timeout=timeout)
+            for frame in frames:
                 number = run.number_of(frame)
                 if number is None and not (len(frame) == _LENGTH and run.resembles(frame)):
                     continue
@@ -67,6 +70,7 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
                 else:
                     arrived.append(number)
                     delays.append(last - sent_at[number])
+            return bool(frames)
 
         while len(run.sent) < count:
             frames = [run.build(_LENGTH) for _ in range(min(batch, count - len(run.sent)))]
@@ -74,8 +78,10 @@ def impair(wire: Wire, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
             sent_at.update(dict.fromkeys(range(len(run.sent) - len(frames), len(run.sent)), now))
             while frames := frames[impaired.send(frames, timeout=_PACE) :]:
                 collect(0)
-            while time.monotonic() < now + pace:
-                collect(pace / 4)
+            # a slow machine has its time: a queue of its own making would be taken for the wire's delay
+            while (came := collect(pace / 4)) or time.monotonic() < now + pace:
+                if came and time.monotonic() > now + _LONGEST:
+                    break
             # netem's limit is on what waits: stay below it
             while each and (len(run.sent) - len(arrived)) * each > 0.1 and time.monotonic() < max(last, now) + 1 + each:
                 collect(_PACE)
