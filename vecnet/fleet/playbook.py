@@ -81,7 +81,7 @@ def events(
             own.write_text(yaml.dump(_unsafe(dict(inventory)), Dumper=_Dumper, allow_unicode=False), "utf-8")
             inventory = str(own)
         words = ["playbook", "--inventory", inventory, "--extra-vars", f"@{variables}", f"vecnet.uml.{name}"]
-        yield from _run(words)
+        yield from _run(words, folder)
 
 
 def _unsafe(value: object) -> object:
@@ -95,7 +95,7 @@ def _unsafe(value: object) -> object:
     return value
 
 
-def _run(words: Sequence[str]) -> Generator[Event, None, None]:
+def _run(words: Sequence[str], folder: str) -> Generator[Event, None, None]:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ansible", *words],
@@ -103,12 +103,12 @@ def _run(words: Sequence[str]) -> Generator[Event, None, None]:
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
-            env=_environment(),
+            env=_environment() | {"ANSIBLE_LOCAL_TEMP": folder},  # which it may leave behind at an interrupt
             start_new_session=True,  # a terminal's interrupt is for this process, which lets all hosts end
         )
         told = False
         with process, contextlib.ExitStack() as early:
-            early.callback(process.send_signal, signal.SIGINT)  # at which it clears its own folder away
+            early.callback(process.send_signal, signal.SIGINT)
             assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith("{"):  # a warning may stand between
