@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from vecnet.kernel import libc
+from vecnet.kernel.unforeseen import in_words
 from vecnet.loopback import agent
 from vecnet.loopback.verdict import Untested
 from vecnet.signals import end_with_parent
@@ -65,7 +66,7 @@ class Nursery:
                 socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
                 answer = self._socket.recv(64)
             except OSError as error:
-                raise Untested(f"no stack to test with: {error.strerror}") from None
+                raise Untested(f"no stack to test with: {in_words(error)}") from None
             if not answer:
                 raise Untested("no stack to test with: the process that starts stacks has ended")
             return int(answer)

@@ -119,7 +119,7 @@ class Topology:
     hosts: Mapping[str, Machine] = field(default_factory=dict)
     host: str | None = None
     started: frozenset[str] | None = None  # the guests that start on this host; all, where it is None
-    text: str = field(default="", repr=False)
+    text: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
