@@ -22,6 +22,7 @@ FLOORS = {
     "text": 0,
     "errors": 0,
     "columns": 1,
+    "plain": 1,
     "registry": 1,
     "progress": 1,
     "values": 1,

@@ -17,7 +17,8 @@ from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from vecnet import __version__
 from vecnet.errors import HostError, InputError
-from vecnet.fleet.agent import carried_out
+from vecnet.fleet.agent import Request, carried_out
+from vecnet.plain import parsed
 
 ROOT = Path(__file__).parents[2]
 LAB = """
@@ -32,7 +33,7 @@ links:
 def asked(do: str, text: str = LAB, **more: object) -> dict[str, Any]:
     given: list[dict[str, object]] = []
     request = {"version": __version__, "do": do, "text": text, "path": "some lab.yaml", "host": "alpha", **more}
-    carried_out(json.loads(json.dumps(request)), given.append)
+    carried_out(parsed(Request, json.dumps(request)), given.append)
     (answer,) = given
     found: dict[str, Any] = json.loads(json.dumps(answer))
     return found

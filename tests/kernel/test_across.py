@@ -63,7 +63,7 @@ def test_a_lan_over_two_hosts_is_proved_and_its_breaks_are_told() -> None:
         with within(namespace):
             host.up(parts[machine])
     with started({name: reach.command(*AGENT) for name, reach in REACHES.items()}) as machines:
-        report = across.prove(lab, LAB, machines, probes=PROBES)
+        report = across.prove(lab, machines, probes=PROBES)
         assert report.exit_code == 0, [(link.link, link.reason) for link in report.links]
         assert {link.link: link.far_end for link in report.links} == dict.fromkeys(
             ("gre", "l2tp", "guest"), "the host on there"

@@ -93,7 +93,7 @@ def proved(text: str, probes: Sequence[str] = (), links: Sequence[str] = ()) -> 
     """The report on a topology."""
     topology = loads(text)
     with agents(topology.hosts) as there:
-        return across.prove(topology, text, there, links=links, probes=probes)
+        return across.prove(topology, there, links=links, probes=probes)
 
 
 def reasons(report: Verdicts) -> Mapping[str, Mapping[str, str]]:

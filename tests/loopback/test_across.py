@@ -277,7 +277,7 @@ def test_a_host_without_an_agent_leaves_its_links_untested(place: None) -> None:
     with agents(("alpha", "beta")) as started:
         assert started["beta"]._process is not None
         started["beta"]._process.kill()
-        report = across.prove(topology, LAB, started, links=("gre", "own"), probes=("frames",))
+        report = across.prove(topology, started, links=("gre", "own"), probes=("frames",))
     assert report.exit_code == 3
     told = reasons(report)
     assert told["gre"]["open"].startswith("untested: beta cannot be used: ")

@@ -14,10 +14,13 @@ import pytest
 
 from tests.need import need_root
 from vecnet import __version__
+from vecnet.loopback import across
 from vecnet.loopback.across.agent import MARK
+from vecnet.loopback.across.answers import Looked, Pinged, Sniffed
 from vecnet.loopback.across.channel import Channel, Closed, Message
-from vecnet.loopback.across.machine import FarEnd, FarStack, Machine, outers, started
-from vecnet.loopback.verdict import Failed, Untested
+from vecnet.loopback.across.machine import FarEnd, FarStack, Machine, started
+from vecnet.loopback.verdict import Failed, LinkReport, Untested, Verdict
+from vecnet.topology import loads
 
 GREETING = MARK + json.dumps({"vecnet": __version__}).encode() + b"\n"
 
@@ -56,6 +59,7 @@ def met(command: list[str]) -> str:
         (["head", "-c", "99999", "/dev/zero"], "says what is no greeting"),
         (that_says(MARK + b'{"vecnet": "0.0.9"}\n'), f"vecnet there is 0.0.9, and this is {__version__}; install"),
         (that_says(b"a login's words\n" + MARK + b"[]\n"), "vecnet there is of another kind"),
+        (that_says(MARK + b"[" * 50_000 + b"\n"), "vecnet there is of another kind"),
         (that_says(GREETING + struct.pack("!II", 1 << 31, 0)), "the agent there says what is no message"),
         (that_says(GREETING + message(b"[]")), "the agent there says what is no message"),
         (that_says(GREETING + message(b'{"lengths": [5]}', b"abc")), "the agent there says what is no message"),
@@ -63,7 +67,7 @@ def met(command: list[str]) -> str:
         (that_says(GREETING + message(b'{"lengths": [')), "the agent there says what is no message"),
         (that_says(GREETING + message(b"[" * 100_000)), "the agent there says what is no message"),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_is_no_agent_is_told_in_words(command: list[str], sentence: str) -> None:
     assert sentence in met(command)
@@ -76,10 +80,13 @@ def test_what_is_no_agent_is_told_in_words(command: list[str], sentence: str) ->
         (lambda machine: FarEnd(machine).stats, {"stats": {"rx": "many"}}),
         (lambda machine: FarStack(machine).ping("", "", 0), {"seconds": None}),
         (lambda machine: FarStack(machine).served(), {"received": 1, "digest": 2, "failure": ""}),
-        (lambda machine: outers(machine, machine.ask("sniffed")), {"outers": [{"header": "xyz"}]}),
-        (lambda machine: outers(machine, machine.ask("sniffed")), {"outers": 3}),
+        (lambda machine: machine.told(Sniffed, "sniffed"), {"outers": [{"header": "xyz"}]}),
+        (lambda machine: machine.told(Sniffed, "sniffed"), {"outers": 3}),
+        (lambda machine: machine.told(Pinged, "ping"), {"seconds": 10**400}),
+        (lambda machine: machine.told(Looked, "look"), {"found": [{"code": "x", "sentence": ""}], "filters": []}),
+        (lambda machine: machine.ask("open"), {"error": "x", "verdict": "maybe"}),
     ],
-    ids=("taken", "stats", "seconds", "transferred", "outers", "no-list"),
+    ids=("taken", "stats", "seconds", "transferred", "outers", "no-list", "no-number", "no-code", "no-verdict"),
 )
 def test_an_answer_that_is_none(ask: object, answer: dict[str, object]) -> None:
     assert callable(ask)
@@ -177,3 +184,61 @@ def test_machine_is_told_to_end_once(request: pytest.FixtureRequest) -> None:
     machine.hang_up()
     with pytest.raises(Untested, match="it has been told to end"):
         machine.ask("stats")
+
+
+OWN = """
+name: lab
+hosts: {beta: {address: 192.0.2.12}}
+links: [{transport: tap, name: one, endpoints: [web:vec0, beta:tap0]}]
+"""
+PASSED = {
+    "probe": "open",
+    "verdict": "pass",
+    "reason": "both ends open",
+    "figures": {},
+    "seconds": 0.1,
+    "tried": True,
+    "beside": 2,
+    "where": None,
+    "codes": [],
+    "at_first": "no frame came",
+}
+REPORT = {"link": "one", "transport": "tap", "results": [PASSED], "far_end": "", "note": "", "where": None, "hosts": []}
+
+
+def proved(links: object) -> LinkReport:
+    """What is told of the link by whom answers so for its host."""
+    answers: tuple[dict[str, object], ...] = ({"lengths": []}, {"links": links, "lengths": []})
+    with started(
+        {"beta": that_says(GREETING + b"".join(message(json.dumps(one).encode()) for one in answers))}
+    ) as there:
+        (report,) = across.prove(loads(OWN), there).links
+    return report
+
+
+def test_what_a_host_tells_of_its_own_links_is_told_whole() -> None:
+    report = proved([REPORT])
+    assert report.verdict is Verdict.PASS
+    assert report.hosts == ("beta",)
+    assert (report.results[0].beside, report.results[0].at_first) == (2, "no frame came")
+
+
+@pytest.mark.parametrize(
+    ("links", "why"),
+    [
+        ([], "beta was asked for one, and tells of none"),
+        ([{**REPORT, "link": "other"}], "beta was asked for one, and tells of other"),
+        ([REPORT, REPORT], "beta was asked for one, and tells of one, one"),
+        ([{**REPORT, "results": []}], "nothing was tested"),
+        ([{**REPORT, "results": [{**PASSED, "beside": float("inf")}]}], "what it answers makes no sense"),
+        ([{**REPORT, "results": [{**PASSED, "verdict": "fine"}]}], "what it answers makes no sense"),
+        ([{**REPORT, "results": [{**PASSED, "figures": {"us": 10**400}}]}], "what it answers makes no sense"),
+        ([{**REPORT, "where": {"file": "x", "line": "1", "column": 1}}], "what it answers makes no sense"),
+        ({"one": REPORT}, "what it answers makes no sense"),
+    ],
+    ids=range(9),
+)
+def test_what_a_host_leaves_out_or_makes_up_is_no_pass(links: object, why: str) -> None:
+    report = proved(links)
+    assert report.verdict is Verdict.UNTESTED
+    assert why in report.reason

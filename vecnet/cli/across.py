@@ -35,7 +35,6 @@ agent_option = click.option(
 
 def prove(
     topology: Topology,
-    text: str,
     inventory: str | None,
     links: Sequence[str],
     probes: Sequence[str],
@@ -51,9 +50,7 @@ def prove(
     reaches = reach.by_inventory(inventory, topology) if inventory is not None else reach.by_address(topology)
     ends = {end.host for link in topology.links if not links or link.name in links for end in link.spec.ends}
     with started({host: one.command(*AGENT) for host, one in reaches.items() if host in ends}) as machines:
-        return across.prove(
-            topology, text, machines, links=links, probes=probes, live=live, jobs=jobs, progress=progress
-        )
+        return across.prove(topology, machines, links=links, probes=probes, live=live, jobs=jobs, progress=progress)
 
 
 def refuse(options: Sequence[str]) -> None:

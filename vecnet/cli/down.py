@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
-
 import click
 
 from vecnet.cli import everywhere
@@ -43,16 +41,14 @@ def command(subject: str, on: str | None, inventory: str | None, as_json: bool) 
     else:
         name = named(subject, on, inventory)
     say_what_is_meant(subject)
-    from vecnet import host, runtime
+    from vecnet import host
+    from vecnet.serving.sweep import sweep
 
     with progress("down") as report:
         plan = host.down(name, progress=report)
     say(*plan.summary().split("\n"))
-    if os.path.isdir(runtime.folder(name)):  # noqa: PTH112 - most have none, and what serves takes a while to load
-        from vecnet.serving.folder import cleared
-
-        if cleared(name):
-            say(f"{name}: sockets of a server that was killed are removed")
+    for line in sweep(name):
+        say(line)
     if not plan.steps:  # the file may have had another name, from which the topology had its own
         say_what_is_up()
     if as_json:

@@ -32,15 +32,14 @@ def plan(topology: Topology, inventory: str | None, as_json: bool) -> None:
 
     parts = lab.plan(topology, inventory).complete()
     if as_json:
-        emit_json(
-            {"hosts": {part.host: part.answer["plan"] for part in parts}, "elsewhere": elsewhere.as_json(topology)}
-        )
+        emit_json({"hosts": {part.host: part.answer.plan for part in parts}, "elsewhere": elsewhere.as_json(topology)})
         return
     for part in parts:
-        if len(part.lines) == 1:
-            answer([Styled(f"{part.host}: ", bold=True), *part.lines])
+        lines = part.answer.lines
+        if len(lines) == 1:
+            answer([Styled(f"{part.host}: ", bold=True), *lines])
         else:
-            answer([Styled(f"{part.host}:", bold=True)], *(f"  {line}" for line in part.lines))
+            answer([Styled(f"{part.host}:", bold=True)], *(f"  {line}" for line in lines))
     answer(*elsewhere.lines(topology, width(sys.stdout)))
 
 
@@ -53,8 +52,8 @@ def up(topology: Topology, inventory: str | None, chosen: Sequence[str], form: s
 
     def told(outcome: Outcome) -> None:
         found = {guest: outcome.strings[guest] for guest in dict.fromkeys(chosen) or outcome.strings}
-        own = {guest: list(one["strings"]) for guest, one in found.items()}
-        emit(strings_of(own, {guest: list(one["words"]) for guest, one in found.items()}, form))
+        own = {guest: list(one.strings) for guest, one in found.items()}
+        emit(strings_of(own, {guest: list(one.words) for guest, one in found.items()}, form))
 
     lab.up(topology, chosen, inventory, say, told)
 
@@ -65,7 +64,7 @@ def down(topology: Topology, inventory: str | None, as_json: bool) -> None:
 
     outcome = lab.down(topology, inventory, say)
     if as_json and not outcome.problems:
-        emit_json({"hosts": {part.host: part.answer["plan"] for part in outcome.parts}})
+        emit_json({"hosts": {part.host: part.answer.plan for part in outcome.parts}})
     outcome.complete()
 
 
@@ -73,21 +72,10 @@ def status(topology: Topology, inventory: str | None, as_json: bool) -> bool:
     """Show what is there, on every host that can be reached; whether all is healthy. Raises HostError after that."""
     from vecnet.cli.states import print_tables
     from vecnet.fleet import lab
-    from vecnet.host.health import Report
     from vecnet.observing.state import State
-    from vecnet.plugging.report import DeviceState
-    from vecnet.serving.control import PortState
 
     outcome = lab.status(topology, inventory)
-    found = [
-        State(
-            [Report(**entry) for entry in part.answer["interfaces"]],
-            [PortState(**entry) for entry in part.answer["ports"]],
-            [DeviceState(**entry) for entry in part.answer["devices"]],
-            part.host,
-        )
-        for part in outcome.parts
-    ]
+    found = [State(part.answer.interfaces, part.answer.ports, part.answer.devices, part.host) for part in outcome.parts]
     if not as_json:
         print_tables(found)
     elif not outcome.problems:

@@ -15,6 +15,7 @@ from vecnet.cli.common import (
     LinkName,
     ReportFile,
     inventory_option,
+    load_topology,
     on_option,
     once,
     part,
@@ -97,8 +98,6 @@ def command(
     from vecnet.loopback.captures import make_folder
     from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
     from vecnet.loopback.probes import FILTER, MEASURED, NAMES
-    from vecnet.topology import loads
-    from vecnet.topology.document import read_text
 
     files = {
         "json": json_file,
@@ -119,19 +118,13 @@ def command(
                 f"--quick leaves out what is measured, and so --probe {spoiled[0]}", "leave one of them out"
             )
         probes = probes or names
-    text = None if _is_string(subject) else read_text(subject)
-    whole = None if text is None else loads(text, path=subject)
-    if text is not None and whole is not None and meant(whole, on, inventory):
+    whole = None if _is_string(subject) else load_topology(subject)
+    if whole is not None and meant(whole, on, inventory):
         given = {"--peer": peer, "--mirror": mirror, "--impair": impair, "--pcap": pcap, "--baseline": baseline}
         across.refuse([option for option, value in given.items() if value not in (None, False)])
-        _require_links(whole, links)
-        if only:
-            every = {link.name: tuple(map(str, link.spec.ends)) for link in whole.links}
-            links = tuple(name for name in _only(only, whole.name, every) if not links or name in links)
-            if not links:
-                raise InputError("--link and --only mean no link together", "leave one of them out")
+        names = _chosen(whole, links, only)
         with progress("loopback") as report_progress:
-            report = across.prove(whole, text, inventory, links, probes, live, jobs or loopback.JOBS, report_progress)
+            report = across.prove(whole, inventory, names, probes, live, jobs or loopback.JOBS, report_progress)
         _tell(ctx, report, files, verbose)
         return
     if inventory is not None:
@@ -167,6 +160,18 @@ def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], ve
         answer(*as_lines(report, verbose=verbose, width=width(sys.stdout)))
     _write(report, files)
     ctx.exit(report.exit_code)
+
+
+def _chosen(topology: Topology, links: tuple[str, ...], only: Sequence[str]) -> tuple[str, ...]:
+    """The names of the links that both options mean; none where all are meant. Raises InputError."""
+    _require_links(topology, links)
+    if not only:
+        return links
+    every = {link.name: tuple(map(str, link.spec.ends)) for link in topology.links}
+    names = tuple(name for name in _only(only, topology.name, every) if not links or name in links)
+    if not names:
+        raise InputError("--link and --only mean no link together", "leave one of them out")
+    return names
 
 
 def _only(words: Sequence[str], name: str, links: Mapping[str, Sequence[str]]) -> list[str]:

@@ -17,25 +17,41 @@ Both are JSON. The module `vecnet.uml.topology` of the same version starts it; f
 from __future__ import annotations
 
 import json
-import os.path
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
-from vecnet import __version__, host, runtime
-from vecnet.errors import EXIT_FAILED, HostError, InputError, VecnetError
+from vecnet import __version__, host
+from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem, VecnetError
 from vecnet.host.record import Record
+from vecnet.plain import Senseless, parsed
+from vecnet.serving.sweep import sweep
 from vecnet.topology import Topology, loads
 
 Answer = dict[str, object]
 Give = Callable[[Answer], None]
 
 
+@dataclass(frozen=True)
+class Request:
+    """See the module. `text` is not needed by restore."""
+
+    version: str
+    do: str
+    text: str | None = None
+    path: str = "topology.yaml"
+    host: str | None = None
+    guests: tuple[str, ...] | None = None
+    undo: object = None
+
+
 def main() -> None:
     """Do what standard input asks for."""
     try:
-        carried_out(json.load(sys.stdin), _write)
+        carried_out(parsed(Request, sys.stdin.buffer.read()), _write)
+    except Senseless as error:
+        _write({"problems": [asdict(Problem(f"this is no request: {error}", "ask as this file says"))]})
+        sys.exit(EXIT_INPUT)
     except VecnetError as error:
         _write({"problems": [asdict(problem) for problem in error.problems]})
         sys.exit(error.exit_code)
@@ -50,22 +66,20 @@ def _write(answer: Answer) -> None:
     print(json.dumps({"version": __version__, **answer}), flush=True)
 
 
-def carried_out(request: dict[str, Any], give: Give) -> None:
+def carried_out(request: Request, give: Give) -> None:
     """Do what is asked and give the answer: of `up` before a signal that asks to end is heard. Raises VecnetError."""
-    if request["version"] != __version__:
-        message = f"vecnet is {__version__} here, and {request['version']} on the controller"
+    if request.version != __version__:
+        message = f"vecnet is {__version__} here, and {request.version} on the controller"
         raise HostError(message, "install the same on both")
-    do = request["do"]
-    if do not in _DOES:
-        raise InputError(f"{do!r} is nothing that can be done here", f"ask for {', '.join(_DOES)}")
-    _DOES[do](request, give)
+    if request.do not in _DOES:
+        raise InputError(f"{request.do!r} is nothing that can be done here", f"ask for {', '.join(_DOES)}")
+    _DOES[request.do](request, give)
 
 
-def _part(request: dict[str, Any]) -> Topology:
-    topology = loads(request["text"], path=request["path"])
-    part = topology.one_machine() if request.get("host") is None else topology.on(request["host"])
-    guests = request.get("guests")
-    return part if guests is None else replace(part, started=frozenset(guests))
+def _part(request: Request) -> Topology:
+    topology = loads(request.text or "", path=request.path)
+    part = topology.one_machine() if request.host is None else topology.on(request.host)
+    return part if request.guests is None else replace(part, started=frozenset(request.guests))
 
 
 def strings(topology: Topology) -> dict[str, dict[str, list[str]]]:
@@ -85,60 +99,50 @@ def _told(plan: host.Plan, lines: str) -> Answer:
     }
 
 
-def _plan(request: dict[str, Any], give: Give) -> None:
+def _plan(request: Request, give: Give) -> None:
     part = _part(request)
     plan = host.plan(part)
     give({**_told(plan, plan.describe()), "strings": strings(part)})
 
 
-def _up(request: dict[str, Any], give: Give) -> None:
+def _up(request: Request, give: Give) -> None:
     part = _part(request)
     own = strings(part)
     host.up(part, answer=lambda plan: give({**_told(plan, plan.summary()), "strings": own}))
 
 
-def _plan_down(request: dict[str, Any], give: Give) -> None:
+def _plan_down(request: Request, give: Give) -> None:
     plan = host.plan_down(_part(request).name)
     give({**_told(plan, plan.describe()), "strings": {}})
 
 
-def _down(request: dict[str, Any], give: Give) -> None:
+def _down(request: Request, give: Give) -> None:
     name = _part(request).name
     plan = host.down(name)
-    swept = [f"{name}: sockets of a server that was killed are removed"] if _swept(name) else []
-    give({**_told(plan, "\n".join([plan.summary(), *swept])), "strings": {}})
+    give({**_told(plan, "\n".join([plan.summary(), *sweep(name)])), "strings": {}})
 
 
-def _swept(name: str) -> bool:
-    if not os.path.isdir(runtime.folder(name)):  # noqa: PTH112 - most have none
-        return False
-    from vecnet.serving.folder import cleared
-
-    return cleared(name)
-
-
-def _restore(request: dict[str, Any], give: Give) -> None:
-    plan = host.restore(Record.from_json(request.get("undo")))
+def _restore(request: Request, give: Give) -> None:
+    plan = host.restore(Record.from_json(request.undo))
     give({**_told(plan, plan.summary()), "strings": {}})
 
 
-def _status(request: dict[str, Any], give: Give) -> None:
-    from vecnet.plugging.report import states
-    from vecnet.serving import control
+def _status(request: Request, give: Give) -> None:
+    from vecnet.observing.state import read
 
     part = _part(request)
-    found = host.status(part.name, part)
+    state = read(part.name, part)
     give(
         {
             "changed": False,
-            "interfaces": [entry.as_json() for entry in found],
-            "ports": [port.as_json() for port in control.states(part.name)],
-            "devices": [device.as_json() for device in states(part)],
+            "interfaces": [entry.as_json() for entry in state.reports],
+            "ports": [port.as_json() for port in state.ports],
+            "devices": [device.as_json() for device in state.devices],
         }
     )
 
 
-_DOES: dict[str, Callable[[dict[str, Any], Give], None]] = {
+_DOES: dict[str, Callable[[Request, Give], None]] = {
     "plan": _plan,
     "up": _up,
     "plan down": _plan_down,

@@ -12,34 +12,71 @@ Rules 1 to 3 are kept by the collection's role `lab` (ansible/roles/lab/tasks).
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem
+from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem, VecnetError
 from vecnet.fleet.inventory import inventory as made_inventory
 from vecnet.fleet.playbook import Event, events, require_ansible
+from vecnet.host.health import Report
+from vecnet.plain import Senseless, made
+from vecnet.plugging.report import DeviceState
+from vecnet.serving.control import PortState
 from vecnet.signals import handled
 from vecnet.topology import Topology
+from vecnet.vecstring import parse
 
 Say = Callable[[str], None]
 PLAN, UP, UNDO, DOWN, STATUS = "Plan", "Up", "Undo", "Down", "Status"  # the tasks of ansible/roles/lab/tasks
 
+_TASKS = (PLAN, UP, UNDO, DOWN, STATUS)
+_WORD = re.compile(r"\w+=[\w.,-]+", re.ASCII)  # such as init_on_alloc=1
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A guest's strings, and the words beside them. They come to a shell: what no guest takes is none."""
+
+    strings: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            taken = all(str(parse(text)) == text for text in self.strings)
+        except VecnetError:
+            taken = False
+        if not taken or not all(map(_WORD.fullmatch, self.words)):
+            raise Senseless("a guest's strings are none")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a host has answered, as the module's RETURN has it: in sentences, and as data."""
+
+    lines: tuple[str, ...] = ()
+    strings: Mapping[str, Own] = field(default_factory=dict)  # by guest
+    plan: Mapping[str, object] = field(default_factory=dict)
+    interfaces: tuple[Report, ...] = ()
+    ports: tuple[PortState, ...] = ()
+    devices: tuple[DeviceState, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a host has answered: in sentences, and as the module's RETURN has it."""
+    """A host, and what it has answered."""
 
     host: str
-    lines: tuple[str, ...]
-    answer: Mapping[str, Any]
+    answer: Answer
 
-    @property
-    def strings(self) -> Mapping[str, Mapping[str, list[str]]]:
-        """Its guests' strings, and the words beside them."""
-        found: Mapping[str, Mapping[str, list[str]]] = self.answer.get("strings", {})
-        return found
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """In the place of an answer: what is wrong there, and what a command would exit with."""
+
+    problems: tuple[Problem, ...]
+    exit_code: int = EXIT_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +94,9 @@ class Outcome:
         raise (InputError if self.exit_codes == {EXIT_INPUT} else HostError)(self.problems)
 
     @property
-    def strings(self) -> dict[str, Mapping[str, list[str]]]:
+    def strings(self) -> dict[str, Own]:
         """Of all guests, by their names."""
-        found = {guest: one for part in self.parts for guest, one in part.strings.items()}
+        found = {guest: own for part in self.parts for guest, own in part.answer.strings.items()}
         return dict(sorted(found.items()))
 
 
@@ -68,7 +105,7 @@ class _Run:
     """What one playbook has told."""
 
     topology: Topology
-    done: dict[str, dict[str, Event]] = field(default_factory=dict)  # by task, by host
+    done: dict[str, dict[str, Answer | _Refused]] = field(default_factory=dict)  # by task, by host
 
     def take(self, event: Event) -> None:
         """Note it. Raises HostError where the inventory lacks a host."""
@@ -77,29 +114,25 @@ class _Run:
             if missing:
                 message = f"{self.topology.name}: the inventory has no host {', '.join(missing)}"
                 raise HostError(message, f"let it have the hosts {', '.join(self.topology.hosts)}")
-        if event.event in ("ok", "failed", "unreachable"):
-            self.done.setdefault(event.task, {})[event.host] = event
+        if event.event in ("ok", "failed", "unreachable") and event.task in _TASKS:
+            self.done.setdefault(event.task, {})[event.host] = _told(event, self.topology)
 
     def well(self, task: str) -> tuple[Part, ...]:
         """The parts of the hosts that have done it."""
         found = self.done.get(task, {})
-        return tuple(
-            Part(host, tuple(map(str, found[host].result.get("lines", ()))), found[host].result)
-            for host in self.topology.hosts
-            if host in found and found[host].event == "ok"
-        )
+        every = ((host, found.get(host)) for host in self.topology.hosts)
+        return tuple(Part(host, told) for host, told in every if isinstance(told, Answer))
 
     def problems(self, task: str) -> Iterator[tuple[Problem, int]]:
         """What is wrong with each of the others, and what a command would exit with."""
         found = self.done.get(task, {})
         for host in self.topology.hosts:
-            event = found.get(host)
-            if event is None:
+            told = found.get(host)
+            if told is None:
                 yield Problem(f"{host}: Ansible has told nothing of it"), EXIT_FAILED
-            elif event.event != "ok":
-                for problem in _problems(event):
-                    code = event.result.get("exit_code", EXIT_FAILED)
-                    yield Problem(f"{host}: {problem.message}", problem.instead), code
+            elif isinstance(told, _Refused):
+                for problem in told.problems:
+                    yield Problem(f"{host}: {problem.message}", problem.instead), told.exit_code
 
 
 def plan(topology: Topology, inventory: str | None = None, say: Say = lambda _: None) -> Outcome:
@@ -145,9 +178,10 @@ def _left_over(run: _Run) -> Iterator[Problem]:
     """What became of all hosts after one has failed."""
     back = [part.host for part in run.well(UNDO)]
     for host in run.topology.hosts:
-        event = run.done.get(UNDO, {}).get(host)
+        told = run.done.get(UNDO, {}).get(host)
         if host not in back:
-            why = f": {'; '.join(problem.message for problem in _problems(event))}" if event else ""
+            wrong = told.problems if isinstance(told, _Refused) else ()
+            why = f": {'; '.join(problem.message for problem in wrong)}" if wrong else ""
             heal = f"its next `vecnet up` or `vecnet down {run.topology.name}` heals it"
             yield Problem(f"{host}: what was made there may still be there{why}", heal)
     if back:
@@ -164,12 +198,13 @@ def _run(name: str, topology: Topology, inventory: str | None, say: Say, more: M
     run = _Run(topology)
     with contextlib.closing(
         events(name, {**variables(topology), **more}, inventory or made_inventory(topology))
-    ) as told:
-        for event in told:
+    ) as happened:
+        for event in happened:
             run.take(event)
-            if event.event == "ok" and event.task in (UP, DOWN, UNDO):
+            told = run.done.get(event.task, {}).get(event.host)
+            if isinstance(told, Answer) and event.event == "ok" and event.task in (UP, DOWN, UNDO):
                 note = "brought back, " if event.task == UNDO else ""
-                for line in event.result.get("lines", ()):
+                for line in told.lines:
                     say(f"{event.host}: {note}{line}")
     return run
 
@@ -184,16 +219,29 @@ def variables(topology: Topology) -> dict[str, object]:
     }
 
 
-def _problems(event: Event) -> list[Problem]:
-    """What the module has found wrong, or Ansible."""
+def _told(event: Event, topology: Topology) -> Answer | _Refused:
+    """What a host has answered, or what the module has found wrong, or Ansible."""
     if event.event == "unreachable":
         said = str(event.result.get("msg", "")).strip().splitlines() or ["no answer"]
         why = said[-1].removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ")
-        return [Problem(f"cannot be reached: {why}", "let Ansible reach it: by its ssh, or as --inventory says")]
-    found = event.result.get("problems")
-    if isinstance(found, list) and found:
-        return [Problem(str(one["message"]), str(one["instead"])) for one in found]
-    return [Problem(str(event.result.get("msg") or event.result.get("exception") or "it failed"))]
+        return _wrong(f"cannot be reached: {why}", "let Ansible reach it: by its ssh, or as --inventory says")
+    try:
+        if event.event == "ok":
+            answer = made(Answer, event.result)
+            guests = set(topology.on(event.host).guests)
+            if answer.strings.keys() == guests or (event.task != UP and not answer.strings):
+                return answer
+        elif event.result.get("problems"):
+            return made(_Refused, event.result)
+    except Senseless:
+        pass
+    if event.event == "ok":
+        return _wrong("what it answers makes no sense", "see that the vecnet there is the one that it should be")
+    return _wrong(str(event.result.get("msg") or event.result.get("exception") or "it failed"))
+
+
+def _wrong(message: str, instead: str = "") -> _Refused:
+    return _Refused((Problem(message, instead),))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 import yaml
 
 from vecnet.errors import HostError, Problem, ProgramMissing
+from vecnet.plain import Senseless, parsed
 
 COLLECTIONS = Path(__file__).parent  # ansible_collections/vecnet/uml is below it
 _USUAL = "~/.ansible/collections:/usr/share/ansible/collections"  # where Ansible looks where nobody says otherwise
@@ -112,9 +112,10 @@ def _run(words: Sequence[str], folder: str) -> Generator[Event, None, None]:
             assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith("{"):  # a warning may stand between
-                    found = json.loads(line)
-                    told = True
-                    yield Event(found["event"], found["host"], found["task"], found["result"])
+                    with contextlib.suppress(Senseless):
+                        event = parsed(Event, line)
+                        told = True
+                        yield event
             early.pop_all()
         if process.returncode and not told:
             said.seek(0)

@@ -60,7 +60,7 @@ class Record:
                 frozenset((str(netns), str(ifname)) for netns, ifname in said["touched"]),
                 frozenset(map(str, said["stated"])),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"undo: this is no record that vecnet made: {type(error).__name__} {error}"
             raise InputError(message, "give what `up` has returned, as it is") from None
 

@@ -29,7 +29,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
+from vecnet.loopback.verdict import BRIDGE, LinkReport, Result, Verdict, Verdicts
 from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def prove(
         results = run.alone() if min(jobs, len(subjects)) <= 1 else run.side_by_side(jobs)
         reports = [_report(subject, found) for subject, found in zip(subjects, results, strict=True)]
         for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
-            reports.append(LinkReport(one.name, "bridge", (trial.across(one),), "the guests of its members"))
+            reports.append(LinkReport(one.name, BRIDGE, (trial.across(one),), "the guests of its members"))
     run.end()
     return Verdicts(name, tuple(reports))
 

@@ -12,9 +12,10 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property, partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vecnet.datapath.native import counter_meanings
 from vecnet.errors import HostError, PortError, VecnetError
@@ -38,7 +39,8 @@ _PATIENCE = 5.0  # seconds that a program has for its answer
 DROPS = {name: meaning for name, meaning in counter_meanings().items() if "_drop_" in name}
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True)
+class Finding:
     """What was found of a failure's causes."""
 
     code: Code

@@ -129,9 +129,7 @@ class Trial:
                 raise Failed(Code.WORSE, f"it passed in the run before, and now: {absent}") from None
             raise
         known = f"{OUTSIDE} {name}" if subject.is_outside else name
-        missed = [(sentence, one.where) for one in subject.expected if (sentence := one.missed(known, figures))]
-        if missed:
-            raise Failed(Code.NOT_EXPECTED, "; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
+        refuse_missed(subject, known, figures)
         for _ in range(_AGAIN):
             if not before.worse(figures):
                 break
@@ -146,23 +144,34 @@ class Trial:
         return recorded(None if self.again else self.captures, subject.name, ports, probe, attempt)
 
     def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
-        """What a probe came to; `diagnosed` tells more of a failure."""
-        started = time.monotonic()
-        try:
-            reason, figures = _outcome(probe)
-        except Outcome as outcome:
-            more = diagnosed() if outcome.verdict is Verdict.FAIL and not self.again else ()
-            return Result(
-                name,
-                outcome.verdict,
-                ". ".join([str(outcome), *(found.sentence for found in more)]),
-                outcome.figures,
-                time.monotonic() - started,
-                beside=self.beside,
-                where=outcome.where,
-                codes=tuple(dict.fromkeys([*outcome.codes, *(found.code for found in more)])),
-            )
-        return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started, beside=self.beside)
+        more = (lambda: ()) if self.again else diagnosed
+        return replace(attempted(name, partial(_outcome, probe), more), beside=self.beside)
+
+
+def attempted(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
+    """What a probe came to; `diagnosed` tells more of a failure."""
+    started = time.monotonic()
+    try:
+        reason, figures = probe()
+    except Outcome as outcome:
+        more = diagnosed() if outcome.verdict is Verdict.FAIL else ()
+        return Result(
+            name,
+            outcome.verdict,
+            ". ".join([str(outcome), *(found.sentence for found in more)]),
+            outcome.figures,
+            time.monotonic() - started,
+            where=outcome.where,
+            codes=tuple(dict.fromkeys([*outcome.codes, *(found.code for found in more)])),
+        )
+    return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)
+
+
+def refuse_missed(subject: Subject, name: str, figures: Mapping[str, float]) -> None:
+    """Raise Failed where a probe's figures are not as expected."""
+    missed = [(sentence, one.where) for one in subject.expected if (sentence := one.missed(name, figures))]
+    if missed:
+        raise Failed(Code.NOT_EXPECTED, "; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
 
 
 def _hindered(wire: Wire, probe: str) -> str:

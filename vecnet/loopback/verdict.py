@@ -17,6 +17,7 @@ from vecnet.text import shown
 
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 LOW, HIGH = "_low", "_high"  # after a figure's name: the extremes of the pieces that it was measured in
+BRIDGE = "bridge"  # in the place of a report's transport: it is of a bridge, from member to member
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 
 

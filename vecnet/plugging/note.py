@@ -18,6 +18,7 @@ from pathlib import Path
 
 from vecnet.errors import BusyError, GuestError
 from vecnet.kernel.unforeseen import advice
+from vecnet.plain import Senseless, parsed
 
 NAME = ".vecnet-plugged"
 _BOOT = re.compile(rb"[0-9a-f-]{36}\n")  # proc(5), boot_id
@@ -50,10 +51,9 @@ def read(folder: Path, boot: str) -> dict[int, Plugged]:
         return {}
     found = {}
     for line in lines:
-        with suppress(ValueError, TypeError, RecursionError):
-            event = Plugged(**json.loads(line))
-            if isinstance(event.unit, int) and isinstance(event.string, str) and isinstance(event.link, str):
-                found[event.unit] = event
+        with suppress(Senseless):
+            event = parsed(Plugged, line)
+            found[event.unit] = event
     return found
 
 

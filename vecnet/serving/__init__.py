@@ -13,5 +13,6 @@ the program, which takes one connection, goes on.
 | beside.py | … in a process of its own, beside guests |
 | control.py | the socket by which a server is asked what it does |
 | join.py | a port of one's own on a switch that is served |
+| sweep.py | what `down` removes of a server that was killed |
 | notify.py | readiness, in systemd's words |
 """

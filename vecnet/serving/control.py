@@ -24,11 +24,11 @@ from vecnet.errors import HostError, Refused, VecnetError
 from vecnet.impairment import Impairment, ImpairmentText
 from vecnet.kernel import unix_sockets
 from vecnet.kernel.unforeseen import advice
+from vecnet.plain import Senseless, parsed
 
 _PATIENCE = 5.0  # seconds for a question, or an answer
 _LONGEST = 1 << 26  # bytes of an answer
 _LONGEST_QUESTION = 4096
-_SENSELESS = (ValueError, KeyError, TypeError, RecursionError)  # what JSON of others may come to
 _SOON = 0.2  # seconds until what is recorded can be read
 _ROOM = 4 << 20  # bytes of a recording that wait for its reader
 _Attended = TypeVar("_Attended")
@@ -131,7 +131,7 @@ class Answering:
                 asking, _ = self._listener.accept()
             except OSError:
                 return
-            with suppress(OSError, *_SENSELESS):
+            with suppress(OSError, Senseless):
                 asking.settimeout(_PATIENCE)
                 if self._answer(asking):
                     continue
@@ -143,16 +143,16 @@ class Answering:
         with ExitStack() as received:
             for descriptor in descriptors:
                 received.callback(os.close, descriptor)
-            question = json.loads(line)
-            if question["do"] == "status":
+            question = parsed(Question, line)
+            if question.do == "status":
                 found = {"pid": os.getpid(), "ports": [state.as_json() for state in self._server.states()]}
                 asking.sendall(json.dumps(found).encode())
-            elif question["do"] == "impair":
-                self._impair(asking, str(question["switch"]), str(question["port"]), str(question["impairment"]))
-            elif question["do"] == "record" and descriptors:
-                return self._record(asking, str(question["switch"]), str(question["port"]), descriptors[0])
-            elif question["do"] == "join" and descriptors:
-                return self._join(asking, str(question["switch"]), descriptors[0], int(question["mtu"]))
+            elif question.do == "impair":
+                self._impair(asking, question.switch, question.port, question.impairment)
+            elif question.do == "record" and descriptors:
+                return self._record(asking, question.switch, question.port, descriptors[0])
+            elif question.do == "join" and descriptors:
+                return self._join(asking, question.switch, descriptors[0], question.mtu)
         return False
 
     def _impair(self, asking: socket.socket, switch: str, port: str, text: str) -> None:
@@ -161,7 +161,7 @@ class Answering:
         except (VecnetError, Refused) as error:
             _say(asking, {"error": str(error)})
         else:
-            _say(asking, {"impaired": bool(text)})
+            _say(asking, {"done": True})
 
     def _record(self, asking: socket.socket, switch: str, port: str, descriptor: int) -> bool:
         try:
@@ -191,7 +191,7 @@ class Answering:
     def _recording(self, asking: socket.socket, recording: Recording) -> None:
         """Let what is recorded be read soon, until who asked has had enough."""
         try:
-            _say(asking, {"recording": True})
+            _say(asking, {"done": True})
             while not select.select([asking], [], [], _SOON)[0]:
                 recording.flush()
         except OSError:
@@ -213,7 +213,7 @@ class Answering:
     def _joined(self, asking: socket.socket, joined: Closing) -> None:
         """Keep the port until who asked has ended, in whatever way."""
         with closing(joined), suppress(OSError):
-            _say(asking, {"joined": True})
+            _say(asking, {"done": True})
             select.select([asking], [], [])
 
 
@@ -222,9 +222,29 @@ def _say(asking: socket.socket, answer: dict[str, object]) -> None:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What is asked of a server: status, or to record, join or impair."""
+
+    do: str
+    switch: str = ""
+    port: str = ""
+    impairment: str = ""
+    mtu: int = 0
+
+
+@dataclass(frozen=True)
 class _Answer:
     pid: int
-    ports: list[PortState]
+    ports: tuple[PortState, ...]
+
+
+@dataclass(frozen=True)
+class _Word:
+    """An answer while a connection goes on."""
+
+    error: str = ""
+    lost: int | None = None
+    done: bool = False
 
 
 def server(topology: str) -> int | None:
@@ -260,23 +280,21 @@ class Connection:
             self.close()
             raise HostError(f"another user serves {topology}", "set XDG_RUNTIME_DIR as it was set there")
 
-    def ask(self, question: dict[str, str], descriptors: Sequence[int] = ()) -> dict[str, object]:
+    def ask(self, question: Question, descriptors: Sequence[int] = ()) -> None:
         """Raises HostError where that is refused."""
-        socket.send_fds(self._socket, [json.dumps(question).encode()], descriptors)
+        socket.send_fds(self._socket, [json.dumps(asdict(question)).encode()], descriptors)
         answer = self.answer()
-        if not answer or "error" in answer:
-            where = f"{question['switch']}:{question['port']}".rstrip(":")
-            why = answer.get("error", "who serves it does not know how: it may be of another version")
+        if not answer.done:
+            where = f"{question.switch}:{question.port}".rstrip(":")
+            why = answer.error or "who serves it does not know how: it may be of another version"
             raise HostError(f"{where}: {why}")
-        return answer
 
-    def answer(self) -> dict[str, object]:
-        """The next answer; empty where there is none."""
+    def answer(self) -> _Word:
+        """The next answer; with nothing in it where there is none."""
         try:
-            found = json.loads(self._answers.readline(_LONGEST_QUESTION) or b"{}")
-        except (OSError, *_SENSELESS):
-            return {}
-        return found if isinstance(found, dict) else {}
+            return parsed(_Word, self._answers.readline(_LONGEST_QUESTION))
+        except (OSError, Senseless):
+            return _Word()
 
     def end(self) -> None:
         """Say that nothing more is asked."""
@@ -292,7 +310,7 @@ def impair(topology: str, switch: str, port: str, impairment: Impairment | None)
     """Impair a served port; None ends it. Raises HostError."""
     with closing(Connection(topology)) as server:
         text = str(impairment) if impairment else ""
-        server.ask({"do": "impair", "switch": switch, "port": port, "impairment": text})
+        server.ask(Question("impair", switch, port, impairment=text))
 
 
 class Watched:
@@ -306,7 +324,7 @@ class Watched:
             self._stream = opened.enter_context(mine)
             with theirs:
                 theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
-                self._server.ask({"do": "record", "switch": switch, "port": port}, [theirs.fileno()])
+                self._server.ask(Question("record", switch, port), [theirs.fileno()])
             opened.pop_all()
 
     @property
@@ -320,8 +338,7 @@ class Watched:
     @property
     def lost(self) -> int | None:
         """Packets that we did not read in time, once the descriptor is at its end; None where that was not told."""
-        found = self._server.answer().get("lost")
-        return found if isinstance(found, int) else None
+        return self._server.answer().lost
 
     def close(self) -> None:
         self._server.close()
@@ -335,11 +352,10 @@ def _ask(folder: str) -> _Answer | None:
             asking.settimeout(_PATIENCE)
             if unix_sockets.peer(asking).user != os.geteuid():
                 return None
-            asking.sendall(json.dumps({"do": "status"}).encode())
+            asking.sendall(json.dumps(asdict(Question("status"))).encode())
             answer = b""
             while (more := asking.recv(1 << 16)) and len(answer) < _LONGEST:
                 answer += more
-        found = json.loads(answer)
-        return _Answer(int(found["pid"]), [PortState(**port) for port in found["ports"]])
-    except (OSError, *_SENSELESS):  # another version's, perhaps
+        return parsed(_Answer, answer)
+    except (OSError, Senseless):  # another version's, perhaps
         return None

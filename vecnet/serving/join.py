@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from vecnet.datapath.port import Port, open_port
-from vecnet.serving.control import Connection
+from vecnet.serving.control import Connection, Question
 from vecnet.transports.fd import Fd
 from vecnet.vecstring import VecDevice
 
@@ -21,7 +21,7 @@ def joined(topology: str, switch: str, mtu: int) -> Iterator[Port]:
     with closing(Connection(topology)) as server:
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with near, far:
-            server.ask({"do": "join", "switch": switch, "port": "", "mtu": str(mtu)}, [far.fileno()])
+            server.ask(Question("join", switch, mtu=mtu), [far.fileno()])
             port = open_port(VecDevice(0, Fd(fd=near.fileno(), mtu=mtu)))
         with port:
             yield port

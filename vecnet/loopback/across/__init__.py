@@ -5,7 +5,7 @@
 
 | file | subject |
 |---|---|
-| channel.py | messages between controller and agent |
+| channel.py, answers.py | messages between controller and agent; what the agent's hold |
 | agent.py | the agent, which is started on a host |
 | machine.py | the controller's side of it |
 | crossing.py | a link between two hosts, opened |
@@ -16,17 +16,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.errors import Position
 from vecnet.expectation import MEASURES
-from vecnet.loopback.across.machine import PATIENCE, Machine, codes, living
-from vecnet.loopback.codes import Code
-from vecnet.loopback.verdict import Failed, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
+from vecnet.loopback.across.answers import Proved
+from vecnet.loopback.across.channel import Message
+from vecnet.loopback.across.machine import PATIENCE, Machine, living
+from vecnet.loopback.verdict import BRIDGE, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
 from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ Found = tuple[str, Mapping[str, float]]
 
 def prove(
     topology: Topology,
-    text: str,
     machines: Mapping[str, Machine],
     *,
     links: Sequence[str] = (),
@@ -53,7 +52,7 @@ def prove(
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on the topology's links (likewise), on and between its hosts.
 
-    `text` is its file's. The agents are started already, one a host, and are met here. A host whose agent cannot be
+    The agents are started already, one a host, and are met here. A host whose agent cannot be
     used leaves its links untested, and nobody else's.
     """
     from vecnet.loopback.across.crossing import crosses
@@ -64,7 +63,7 @@ def prove(
     parts = {host: topology.on(host) for host in topology.hosts}
     with living(machines.values()):
         for machine in machines.values():  # each waits for its own host alone: they have begun all at once
-            machine.meet(text, topology.path if topology.path == "-" else os.path.abspath(topology.path))  # noqa: PTH100
+            machine.meet(topology.text, topology.path if topology.path == "-" else os.path.abspath(topology.path))  # noqa: PTH100
         for machine in machines.values():
             machine.read()
         reports = _within(parts, within, machines, probes, live, jobs)
@@ -101,7 +100,7 @@ def _within(
             reports += (_not_tested(link, (host,), outcome) for link in own)
     for host, own in asked:
         try:
-            reports += _told(machines[host], machines[host].finish(PATIENCE + _EACH * len(own)).says.get("links"))
+            reports += _told(machines[host], machines[host].finish(PATIENCE + _EACH * len(own)), own)
         except Outcome as outcome:
             reports += (_not_tested(link, (host,), outcome) for link in own)
     return reports
@@ -111,42 +110,13 @@ def _not_tested(link: ResolvedLink, hosts: tuple[str, ...], outcome: Outcome) ->
     return LinkReport(link.name, link.transport, (Result("open", Verdict.UNTESTED, str(outcome)),), hosts=hosts)
 
 
-def _told(machine: Machine, links: object) -> list[LinkReport]:
-    """The reports of an agent's. Raises Untested where they are none."""
-    if not isinstance(links, list):
-        raise machine.nonsense()
-    try:
-        return [
-            LinkReport(
-                str(link["link"]),
-                str(link["transport"]),
-                tuple(
-                    Result(
-                        str(result["probe"]),
-                        Verdict(result["verdict"]),
-                        str(result["reason"]),
-                        {str(name): float(figure) for name, figure in result["figures"].items()},
-                        float(result["seconds"]),
-                        bool(result["tried"]),
-                        int(result["beside"]),
-                        _place(result["where"]),
-                        codes(result["codes"]),
-                    )
-                    for result in link["results"]
-                ),
-                str(link["far_end"]),
-                str(link["note"]),
-                _place(link["where"]),
-                (machine.name,),
-            )
-            for link in links
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise machine.nonsense() from None
-
-
-def _place(told: Mapping[str, str | int] | None) -> Position | None:
-    return Position(str(told["file"]), int(told["line"]), int(told["column"])) if told else None
+def _told(machine: Machine, answer: Message, own: Sequence[ResolvedLink]) -> list[LinkReport]:
+    """The reports of an agent, one of each of its links, and of its bridges. Raises Untested where it has others."""
+    found = machine.made(Proved, answer).links
+    names = sorted(report.link for report in found if report.transport != BRIDGE)
+    if names != (wanted := sorted(link.name for link in own)):
+        raise Untested(f"{machine.name} was asked for {', '.join(wanted)}, and tells of {', '.join(names) or 'none'}")
+    return [replace(report, hosts=(machine.name,)) for report in found]
 
 
 def between(
@@ -160,7 +130,7 @@ def between(
     from vecnet.loopback.across.causes import diagnosed
     from vecnet.loopback.across.crossing import of_link, opened
     from vecnet.loopback.across.probes import PROBES
-    from vecnet.loopback.trial import untried
+    from vecnet.loopback.trial import attempted, untried
 
     crossing = of_link(link, parts)
     wire: Opened | None = None
@@ -174,42 +144,25 @@ def between(
         def causes(probe: str) -> list[Finding]:
             return diagnosed(wire, probe) if wire is not None else []
 
-        results = [_attempt("open", open_both, causes)]
+        results = [attempted("open", open_both, partial(causes, "open"))]
         for name, probe in PROBES.items():
             if probes and name not in probes:
                 continue
             if (left := untried(results, name)) is not None or wire is None:
                 results += [left] if left is not None else []
                 continue
-            results.append(_attempt(name, partial(_judged, crossing.subject, name, partial(probe, wire)), causes))
+            judged = partial(_judged, crossing.subject, name, partial(probe, wire))
+            results.append(attempted(name, judged, partial(causes, name)))
     return LinkReport(link.name, link.transport, tuple(results), crossing.far_end, "", link.position, crossing.hosts)
 
 
 def _judged(subject: Subject, name: str, probe: Callable[[], Found]) -> Found:
     """What a probe found. Raises Failed where that is not as expected, and Untested where no host can tell."""
+    from vecnet.loopback.trial import refuse_missed
+
     reason, figures = probe()
-    expected = [one for one in subject.expected if name in MEASURES[one.key].figures]
-    for one in expected:
-        if not set(MEASURES[one.key].figures[name]) <= figures.keys():
+    for one in subject.expected:
+        if not set(MEASURES[one.key].figures.get(name, ())) <= figures.keys():
             raise Untested(f"{reason}; but {one.key} {one.text} is expected, for which there is no common clock")
-    if missed := [(sentence, one.where) for one in expected if (sentence := one.missed(name, figures))]:
-        raise Failed(Code.NOT_EXPECTED, "; ".join(sentence for sentence, _ in missed), figures, missed[0][1])
+    refuse_missed(subject, name, figures)
     return reason, figures
-
-
-def _attempt(name: str, probe: Callable[[], Found], causes: Callable[[str], list[Finding]]) -> Result:
-    started = time.monotonic()
-    try:
-        reason, figures = probe()
-    except Outcome as outcome:
-        more = causes(name) if outcome.verdict is Verdict.FAIL else []
-        return Result(
-            name,
-            outcome.verdict,
-            ". ".join([str(outcome), *(found.sentence for found in more)]),
-            outcome.figures,
-            time.monotonic() - started,
-            where=outcome.where,
-            codes=tuple(dict.fromkeys([*outcome.codes, *(found.code for found in more)])),
-        )
-    return Result(name, Verdict.PASS, reason, figures, time.monotonic() - started)

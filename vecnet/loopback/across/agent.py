@@ -283,7 +283,8 @@ class Agent:
 
         assert self._end is not None
         assert self._host is not None
-        return {"found": list(of_one_host(self._end[0], probe, self._host)), "filters": list(self._host.filters)}
+        found, filters = of_one_host(self._end[0], probe, self._host), self._host.filters
+        return {"found": list(map(dataclasses.asdict, found)), "filters": list(map(dataclasses.asdict, filters))}
 
     def way(self, local: str, remote: str) -> Answer:
         """The way to another host, as this one's kernel has it: its MTU, 0 where there is none."""

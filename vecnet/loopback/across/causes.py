@@ -10,16 +10,18 @@ Where small frames come and large ones do not, the way between the hosts is narr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from vecnet.loopback import exchange
+from vecnet.loopback.across.answers import Looked, Sniffed, Way
 from vecnet.loopback.across.crossing import Opened
-from vecnet.loopback.across.machine import Machine, findings, outers, whole
+from vecnet.loopback.across.machine import Machine
 from vecnet.loopback.across.probes import narrow_ways, told_narrow
 from vecnet.loopback.codes import Code
 from vecnet.loopback.diagnose import DROPS, Finding
-from vecnet.loopback.exchange import Way, drain, send_and_judge
+from vecnet.loopback.exchange import drain, send_and_judge
 from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.loopback.sniff import Outer, differences
 from vecnet.loopback.verdict import Outcome
@@ -47,14 +49,13 @@ class _Look:
     """A host as it is now; it is asked once."""
 
     machine: Machine
-    differs: list[Finding] | None = None
-    filters: list[Finding] | None = None
+    differs: Sequence[Finding] | None = None
+    filters: Sequence[Finding] = ()
 
-    def at(self, probe: str) -> list[Finding]:
+    def at(self, probe: str) -> Sequence[Finding]:
         if self.differs is None:
-            answer = self.machine.ask("look", probe=probe)
-            self.differs = findings(self.machine, answer, "found")
-            self.filters = findings(self.machine, answer, "filters")
+            told = self.machine.told(Looked, "look", probe=probe)
+            self.differs, self.filters = told.found, told.filters
         return self.differs
 
 
@@ -72,7 +73,7 @@ def _what_differs(look: _Look, probe: str) -> Iterator[Finding]:
 
 
 def _filters(look: _Look) -> Iterator[Finding]:
-    for found in look.filters or ():
+    for found in look.filters:
         yield _on(look, found)
 
 
@@ -84,8 +85,8 @@ def _on(look: _Look, found: Finding) -> Finding:
 class _Seen:
     """Of a few frames one way: what both hosts saw, and how many were taken."""
 
-    left: list[Outer]
-    came: list[Outer]
+    left: Sequence[Outer]
+    came: Sequence[Outer]
     taken: int
     drops: tuple[dict[str, int], dict[str, int]]  # the sender's and the receiver's, by their meaning
 
@@ -124,7 +125,7 @@ def _place(seen: _Seen) -> Code:
     return Code.NOT_TAKEN if seen.came else Code.LOST_ON_THE_WAY if seen.left else Code.NOT_SENT
 
 
-def _sent(way: Way, sender: Machine, receiver: Machine) -> _Seen:
+def _sent(way: exchange.Way, sender: Machine, receiver: Machine) -> _Seen:
     """Send a few frames that way, with both hosts looking on."""
     _, source_end, target_end, to, source = way
     drain(target_end)
@@ -136,7 +137,7 @@ def _sent(way: Way, sender: Machine, receiver: Machine) -> _Seen:
         source_end.send([run.build(SMALLEST)], timeout=1.0)  # together they could be seen as one large packet
     while run.lost and (frames := target_end.recv(timeout=_LAST)):
         run.take(frames)
-    left, came = (outers(machine, machine.ask("sniffed", run=run.run, seconds=_LAST)) for machine in (sender, receiver))
+    left, came = (machine.told(Sniffed, "sniffed", run=run.run, seconds=_LAST).outers for machine in (sender, receiver))
     after = source_end.stats, target_end.stats
     drops = tuple(
         {
@@ -151,10 +152,10 @@ def _sent(way: Way, sender: Machine, receiver: Machine) -> _Seen:
 
 def _route(wire: Opened, index: int, sender: Machine) -> Iterator[Finding]:
     local, remote = wire.crossing.outer[index], wire.crossing.outer[1 - index]
-    answer = sender.ask("way", local=local, remote=remote)
-    if not whole(sender, answer, "mtu"):
+    way = sender.told(Way, "way", local=local, remote=remote)
+    if not way.mtu:
         yield Finding(Code.WRONG_ROUTE, f"{sender.name} has no route from {local} to {remote}")
-    elif answer.says.get("unanswered"):
+    elif way.unanswered:
         yield Finding(Code.NO_NEIGHBOUR, f"{sender.name} asks its neighbours for {remote}, and none answers")
 
 
@@ -186,6 +187,6 @@ def _narrow(wire: Opened) -> Iterator[Finding]:
         yield Finding(Code.NARROW_WAY, mend)
 
 
-def _passes(way: Way, size: int) -> bool:
+def _passes(way: exchange.Way, size: int) -> bool:
     # not both at once: a bridge lets a large packet of several pass that it would refuse one by one
     return any(not send_and_judge(*way[1:], [size], 1, patience=_PATIENCE).lost for _ in range(_TWICE))

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+from vecnet.loopback.across import answers
 from vecnet.loopback.across.machine import FarEnd, FarStack, Machine
 from vecnet.loopback.exchange import Way
 from vecnet.loopback.joined import Pair, StackEnd, pairs_of
@@ -16,7 +17,7 @@ from vecnet.loopback.verdict import Outcome
 from vecnet.topology import ResolvedLink, Topology
 from vecnet.transports import Transport
 
-_MAC = 12  # hexadecimal digits
+_MAC = 6  # bytes
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Opened:
         with ExitStack() as stack:
             found = []
             for machine, side in zip(self.machines, (subject.near, subject.far), strict=True):
-                interface = str(machine.ask("join").says.get("interface"))
+                interface = machine.told(answers.Joined, "join").interface
                 stack.callback(_leave, machine, "leave")
                 found.append(StackEnd(side.name, FarStack(machine), interface))
             yield (found[0], found[1]), pairs
@@ -123,10 +124,9 @@ def opened(crossing: Crossing, machines: Mapping[str, Machine], live: bool) -> I
     with ExitStack() as stack:
         for host in sorted(crossing.hosts):
             stack.callback(_leave, machines[host], "close")
-            mac = machines[host].ask("open", link=crossing.name, live=live).says.get("mac")
-            if not (isinstance(mac, str) and len(mac) == _MAC and mac.isalnum()):
+            macs[host] = machines[host].told(answers.Opened, "open", link=crossing.name, live=live).mac
+            if len(macs[host]) != _MAC:
                 raise machines[host].nonsense()
-            macs[host] = bytes.fromhex(mac)
         near, far = crossing.hosts
         yield Opened(crossing, (machines[near], machines[far]), (macs[near], macs[far]))
 

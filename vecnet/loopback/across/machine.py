@@ -6,25 +6,25 @@ fault of a wire, and leaves it untested.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from vecnet import __version__
 from vecnet.errors import Problem
 from vecnet.loopback.across.agent import MARK, SILENCE
+from vecnet.loopback.across.answers import Counted, Greeting, Listening, Pinged, Taken, Wrong
 from vecnet.loopback.across.channel import Channel, Closed, Message
 from vecnet.loopback.agent import Transferred
-from vecnet.loopback.codes import Code
-from vecnet.loopback.diagnose import Finding
-from vecnet.loopback.sniff import Outer
 from vecnet.loopback.verdict import Failed, Untested, Verdict
+from vecnet.plain import Senseless, made, parsed
 from vecnet.text import shown
 
+T = TypeVar("T")
 PATIENCE = 90.0  # seconds that an agent has for an answer; every request has shorter limits of its own
 _START = 120.0  # seconds that a connection, and Python there, have to begin
 _PULSE = 4.0  # seconds between signs of life
@@ -90,15 +90,15 @@ class Machine:
             return
         try:
             self._channel.until(MARK, _MOST_GREETING, _START)
-            theirs = json.loads(self._channel.until(b"\n", _MOST_GREETING, _START))["vecnet"]
+            theirs = parsed(Greeting, self._channel.until(b"\n", _MOST_GREETING, _START)).vecnet
         except (Closed, TimeoutError) as error:
             self.lost = self._why_not(error)
             return
-        except (ValueError, KeyError, TypeError):
+        except Senseless:
             theirs = "of another kind"
         if theirs != __version__:
             where = f"install {__version__} on {self.name}"
-            self.lost = str(Problem(f"vecnet there is {shown(str(theirs), 40)}, and this is {__version__}", where))
+            self.lost = str(Problem(f"vecnet there is {shown(theirs, 40)}, and this is {__version__}", where))
             return
         with suppress(Untested):
             self.begin("load", text=text, path=path, host=self.name)
@@ -173,9 +173,22 @@ class Machine:
         except Closed as closed:
             raise self._silent(f"the agent there {closed}") from None
         if "error" in answer.says:
-            told = f"on {self.name}, {answer.says['error']}"
-            raise Failed(codes(answer.says.get("codes")), told) if fails(answer) else Untested(told)
+            wrong = self.made(Wrong, answer)
+            told = f"on {self.name}, {wrong.error}"
+            raise Failed(wrong.codes, told) if wrong.verdict is Verdict.FAIL else Untested(told)
         return answer
+
+    def told(self, kind: type[T], do: str, frames: Iterable[bytes] = (), **words: object) -> T:
+        """Make a request whose answer is one of these. Raises Failed and Untested."""
+        self.begin(do, frames, **words)
+        return self.made(kind, self.finish())
+
+    def made(self, kind: type[T], answer: Message) -> T:
+        """An answer as one of these. Raises Untested where it is none."""
+        try:
+            return made(kind, answer.says)
+        except Senseless:
+            raise self.nonsense() from None
 
     def _silent(self, why: str = "") -> Untested:
         self.lost = self.lost or why
@@ -230,11 +243,11 @@ class FarEnd:
         return list(self.machine.ask("recv", seconds=timeout).frames)
 
     def send(self, frames: list[bytes], timeout: float | None = None) -> int:
-        return whole(self.machine, self.machine.ask("send", frames, seconds=timeout), "taken") if frames else 0
+        return self.machine.told(Taken, "send", frames, seconds=timeout).taken if frames else 0
 
     @property
     def stats(self) -> Mapping[str, int]:
-        return counters(self.machine, self.machine.ask("stats"))
+        return self.machine.told(Counted, "stats").stats
 
 
 class FarStack:
@@ -244,77 +257,18 @@ class FarStack:
         self._machine = machine
 
     def ping(self, to: str, interface: str, packet: int) -> float:
-        answer = self._machine.ask("ping", to=to, interface=interface, packet=packet)
-        return number(self._machine, answer.says.get("seconds"))
+        return self._machine.told(Pinged, "ping", to=to, interface=interface, packet=packet).seconds
 
     def listen(self, address: str, interface: str) -> int:
-        return whole(self._machine, self._machine.ask("listen", address=address, interface=interface), "port")
+        return self._machine.told(Listening, "listen", address=address, interface=interface).port
 
     def serve(self, size: int, seed: int) -> None:
         self._machine.ask("serve", size=size, seed=seed)
 
     def served(self) -> Transferred:
-        return self._transferred(self._machine.ask("served"))
+        return self._machine.told(Transferred, "served")
 
     def connect(self, address: str, port: int, interface: str, size: int, seed: int) -> Transferred:
-        return self._transferred(
-            self._machine.ask("connect", address=address, port=port, interface=interface, size=size, seed=seed)
+        return self._machine.told(
+            Transferred, "connect", address=address, port=port, interface=interface, size=size, seed=seed
         )
-
-    def _transferred(self, answer: Message) -> Transferred:
-        received, digest, failure = (answer.says.get(key) for key in ("received", "digest", "failure"))
-        if not (isinstance(received, int) and isinstance(digest, str) and isinstance(failure, str)):
-            raise self._machine.nonsense()
-        return Transferred(received, digest, failure)
-
-
-def fails(answer: Message) -> bool:
-    return answer.says.get("verdict") == str(Verdict.FAIL)
-
-
-def codes(told: object) -> tuple[Code, ...]:
-    """Those of an answer that are known here."""
-    return tuple(Code(one) for one in told if one in set(Code)) if isinstance(told, list) else ()
-
-
-def findings(machine: Machine, answer: Message, key: str) -> list[Finding]:
-    """Pairs of a code and a sentence. Raises Untested where they are none, as the following do."""
-    if not isinstance(pairs := answer.says.get(key), list):
-        raise machine.nonsense()
-    try:
-        return [Finding(Code(code), str(sentence)) for code, sentence in pairs]
-    except (TypeError, ValueError):
-        raise machine.nonsense() from None
-
-
-def whole(machine: Machine, answer: Message, key: str) -> int:
-    """A whole number of an answer. Raises Untested where it is none, as the following do."""
-    if not isinstance(value := answer.says.get(key), int):
-        raise machine.nonsense()
-    return value
-
-
-def number(machine: Machine, value: object) -> float:
-    if not isinstance(value, int | float):
-        raise machine.nonsense()
-    return float(value)
-
-
-def numbers(machine: Machine, answer: Message, key: str) -> list[float]:
-    if not isinstance(values := answer.says.get(key), list):
-        raise machine.nonsense()
-    return [number(machine, value) for value in values]
-
-
-def counters(machine: Machine, answer: Message) -> Mapping[str, int]:
-    found = answer.says.get("stats")
-    if not isinstance(found, dict) or not all(isinstance(count, int) for count in found.values()):
-        raise machine.nonsense()
-    return found
-
-
-def outers(machine: Machine, answer: Message) -> list[Outer]:
-    try:
-        return [Outer(**{**one, "header": bytes.fromhex(one["header"])}) for one in answer.says["outers"]]  # type: ignore[attr-defined]
-    except (TypeError, ValueError, KeyError):
-        raise machine.nonsense() from None

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from vecnet.loopback.across.answers import Counted, RoundTrips, Way
 from vecnet.loopback.across.crossing import Opened
-from vecnet.loopback.across.machine import counters, numbers, whole
 from vecnet.loopback.codes import Code
 from vecnet.loopback.exchange import PATIENCE, send_and_judge
 from vecnet.loopback.numbered import failed, runs
@@ -48,9 +48,9 @@ def narrow_ways(wire: Opened) -> list[Narrow]:
     """Those between the two hosts."""
     crossing, found = wire.crossing, []
     for index, machine in enumerate(wire.machines):
-        answer = machine.ask("way", local=crossing.outer[index], remote=crossing.outer[1 - index])
-        if 0 < (size := whole(machine, answer, "mtu")) < crossing.outer_size:
-            found.append(Narrow(machine.name, crossing.hosts[1 - index], size))
+        way = machine.told(Way, "way", local=crossing.outer[index], remote=crossing.outer[1 - index])
+        if 0 < way.mtu < crossing.outer_size:
+            found.append(Narrow(machine.name, crossing.hosts[1 - index], way.mtu))
     return found
 
 
@@ -74,7 +74,7 @@ def _latency(wire: Opened) -> Found:
     near, far = wire.machines
     (to, source) = wire.macs[1].hex(), wire.macs[0].hex()
     far.begin("reflect", count=_ROUND_TRIPS)
-    times = sorted(numbers(near, near.ask("round_trips", count=_ROUND_TRIPS, to=to, source=source), "us"))
+    times = sorted(near.told(RoundTrips, "round_trips", count=_ROUND_TRIPS, to=to, source=source).us)
     far.finish()
     if len(times) != _ROUND_TRIPS:
         raise near.nonsense()
@@ -116,7 +116,7 @@ def _throughput(wire: Opened) -> Found:
         target, origin = to.hex(":"), source.hex(":")
         sender.ask("generate", seconds=_SECONDS, size=length, stream=stream, to=target, source=origin)
         time.sleep(_LAST)
-        seen = counters(receiver, receiver.ask("drained"))
+        seen = receiver.told(Counted, "drained").stats
         if not {"frames", "changed", "bytes"} <= seen.keys():
             raise receiver.nonsense()
         if not seen["frames"]:
