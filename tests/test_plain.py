@@ -35,11 +35,17 @@ class Outer:
     whatever: object = None
 
 
+WHOLE = """{"number": 3, "share": 1, "on": true, "colour": "red", "inner": {"name": "x", "raw": "00ff"},
+    "every": [{"name": "y"}], "counts": {"a": 1}, "whatever": [1, {}]}"""
+
+
 def test_what_fits_is_made() -> None:
-    text = """{"number": 3, "share": 1, "on": true, "colour": "red", "inner": {"name": "x", "raw": "00ff"}, "new": 1,
-        "every": [{"name": "y"}], "counts": {"a": 1}, "whatever": [1, {}]}"""
     expected = Outer(3, 1.0, True, Colour.RED, Inner("x", b"\0\xff"), (Inner("y"),), {"a": 1}, [1, {}])
-    assert parsed(Outer, text) == expected
+    assert parsed(Outer, WHOLE) == expected
+    for text in (WHOLE.replace('"share"', '"new": 1, "share"'), WHOLE.replace('"name": "y"', '"name": "y", "new": 1')):
+        with pytest.raises(Senseless, match="has more than it should"):
+            parsed(Outer, text)
+        assert parsed(Outer, text, more=True) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.cli.command import vecnet as command
-from tests.host.network import ip, private_network, within
+from tests.host.network import ip, two_hosts, within
 from tests.need import need_root
 from vecnet.cli import vecnet
 from vecnet.errors import InputError
@@ -53,14 +53,7 @@ def file(tmp_path: Path) -> str:
 def machines() -> Iterator[None]:
     """The hosts alpha and beta, with a way between them."""
     need_root()
-    with private_network():
-        for name in ("alpha", "beta"):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", "alpha", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", "beta")
-        for number, name in enumerate(("alpha", "beta"), 11):
-            ip("-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
-            ip("-n", name, "link", "set", "eth0", "up")
+    with two_hosts():
         yield
 
 

@@ -89,6 +89,15 @@ def test_an_answer_is_json_with_the_exit_status_of_the_command() -> None:
     assert problem["where"] == {"file": "lab.yaml", "line": 1, "column": 1}
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1, "do": "plan"}', "[" * 100_000])
+def test_what_is_no_request_is_told_in_words(text: str) -> None:
+    words = [sys.executable, "-I", "-m", "vecnet.fleet.agent"]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["message"].startswith("this is no request: ")
+
+
 def test_the_collection_is_of_the_same_version() -> None:
     assert yaml.safe_load((ROOT / "ansible/galaxy.yml").read_text())["version"] == __version__
     assert f'VERSION = "{__version__}"' in (ROOT / "ansible/plugins/module_utils/agent.py").read_text()

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from tests.cli.command import EXECUTABLE, environment
 from tests.fleet.test_machines import LOCK, failure
-from tests.host.network import host_state, ip, private_network, within
+from tests.host.network import host_state, ip, two_hosts, within
 from tests.need import need_command, need_root
 from vecnet import host
 from vecnet.cli import vecnet
@@ -76,14 +76,7 @@ def file(folder: Path) -> Path:
 def hosts() -> Iterator[None]:
     need_root()
     need_command("ip")
-    with private_network():
-        for name in ("alpha", "beta"):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", "alpha", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", "beta")
-        for number, name in enumerate(("alpha", "beta"), 11):
-            ip("-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
-            ip("-n", name, "link", "set", "eth0", "up")
+    with two_hosts():
         yield
 
 

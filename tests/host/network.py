@@ -200,3 +200,17 @@ def refused_untouched(wanted: Topology) -> Problem:
     assert host_state() == before
     (problem,) = caught.value.problems
     return problem
+
+
+@contextmanager
+def two_hosts() -> Iterator[None]:
+    """Network namespaces alpha and beta, 192.0.2.11 and .12, with a way between them, in a network of their own."""
+    with private_network():
+        for name in ("alpha", "beta"):
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", "alpha", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", "beta")
+        for number, name in enumerate(("alpha", "beta"), 11):
+            ip("-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
+            ip("-n", name, "link", "set", "eth0", "up")
+        yield

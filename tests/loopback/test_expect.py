@@ -124,7 +124,19 @@ def test_worse_is_what_lies_beyond_both_spreads(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"links": [{"link": 1}]}', '{"links": 3}', "[" * 100_000, '{"links": [["x"]]}', "\0"]
+    "text",
+    [
+        '{"links": [{"link": "a", "probes": [{"probe": "b", "verdict": "pass", "figures": {"us": 1%s}}]}]}'
+        % ("0" * 400),
+        "",
+        "[]",
+        "{}",
+        '{"links": [{"link": 1}]}',
+        '{"links": 3}',
+        "[" * 100_000,
+        '{"links": [["x"]]}',
+        "\0",
+    ],
 )
 def test_a_file_that_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     (file := tmp_path / "report.json").write_text(text)

@@ -218,11 +218,17 @@ def test_down_removes_what_one_that_was_killed_has_left(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["other"]
 
 
-@pytest.mark.parametrize("question", [b"[" * 4000, b"\xff", b"{}", b"[]", b'"do"', b'{"do": "impair"}', b""])
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(b"[" * 4000, b"\xff", b"{}", b"[]", b'"do"', b'{"do": "impair"}', b'{"do": "join", "mtu": 1500}', b""),
+        *(b'{"do": "join", "switch": "lan", "mtu": %s}' % mtu for mtu in (b"Infinity", b"1e400", b'"1"', b"null")),
+    ],
+)
 def test_a_question_that_makes_no_sense_ends_nothing(folder: Path, question: bytes) -> None:
     with serving(folder.parents[1] / "lab.yaml"):
         with unix_sockets.connected(f"{folder}/control", socket.SOCK_STREAM) as asking:
-            asking.sendall(question)
+            socket.send_fds(asking, [question], [asking.fileno()])
             asking.shutdown(socket.SHUT_WR)
             assert asking.recv(100) == b""
         assert len(states("lab")) == 2

@@ -227,12 +227,12 @@ def _told(event: Event, topology: Topology) -> Answer | _Refused:
         return _wrong(f"cannot be reached: {why}", "let Ansible reach it: by its ssh, or as --inventory says")
     try:
         if event.event == "ok":
-            answer = made(Answer, event.result)
+            answer = made(Answer, event.result, more=True)
             guests = set(topology.on(event.host).guests)
             if answer.strings.keys() == guests or (event.task != UP and not answer.strings):
                 return answer
         elif event.result.get("problems"):
-            return made(_Refused, event.result)
+            return made(_Refused, event.result, more=True)
     except Senseless:
         pass
     if event.event == "ok":

@@ -11,13 +11,13 @@ too. Links that one of the runs lacks are not compared.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vecnet.errors import InputError
 from vecnet.loopback.verdict import HIGH, LOW, Verdict
+from vecnet.plain import Senseless, parsed
 
 _AT_MOST = ("_us", "_ms")  # at the end of the names of figures that are better the smaller they are
 _LEAST = 1.25  # times worse
@@ -46,20 +46,35 @@ Baseline = Mapping[tuple[str, str], Before]  # by link and probe
 def read(path: str) -> Baseline:
     """The results in a report. Raises InputError."""
     try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {
-            (str(link["link"]), str(found["probe"])): Before(
-                found["verdict"] == Verdict.PASS,
-                {str(name): float(value) for name, value in found["figures"].items()},
-            )
-            for link in report["links"]
-            for found in link["probes"]
-        }
+        report = parsed(_Report, Path(path).read_bytes(), more=True)
     except OSError as error:
         raise InputError(f"--baseline {path}: it cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except Senseless:
         instead = "give a file that `vecnet loopback --json` has written"
         raise InputError(f"--baseline {path}: it is no report of vecnet loopback", instead) from None
+    return {
+        (link.link, found.probe): Before(found.verdict is Verdict.PASS, found.figures)
+        for link in report.links
+        for found in link.probes
+    }
+
+
+@dataclass(frozen=True)
+class _Probe:
+    probe: str
+    verdict: Verdict
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Link:
+    link: str
+    probes: tuple[_Probe, ...]
+
+
+@dataclass(frozen=True)
+class _Report:
+    links: tuple[_Link, ...]
 
 
 def _is_worse(name: str, now: Mapping[str, float], then: Mapping[str, float]) -> bool:

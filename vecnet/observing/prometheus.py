@@ -7,14 +7,18 @@ Source: prometheus.io/docs/instrumenting/exposition_formats, "Text format detail
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Generic, TypeVar
 
 from vecnet.host.health import Report
 from vecnet.observing.state import State
 from vecnet.plugging.report import DeviceState
 from vecnet.serving.control import PortState
 
+T = TypeVar("T")
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
 
@@ -52,6 +56,22 @@ class _Family:
             yield f"{self.name}{{{inner}}} {value:.17g}"
 
 
+@dataclass(frozen=True)
+class _Families(Generic[T]):
+    """What is told of every one of a kind, under names that begin alike."""
+
+    prefix: str
+    every: Sequence[tuple[T, Labels]]
+
+    def gauge(self, name: str, what: str, value: Callable[[T], float]) -> _Family:
+        return _Family(f"{self.prefix}_{name}", "gauge", what, [(labels, value(one)) for one, labels in self.every])
+
+    def counter(self, name: str, what: str, value: Callable[[T], int | None]) -> _Family:
+        """Of those whose value is known."""
+        counted = [(labels, count) for one, labels in self.every if (count := value(one)) is not None]
+        return _Family(f"{self.prefix}_{name}_total", "counter", what, counted)
+
+
 def text(state: State) -> str:
     """All of it, to its last newline."""
     families = [*_interfaces(state.reports), *_ports(state.ports), *_devices(state.devices)]
@@ -59,97 +79,83 @@ def text(state: State) -> str:
 
 
 def _interfaces(reports: Iterable[Report]) -> Iterator[_Family]:
-    every = [
-        (
-            one,
-            {
-                "topology": one.topology,
-                "link": one.link,
-                "interface": one.ifname,
-                "netns": one.netns or "",
-                "kind": one.kind,
-            },
-        )
-        for one in reports
-    ]
-
-    def gauge(name: str, what: str, values: Iterable[float]) -> _Family:
-        samples = [(labels, value) for (_, labels), value in zip(every, values, strict=True)]
-        return _Family(f"vecnet_interface_{name}", "gauge", what, samples)
-
-    yield gauge("healthy", "Whether the host's interface is as it should be.", (one.healthy for one, _ in every))
-    yield gauge("in_use", "Whether somebody is known to use it.", (bool(one.in_use) for one, _ in every))
-    yield gauge("impaired", "Whether netem impairs what it sends.", (bool(one.impairment) for one, _ in every))
-    yield gauge("mtu_bytes", "The largest packet inside a frame.", (one.mtu for one, _ in every))
+    of = _Families(
+        "vecnet_interface",
+        [
+            (
+                one,
+                {
+                    "topology": one.topology,
+                    "link": one.link,
+                    "interface": one.ifname,
+                    "netns": one.netns or "",
+                    "kind": one.kind,
+                },
+            )
+            for one in reports
+        ],
+    )
+    yield of.gauge("healthy", "Whether the host's interface is as it should be.", lambda one: one.healthy)
+    yield of.gauge("in_use", "Whether somebody is known to use it.", lambda one: bool(one.in_use))
+    yield of.gauge("impaired", "Whether netem impairs what it sends.", lambda one: bool(one.impairment))
+    yield of.gauge("mtu_bytes", "The largest packet inside a frame.", lambda one: one.mtu)
     for name, (key, what) in _INTERFACE_COUNTERS.items():
-        yield _Family(
-            f"vecnet_interface_{name}_total", "counter", what, [(labels, getattr(one, key)) for one, labels in every]
-        )
+        yield of.counter(name, what, attrgetter(key))
     yield _Family(
         "vecnet_tunnel_events_total",
         "counter",
         "What the kernel counts of an L2TP session, by its own words.",
-        [({**labels, "event": event}, count) for one, labels in every for event, count in one.tunnel.items()],
+        [({**labels, "event": event}, count) for one, labels in of.every for event, count in one.tunnel.items()],
     )
 
 
 def _ports(states: Iterable[PortState]) -> Iterator[_Family]:
-    every = [
-        (
-            one,
-            {
-                "topology": one.topology,
-                "switch": one.switch,
-                "port": one.port,
-                "link": one.link,
-                "program": one.program,
-            },
-        )
-        for one in states
-    ]
-
-    def gauge(name: str, what: str, values: Iterable[float]) -> _Family:
-        samples = [(labels, value) for (_, labels), value in zip(every, values, strict=True)]
-        return _Family(f"vecnet_port_{name}", "gauge", what, samples)
-
-    yield gauge("healthy", "Whether the switch's port has its wire.", (one.healthy for one, _ in every))
-    yield gauge("connected", "Whether somebody is at the port.", (one.connected for one, _ in every))
-    yield gauge("impaired", "Whether the port impairs what goes out of it.", (bool(one.impairment) for one, _ in every))
-    yield gauge("addresses", "Ethernet addresses that are known behind it.", (one.addresses for one, _ in every))
+    of = _Families(
+        "vecnet_port",
+        [
+            (
+                one,
+                {
+                    "topology": one.topology,
+                    "switch": one.switch,
+                    "port": one.port,
+                    "link": one.link,
+                    "program": one.program,
+                },
+            )
+            for one in states
+        ],
+    )
+    yield of.gauge("healthy", "Whether the switch's port has its wire.", lambda one: one.healthy)
+    yield of.gauge("connected", "Whether somebody is at the port.", lambda one: one.connected)
+    yield of.gauge("impaired", "Whether the port impairs what goes out of it.", lambda one: bool(one.impairment))
+    yield of.gauge("addresses", "Ethernet addresses that are known behind it.", lambda one: one.addresses)
     for name, (key, what) in _PORT_COUNTERS.items():
-        counted = [(labels, one.counters[key]) for one, labels in every if key in one.counters]
-        yield _Family(f"vecnet_port_{name}_total", "counter", what, counted)
+        yield of.counter(name, what, partial(_counted, key))
     dropped = [
         ({**labels, "cause": key.replace("drop_", "")}, count)
-        for one, labels in every
+        for one, labels in of.every
         for key, count in one.counters.items()
         if "drop_" in key
     ]
     yield _Family("vecnet_port_drops_total", "counter", "Frames that were dropped, by their cause.", dropped)
 
 
+def _counted(key: str, state: PortState) -> int | None:
+    return state.counters.get(key)
+
+
 def _devices(states: Iterable[DeviceState]) -> Iterator[_Family]:
-    every = [
-        (one, {"topology": one.topology, "guest": one.guest, "device": one.device, "link": one.link}) for one in states
-    ]
-    yield _Family(
-        "vecnet_device_up",
-        "gauge",
-        "Whether the guest has its device up.",
-        [(labels, one.woken is not None) for one, labels in every],
+    of = _Families(
+        "vecnet_device",
+        [
+            (one, {"topology": one.topology, "guest": one.guest, "device": one.device, "link": one.link})
+            for one in states
+        ],
     )
-    yield _Family(
-        "vecnet_device_as_wanted",
-        "gauge",
-        "Whether the guest was given it as the topology says.",
-        [(labels, one.as_wanted) for one, labels in every],
-    )
-    yield _Family(
-        "vecnet_device_wakeups_total",
-        "counter",
-        "How often the device has woken the guest's kernel.",
-        [(labels, one.woken) for one, labels in every if one.woken is not None],
-    )
+    yield of.gauge("up", "Whether the guest has its device up.", lambda one: one.woken is not None)
+    yield of.gauge("as_wanted", "Whether the guest was given it as the topology says.", lambda one: one.as_wanted)
+    yield of.counter("wakeups", "How often the device has woken the guest's kernel.", lambda one: one.woken)
 
 
 def _escaped(text: str) -> str:

@@ -147,6 +147,8 @@ class Answering:
             if question.do == "status":
                 found = {"pid": os.getpid(), "ports": [state.as_json() for state in self._server.states()]}
                 asking.sendall(json.dumps(found).encode())
+            elif not question.switch:
+                raise Senseless("it names no switch")
             elif question.do == "impair":
                 self._impair(asking, question.switch, question.port, question.impairment)
             elif question.do == "record" and descriptors:

@@ -14,8 +14,6 @@ description:
   - In check mode nothing is changed, and the difference is vecnet's own plan.
 author:
   - vecnet developers (@uml-vecnet)
-requirements:
-  - vecnet on the host, for the interpreter O(python). The role P(vecnet.uml.lab#role) installs it.
 options:
   content:
     description:
@@ -23,16 +21,6 @@ options:
       - Read it with P(ansible.builtin.file#lookup). It is no structure of Ansible's, since C(on) is a word of it that
         YAML 1.1 takes for true.
       - Required unless O(state=restored).
-    type: str
-  file:
-    description:
-      - The topology file's name, for errors. It names the topology where that has no name of its own.
-      - Nothing of that name is opened.
-    type: str
-    default: topology.yaml
-  host:
-    description:
-      - The host of the topology whose part is meant. Leave it out where the topology names no hosts.
     type: str
   guests:
     description:
@@ -50,11 +38,6 @@ options:
     description:
       - What a run has returned as RV(undo), as it is.
     type: dict
-  python:
-    description:
-      - The interpreter that has vecnet.
-      - If left out, C(/opt/vecnet/bin/python) where it is there, and else the interpreter that runs this module.
-    type: path
 attributes:
   check_mode:
     description: Nothing is changed, and the plan is returned.
@@ -62,7 +45,8 @@ attributes:
   diff_mode:
     description: The difference is the plan, in the words of C(vecnet plan).
     support: full
-extends_documentation_fragment: []
+extends_documentation_fragment:
+  - vecnet.uml.part
 seealso:
   - module: vecnet.uml.topology_info
 """

@@ -12,29 +12,12 @@ description:
   - Tells the state of what one host has of a topology of vecnet, as C(vecnet status) does. It changes nothing.
 author:
   - vecnet developers (@uml-vecnet)
-requirements:
-  - vecnet on the host, for the interpreter O(python). The role P(vecnet.uml.lab#role) installs it.
 options:
   content:
     description:
       - The topology file's text. Read it with P(ansible.builtin.file#lookup).
     type: str
     required: true
-  file:
-    description:
-      - The topology file's name, for errors. It names the topology where that has no name of its own.
-      - Nothing of that name is opened.
-    type: str
-    default: topology.yaml
-  host:
-    description:
-      - The host of the topology whose part is meant. Leave it out where the topology names no hosts.
-    type: str
-  python:
-    description:
-      - The interpreter that has vecnet.
-      - If left out, C(/opt/vecnet/bin/python) where it is there, and else the interpreter that runs this module.
-    type: path
 attributes:
   check_mode:
     description: It changes nothing in any mode.
@@ -42,6 +25,8 @@ attributes:
   diff_mode:
     description: There is no difference to show.
     support: none
+extends_documentation_fragment:
+  - vecnet.uml.part
 seealso:
   - module: vecnet.uml.topology
 """
