@@ -58,6 +58,8 @@ struct vn_transport {
 	int (*lost)(struct vn_port *port);
 	/* What a program at the other end has said so far: bytes of it, without a zero at its end, or -1. */
 	ssize_t (*said)(const struct vn_port *port, uint8_t *text, size_t room);
+	/* Nobody else is to find it: take away what it has put into a file system. */
+	void (*withdraw)(struct vn_port *port);
 	/* The port is being closed; its descriptors are still open. */
 	void (*closed)(struct vn_port *port);
 	/* In a fork: leave alone what is the parent's. */

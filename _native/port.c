@@ -157,6 +157,12 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+void vn_port_withdraw(struct vn_port *port)
+{
+	if (port->transport.withdraw)
+		port->transport.withdraw(port);
+}
+
 void vn_port_close(struct vn_port *port)
 {
 	(void)vn_port_counter(port, VN_RX_DROP_QUEUE_FULL); /* the kernel's count ends with the socket */

@@ -78,6 +78,8 @@ int vn_port_open(const char *transport, const struct vn_option *options, int cou
 int vn_port_ready(struct vn_port *port, struct vn_failure *failure);
 /* Make every call in progress and all later ones return -ECANCELED. */
 void vn_port_stop(struct vn_port *port);
+/* Nobody else is to find it: take away the path that it is bound to. Connections stay. */
+void vn_port_withdraw(struct vn_port *port);
 /* Close the descriptors; no call may be in progress. The memory stays until vn_port_free. */
 void vn_port_close(struct vn_port *port);
 void vn_port_free(struct vn_port *port);

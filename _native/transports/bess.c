@@ -98,10 +98,15 @@ static int lost(struct vn_port *port)
 
 /* ---- either role ---- */
 
+static void withdraw(struct vn_port *port)
+{
+	vn_path_unlink(&bess_of(port)->own);
+}
+
 static void closed(struct vn_port *port)
 {
 	struct bess *bess = bess_of(port);
-	vn_path_unlink(&bess->own);
+	withdraw(port);
 	if (bess->listens)
 		close(bess->listener);
 	bess->listens = false;
@@ -129,5 +134,5 @@ static int open_bess(struct vn_port *port, struct vn_options *options, struct vn
 
 const struct vn_transport vn_transport_bess = {
 	.name = "bess", .listens = true, .open = open_bess, .accept = accept_guest,
-	.ready = ready, .lost = lost, .closed = closed, .forked = forked,
+	.ready = ready, .lost = lost, .withdraw = withdraw, .closed = closed, .forked = forked,
 };

@@ -16,7 +16,7 @@ import pytest
 import vecnet
 from tests.datapath.wires import frame, receive
 from vecnet.datapath.port import Port
-from vecnet.errors import PortError
+from vecnet.errors import PortClosed, PortError
 
 KINDS = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM, "sequenced": socket.SOCK_SEQPACKET}
 ROLES = ["switch", "guest"]
@@ -46,6 +46,38 @@ def test_its_own_path_is_removed(role: str, listener: Path, tmp_path: Path) -> N
     with bound(role, path, listener):
         assert path.is_socket()
     assert sorted(tmp_path.iterdir()) == [listener]
+
+
+@every_role
+def test_it_can_be_taken_away_before_and_what_took_its_place_stays(role: str, listener: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    with bound(role, path, listener) as port:
+        port.withdraw()
+        assert not path.exists()
+        path.write_text("precious")
+        port.withdraw()
+    assert path.read_text() == "precious"
+    with pytest.raises(PortClosed):
+        port.withdraw()
+
+
+@every_role
+def test_of_what_took_its_place_nothing_is_taken_away(role: str, listener: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    with bound(role, path, listener) as port:
+        path.unlink()
+        path.write_text("precious")
+        port.withdraw()
+        assert path.read_text() == "precious"
+
+
+def test_what_is_connected_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    with bound("switch", path, path) as switch, vecnet.open_port(f"vec0:transport=bess,dst={path}") as guest:
+        switch.withdraw()
+        for one, other in ((guest, switch), (switch, guest)):
+            one.send(frame(1))
+            assert receive(other, 1) == [frame(1)]
 
 
 @every_role

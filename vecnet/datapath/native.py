@@ -123,6 +123,9 @@ class Handle:
             raise failures.moving(-sent, self.said())
         return sent
 
+    def withdraw(self) -> None:
+        lib.vn_port_withdraw(self.port)
+
     def said(self) -> str:
         """What a program at the other end has said so far."""
         said = bytearray(_SAID)

@@ -165,6 +165,15 @@ class Port:
 
         await send(self.send, [frames] if isinstance(frames, Frame) else list(frames))
 
+    def withdraw(self) -> None:
+        """Take away the path that it is bound to, so that nobody else connects and nothing is left if this process is
+        killed. What is connected stays so. Of most transports there is none. Raises PortClosed.
+        """
+        with self._closing:
+            if self.closed:
+                raise PortClosed("the port is closed")
+            self.handle.withdraw()
+
     @contextmanager
     def quiet(self, instead: str) -> Iterator[None]:
         """Nobody moves the port's frames within the block. Raises PortError where that cannot be had in a second."""

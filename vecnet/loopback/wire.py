@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vecnet.errors import HostError, InUseError, PortError
@@ -86,8 +85,9 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
                 here, there = _with_descriptors(subject, stack)
                 far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
             near_port = stack.enter_context(_near(subject, here, namespaces, switches, near_offload))
-        if far.switch:
-            _take_paths_away(near, far)
+        if far.switch:  # both are connected: nobody else is to come in
+            for port in (near_port, far_port):
+                port.withdraw()
         for side in (near, far):
             _wait_until_it_carries(side, namespaces)
         macs = (_mac(near, namespaces), _mac(far, namespaces))
@@ -247,14 +247,6 @@ def _refuse_foreign_switch(side: Side) -> None:
         raise Untested(f"{path}: {who.value}: remove it if nobody has it, or run this outside the sandbox")
     if who is not Holder.NOBODY:
         raise Untested(f"{path}: {who.value}: stop it, and vecnet plays the switch")
-
-
-def _take_paths_away(*ends: Side) -> None:
-    """The ends are connected, and nobody else is to come in: so a run that is killed leaves no sockets."""
-    for side in ends:
-        assert side.transport is not None
-        if path := side.transport.far_name if side.switch else side.transport.near_name:
-            Path(path).unlink(missing_ok=True)
 
 
 def _refuse_to_play_elsewhere(side: Side, namespaces: Namespaces) -> None:

@@ -203,11 +203,6 @@ class Transport:
         """What the string calls its far end: the host's interface, or the switch's path; "" where it names none."""
         return ""
 
-    @property
-    def near_name(self) -> str:
-        """The path that its own end is bound to; "" where there is none."""
-        return ""
-
     def beside(self) -> Self | None:
         """Another end of the network that the string names, where any number of ends join it; None otherwise."""
         return None

@@ -51,7 +51,3 @@ class Bess(Transport):
     @property
     def far_name(self) -> str:
         return self.dst
-
-    @property
-    def near_name(self) -> str:
-        return self.src or ""
