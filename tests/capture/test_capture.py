@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from tests.serving.frames import guest
 from tests.serving.test_serve import serving
 from vecnet import Switch, host, load, open_port
 from vecnet.capture.sink import Ring, Sink, create
-from vecnet.cli.capture import command
+from vecnet.cli.capture import command, judge
 from vecnet.cli.extcap import command as extcap
 from vecnet.datapath.capture import Captured, read_capture
 from vecnet.datapath.port import Port
@@ -319,6 +319,23 @@ def test_what_is_no_pcapng_is_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(HostError, match="what is captured is no pcapng"):
         sink.feed(pcapng(3) + struct.pack("=II", 6, size) + bytes(100))
     sink.close()
+
+
+def test_a_filter_judges_packets_of_any_size(tmp_path: Path) -> None:
+    section = struct.pack("=IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    described = struct.pack("=IIHHII", 1, 20, 1, 0, 0, 20)
+
+    def packet(size: int, told: int) -> bytes:
+        room = size + -size % 4
+        head = struct.pack("=IIIIIII", 6, 32 + room, 0, 0, 0, told, told)
+        return head + bytes(room) + struct.pack("=I", 32 + room)
+
+    with closing(judge("not arp")) as chosen, closing(Sink(create(str(tmp_path / "x")), chosen=chosen)) as sink:
+        sink.feed(section + described)
+        for size, told in ((0, 0), (0, 60), (60, 60), (60, 2**32 - 1), (600_000, 600_000)):
+            sink.feed(packet(size, told))
+        with pytest.raises(HostError, match="what is captured is no pcapng"):
+            sink.feed(struct.pack("=IIII", 6, 16, 0, 16))
 
 
 def test_the_switch_waits_for_no_reader() -> None:

@@ -25,7 +25,8 @@ _WORD = 4
 _SECTION, _DESCRIPTION, _PACKET = 0x0A0D0D0A, 1, 6
 _ETHERNET = 1  # LINKTYPE_ETHERNET
 _SILENT = struct.pack("=IIHHII", _DESCRIPTION, 20, _ETHERNET, 0, 0, 20)  # libpcap reads no file without an interface
-_SMALLEST, _LARGEST = 16, 1 << 20  # bytes of a block, with a word of its own: the longest holds a large frame
+_SMALLEST, _SMALLEST_PACKET = 16, 32  # bytes of a block, with a word of its own
+_LARGEST = 1 << 20  # … which holds a large frame
 
 
 class Blocks:
@@ -40,7 +41,7 @@ class Blocks:
         at = 0
         while len(data) - at >= _HEAD.size:
             kind, size = _HEAD.unpack_from(data, at)
-            if not _SMALLEST <= size <= _LARGEST:
+            if not (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) <= size <= _LARGEST:
                 raise HostError("what is captured is no pcapng", "is who serves of another version?")
             if len(data) - at < size:
                 break

@@ -71,8 +71,8 @@ class Filter:
         libc.attach_filter(self._receive.fileno(), program)
 
     def passes(self, frame: bytes) -> bool:
-        """Whether it matches."""
-        self._send.send(frame)
+        """Whether it matches, as far as a frame can be long."""
+        self._send.send(frame[:_LARGEST])
         with suppress(BlockingIOError):
             self._receive.recv(1)
             return True
