@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import Untested
 from vecnet.serving.plan import Door, Outside, PlannedPort, Wire, ports_of
+from vecnet.text import a
 from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import ELSEWHERE, OUTSIDE
 from vecnet.vecstring import VecDevice
@@ -247,8 +248,8 @@ def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     elif options.far_end in (FarEnd.HOST_INTERFACE, FarEnd.PROGRAM):
         far = _named_by(device, f"host:{options.far_name}" if options.far_name else f"outside:{options.program}")
     elif options.far_end is FarEnd.OTHER_STRING:
-        raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
+        raise Untested(f"{a(options.name)} string does not say what its other end is; give --peer or --mirror")
     else:
-        raise Untested(f"a {options.name} string does not say what its other end is; give --peer, or a topology")
+        raise Untested(f"{a(options.name)} string does not say what its other end is; give --peer, or a topology")
     mtu = min(options.mtu, peer.transport.mtu) if peer is not None else options.mtu
     return Subject(name=f"{near.name}--{far.name}", transport=options.name, mtu=mtu, near=near, far=far)
