@@ -145,7 +145,7 @@ class Trial:
 
     def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
         more = (lambda: ()) if self.again else diagnosed
-        return replace(attempted(name, partial(_outcome, probe), more), beside=self.beside)
+        return replace(attempted(name, partial(outcome_of, probe), more), beside=self.beside)
 
 
 def attempted(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
@@ -208,7 +208,7 @@ def untried(results: Sequence[Result], name: str) -> Result | None:
     return Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}", tried=False)
 
 
-def _outcome(probe: Callable[[], Found]) -> Found:
+def outcome_of(probe: Callable[[], Found]) -> Found:
     """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
     try:
         return probe()
