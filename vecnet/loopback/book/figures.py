@@ -75,17 +75,18 @@ class Measuring:
         """At the throughput, RFC 2544 section 26.2; what is told of it, RFC 8219 sections 7.2 and 7.3.1."""
         if not rate:
             return {}
-        trials: list[list[float]] = []
+        trials: list[Trial] = []
 
         def median(_: object) -> float:
-            trials.append(sorted(1e6 * one for one in self._at(rate).latencies))
-            return statistics.median(trials[-1]) if trials[-1] else 0.0
+            trials.append(self._at(rate))
+            return statistics.median(trials[-1].latencies or [0.0]) * 1e6
 
         found = repeated(median)
-        every = sorted(one for trial in trials for one in trial)
+        times = [sorted(1e6 * one for one in trial.latencies) for trial in trials]
+        every = sorted(one for those in times for one in those)
         if not every:
             return {}
-        worst = [_percentile(trial, 0.999) for trial in trials if trial]
+        worst = [_percentile(those, 0.999) for those in times if those]
         return {
             **_spread("latency_p50_us", found),
             "latency_p999_us": (p999 := _percentile(every, 0.999)),
@@ -95,6 +96,8 @@ class Measuring:
             "latency_max_us": every[-1],
             "pdv_us": p999 - every[0],
             "latency_frames": len(every),
+            "reordered": sum(trial.reordered for trial in trials),
+            "doubled": sum(trial.doubled for trial in trials),
         }
 
     def _loss_curve(self, most: float) -> dict[str, float]:
@@ -112,10 +115,10 @@ class Measuring:
         return found
 
     def _bursts(self, most: float, ndr: float) -> dict[str, float]:
-        """Back-to-back frames, RFC 9004: not of a wire that is as fast as its sender, for any burst passes there."""
+        """Back-to-back frames, RFC 9004: not of a wire that is as fast as its sender, section 5.1."""
         longest = most * self.criteria.trial
         if ndr >= most:
-            return {"burst_frames_at_least": round(longest)}
+            return {}
 
         def lost(count: float) -> float:
             return tried(self.way, self.size, max(1, round(count)), seconds=2 * self.criteria.trial).missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from vecnet.columns import Line, paragraph, table
 from vecnet.loopback.book import KEYS
@@ -27,7 +28,7 @@ _RIGHT = (0, 2, 3, 5, 6, 7, 8, 9, 10)
 
 def as_lines(report: Verdicts, width: int | None = None) -> list[Line]:
     """What passed and what did not, the tables, and how all of it was measured."""
-    lines = probes_as_lines(report, width=width)
+    lines = probes_as_lines(replace(report, note=""), width=width)
     for link in report.links:
         rows = list(_rows(link))
         if rows:

@@ -31,7 +31,8 @@ def subject_through(topology: Topology, guest: str, names: Sequence[str] = ()) -
         instead = "name two of them with --link" if len(links) > 2 else "name a guest with two links"
         message = f"--through {guest}: frames go in at one link and out at another, and it has {len(links)} here"
         raise InputError(message, instead)
-    near, far = (_other(topology, link, guest) for link in links)
+    # a switch's port first: from the other side it would be taken for what the guest must not be on
+    near, far = sorted((_other(topology, link, guest) for link in links), key=lambda side: side.planned is None)
     return Subject(
         name=f"{near.name}--{guest}--{far.name}",
         transport="/".join(dict.fromkeys(link.transport for link in links)),
