@@ -28,11 +28,11 @@ from vecnet.datapath.port import open_port
 from vecnet.errors import InputError
 from vecnet.impairment import ImpairmentText
 from vecnet.loopback import Verdict, Verdicts
-from vecnet.loopback.book import measure
+from vecnet.loopback.book import KEYS, measure
 from vecnet.loopback.book.chart import as_svg
 from vecnet.loopback.book.figures import Measuring
 from vecnet.loopback.book.search import MOST_TIMES, MOST_TRIALS, RESOLUTION, SPREAD, highest, repeated
-from vecnet.loopback.book.spoiled import spoiled
+from vecnet.loopback.book.spoiled import apart, spoiled
 from vecnet.loopback.book.standards import ETHERNET, IPV6, Criteria, fits, standard_of
 from vecnet.loopback.book.table import as_lines
 from vecnet.loopback.book.through import subject_through
@@ -41,7 +41,7 @@ from vecnet.loopback.codes import Code
 from vecnet.loopback.report import as_json
 from vecnet.loopback.subject import of_strings, of_topology
 from vecnet.loopback.verdict import Failed, LinkReport, Result
-from vecnet.loopback.wire import opened
+from vecnet.loopback.wire import Wire, opened
 from vecnet.topology import loads
 from vecnet.vecstring import parse
 
@@ -115,16 +115,20 @@ def ways(impair: str) -> Iterator[list[Way]]:
     """Both directions of a pair of sockets; what is impaired is what the first one's sender sends."""
     (subject,) = of_topology(loads(FD.format(f"impair: {impair}, ")))
     with opened(subject) as wire, spoiled(wire) as impaired:
-        yield [Way(way[0], key, *way[1:]) for key, way in zip(("out", "in"), impaired.directions, strict=True)]
+        yield both(impaired)
+
+
+def both(wire: Wire) -> list[Way]:
+    return [Way(way[0], key, *way[1:]) for key, way in zip(KEYS, wire.directions, strict=True)]
 
 
 def test_a_rate_that_is_known_is_found_and_so_is_the_buffer_before_it() -> None:
     known = BITS / (60 * 8)
     with ways("rate 4mbit") as (out, back):
         learn(back)
-        figures = Measuring(out, 64, Criteria(trial=0.1)).figures(lambda: None)
+        figures = Measuring(out, 64, Criteria(trial=0.05)).figures(lambda: None)
     assert figures["out_ndr_frames_per_s_high"] > 0.85 * known
-    assert figures["out_ndr_frames_per_s"] < 1.1 * known
+    assert figures["out_ndr_frames_per_s"] < 1.12 * known
     assert figures["out_ndr_frames_per_s"] <= figures["out_pdr_frames_per_s"] < 1.12 * known
     assert figures["out_ndr_mbit_per_s"] == pytest.approx(figures["out_ndr_frames_per_s"] * 64 * 8 / 1e6)
     assert figures["out_sender_frames_per_s"] > 2 * known, "the test says nothing of a sender that is as slow"
@@ -151,10 +155,10 @@ def test_strings_without_addresses_are_impaired_as_well() -> None:
     subject = replace(of_strings(one, one.mirror()), impairment=ImpairmentText().parse("delay 5ms"))
     with private_network():
         host.prepare_sandbox(loads(FD.format("")))
-        report = measure("gre", [subject], Criteria(trial=0.01, sizes=(256,)))
-    (link,) = report.links
-    assert [result.verdict for result in link.results] == [Verdict.PASS, Verdict.PASS], link
-    assert link.results[1].figures["out_latency_min_us"] >= 5000 > link.results[1].figures["in_latency_min_us"]
+        with opened(subject) as wire, spoiled(apart(wire)) as impaired:
+            out, back = both(impaired)
+            learn(back)
+            assert learn(out) >= 0.005
 
 
 def test_a_loss_is_counted_and_a_rate_that_a_wire_holds_back_has_not_passed() -> None:
@@ -308,11 +312,11 @@ def test_what_forwards_between_two_links_is_measured_through_both() -> None:
     with private_network():
         host.prepare_sandbox(lab)
         one, other = (open_port(device) for device in lab.devices("mid"))
-        with one, other, forward(one, other), forward(other, one):
-            report = measure("book", [subject], Criteria(trial=0.01, sizes=(256,)), topology=lab)
-    (link,) = report.links
-    assert [result.verdict for result in link.results] == [Verdict.PASS, Verdict.PASS], link
-    assert link.results[1].figures["out_pdr_frames_per_s"] > 0
+        with one, other, forward(one, other), forward(other, one), opened(subject) as wire:
+            for way in both(apart(wire)):
+                learn(way)
+                trial = tried(way, 256, 200, rate=10_000)
+                assert trial.received == trial.sent == 200
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_descriptors_that_are_left_open_are_found(monkeypatch: pytest.MonkeyPatc
 def test_memory_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bytes] = []
     with probing(monkeypatch, lambda _, __: kept.append(os.urandom(ROOM))):
-        report = soaked(2)
+        report = soaked(1)
     found = drift(report)["memory of this process"]
     assert len(kept) > FEWEST
     assert (found.verdict, found.codes) == (Verdict.FAIL, (Code.MEMORY_GROWS,))

@@ -58,13 +58,12 @@ class Measuring:
 
     def _fastest(self) -> float:
         """Frames a second of a sender that never waits but for the wire. Raises Failed where none comes."""
-        seconds, rate = self.criteria.trial, 0.0
-        for count in (_FIRST, 0):
-            trial = tried(self.way, self.size, count or max(_FIRST, round(rate * seconds)), seconds=2 * seconds)
-            if not trial.received:
-                raise Failed(Code.NO_FRAME, f"{self.way.words}: nothing of {self.size} bytes arrives under load")
-            rate = max(rate, trial.offered, trial.sent / (2 * seconds))
-        return rate
+        seconds, patient = self.criteria.trial, replace(self.way, quiet=LONGEST)
+        first = tried(self.way, self.size, _FIRST, seconds=2 * seconds)
+        if not first.received and not tried(patient, self.size, _FIRST, seconds=2 * seconds).received:
+            raise Failed(Code.NO_FRAME, f"{self.way.words}: nothing of {self.size} bytes arrives under load")
+        rate = max(first.offered, _FEWEST / seconds)
+        return max(rate, tried(self.way, self.size, max(_FIRST, round(rate * seconds)), seconds=2 * seconds).offered)
 
     def _rate(self, most: float, allowed: float, start: float | None) -> float:
         """Throughput, RFC 2544 section 26.1."""
