@@ -138,6 +138,16 @@ def test_a_rate_that_is_known_is_found_and_so_is_the_buffer_before_it() -> None:
     assert curve[-2:] == [0, 0], "two trials without loss end it"
 
 
+def test_what_waits_behind_the_trial_before_is_not_lost() -> None:
+    with ways("rate 1mbit") as (out, back):
+        learn(back)
+        learn(out)
+        given_up = tried(replace(out, quiet=0.001), 1518, 50, seconds=1)  # 12 ms each
+        behind = tried(out, 1518, 5, seconds=1)
+    assert given_up.received < given_up.sent == 50
+    assert behind.received == behind.sent == 5
+
+
 def test_a_delay_is_found_at_its_length() -> None:
     with ways("delay 20ms") as (out, back):
         learn(back)
