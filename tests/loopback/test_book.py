@@ -123,13 +123,17 @@ def both(wire: Wire) -> list[Way]:
 
 
 def test_a_rate_that_is_known_is_found_and_so_is_the_buffer_before_it() -> None:
+    """A busy machine keeps this process waiting: that looks like a slower wire, and is tried again."""
     known = BITS / (60 * 8)
-    with ways("rate 4mbit") as (out, back):
-        learn(back)
-        figures = Measuring(out, 64, Criteria(trial=0.05)).figures(lambda: None)
-    assert figures["out_ndr_frames_per_s_high"] > 0.85 * known
-    assert figures["out_ndr_frames_per_s"] < 1.12 * known
-    assert figures["out_ndr_frames_per_s"] <= figures["out_pdr_frames_per_s"] < 1.12 * known
+    for _ in range(3):
+        with ways("rate 4mbit") as (out, back):
+            learn(back)
+            figures = Measuring(out, 64, Criteria(trial=0.05)).figures(lambda: None)
+        assert figures["out_ndr_frames_per_s"] < 1.12 * known
+        assert figures["out_ndr_frames_per_s"] <= figures["out_pdr_frames_per_s"] < 1.12 * known
+        if figures["out_ndr_frames_per_s_high"] > 0.9 * known:
+            break
+    assert figures["out_ndr_frames_per_s_high"] > 0.9 * known
     assert figures["out_ndr_mbit_per_s"] == pytest.approx(figures["out_ndr_frames_per_s"] * 64 * 8 / 1e6)
     assert figures["out_sender_frames_per_s"] > 2 * known, "the test says nothing of a sender that is as slow"
     assert 0.8 * HOLDS < figures["out_buffer_frames"] < 1.3 * HOLDS
@@ -142,9 +146,9 @@ def test_what_waits_behind_the_trial_before_is_not_lost() -> None:
     with ways("rate 1mbit") as (out, back):
         learn(back)
         learn(out)
-        given_up = tried(replace(out, quiet=0.001), 1518, 50, seconds=1)  # 12 ms each
-        behind = tried(out, 1518, 5, seconds=1)
-    assert given_up.received < given_up.sent == 50
+        given_up = tried(replace(out, quiet=0.001), 1518, 80, seconds=1)  # 12 ms each
+        behind = tried(replace(out, quiet=0.5), 1518, 5, seconds=1)
+    assert given_up.received < given_up.sent == 80
     assert behind.received == behind.sent == 5
 
 
