@@ -28,6 +28,8 @@ from vecnet.loopback.verdict import Failed, Result, Verdict, Verdicts
 from vecnet.loopback.wire import Wire
 from vecnet.topology import loads
 
+pytestmark = pytest.mark.unsanitized  # sanitizers keep what is freed, and memory grows
+
 LAB = "name: soaked\nlinks: [{transport: fd, endpoints: [web:vec0, db:vec0]}]"
 STRING = "vec0:transport=l2tpv3,src=127.0.0.2,dst=127.0.0.3,udp=1,srcport=1701,dstport=1701,rx_session=1,tx_session=1"
 WATCHED = ("rounds", "memory of this process", "descriptors of this process", "drops", "errors")
