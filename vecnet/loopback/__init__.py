@@ -110,11 +110,10 @@ def prove(
 
 
 def _report(subject: Subject, results: Sequence[Result]) -> LinkReport:
+    from vecnet.loopback.rounds import told_again
+
     opened = results[0].verdict is Verdict.PASS
-    notes = [(subject.far.note or subject.near.note) if opened else ""]
-    notes += [
-        f"{one.probe} passed when it was tried again; at first: {one.at_first}" for one in results if one.at_first
-    ]
+    notes = [(subject.far.note or subject.near.note) if opened else "", told_again(results)]
     far_end = subject.far.words if opened or not subject.far.twin else subject.far.name
     return LinkReport(
         subject.name, subject.transport, tuple(results), far_end, ". ".join(filter(None, notes)), subject.where

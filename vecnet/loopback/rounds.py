@@ -106,3 +106,9 @@ def _measured(
     if any(one.verdict is Verdict.FAIL for one in (opened, *found)):
         opened, *found = _again((opened, *found), tried(how))
     return found if opened.verdict is Verdict.PASS else [replace(opened, probe=probe) for probe in probes]
+
+
+def told_again(results: Sequence[Result]) -> str:
+    """A note on what passed only when it was tried again; "" where there is none."""
+    again = [f"{one.probe} passed when it was tried again; at first: {one.at_first}" for one in results if one.at_first]
+    return ". ".join(again)
