@@ -13,7 +13,7 @@ import pytest
 from tests.host.network import ip, within
 from tests.kernel.lab import outer, run, underlay
 from vecnet import host
-from vecnet.cli.across import AGENT
+from vecnet.fleet.proof import AGENT
 from vecnet.fleet.reach import of_variables
 from vecnet.loopback import Verdict, across
 from vecnet.loopback.across.between import between

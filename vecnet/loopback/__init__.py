@@ -4,6 +4,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 
 | file | subject |
 |---|---|
+| choice.py | the names of links and probes that others give |
 | subject.py | what is proved: the two ends of a link, or of a string |
 | wire.py | … opened |
 | switched.py | vecnet's own switch, with a port of the tester's |
