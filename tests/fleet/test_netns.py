@@ -42,12 +42,13 @@ links:
 """
 
 
-def inventory(names: Iterable[str]) -> str:
-    """An inventory of a user's own, whose hosts are network namespaces."""
+def inventory(names: Iterable[str], **more: object) -> str:
+    """An inventory of a user's own, whose hosts are network namespaces, and `more` of its variables."""
     values: dict[str, object] = {
         "ansible_connection": "vecnet.uml.netns",
         "ansible_python_interpreter": sys.executable,
         "ansible_pipelining": True,
+        **more,
     }
     return yaml.dump({"all": {"hosts": {name: dict(values) for name in names}}})
 
