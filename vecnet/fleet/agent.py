@@ -2,7 +2,7 @@
 
 Both are JSON. The module `vecnet.uml.topology` of the same version starts it; for scripts there are the commands with
 --on and --json. The exit status is theirs, too: 0 done, 1 it failed, 2 the input is wrong. Then the answer is
-`{"problems": […]}`.
+`{"problems": […], "untouched": …}`: whether it is certain that nothing was changed.
 
 | request | |
 |---|---|
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from vecnet import __version__, host
-from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem, VecnetError
+from vecnet.errors import EXIT_FAILED, EXIT_INPUT, BusyError, HostError, InputError, Problem, VecnetError
 from vecnet.host.record import Record
 from vecnet.loopback.verdict import Verdict
 from vecnet.plain import Senseless, parsed
@@ -61,7 +61,8 @@ def main() -> None:
         _write({"problems": [asdict(Problem(f"this is no request: {error}", "ask as this file says"))]})
         sys.exit(EXIT_INPUT)
     except VecnetError as error:
-        _write({"problems": [asdict(problem) for problem in error.problems]})
+        untouched = isinstance(error, BusyError)  # the lock comes before all else
+        _write({"problems": [asdict(problem) for problem in error.problems], "untouched": untouched})
         sys.exit(error.exit_code)
     except OSError as error:
         from vecnet.kernel.unforeseen import in_words  # for mistakes alone

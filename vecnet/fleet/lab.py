@@ -79,6 +79,7 @@ class _Refused:
 
     problems: tuple[Problem, ...]
     exit_code: int = EXIT_FAILED
+    untouched: bool = False  # it is certain that nothing was changed there
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,9 @@ def up(
 
 def _left_over(run: _Run) -> Iterator[Problem]:
     """What became of all hosts after one has failed."""
-    back = [part.host for part in run.well(UNDO)]
+    undone, ups = {part.host for part in run.well(UNDO)}, run.done.get(UP, {})
+    untouched = {host for host, told in ups.items() if isinstance(told, _Refused) and told.untouched}
+    back = [host for host in run.topology.hosts if host in undone | untouched]
     for host in run.topology.hosts:
         told = run.done.get(UNDO, {}).get(host)
         if host not in back:
