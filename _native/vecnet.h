@@ -140,6 +140,9 @@ int vn_capture_flush(struct vn_capture *capture);
 /* End it; the kernel lost so many packets for want of room at the socket. */
 int vn_capture_close(struct vn_capture *capture, uint64_t lost);
 void vn_capture_free(struct vn_capture *capture);
+/* How many bytes the packets' blocks of pcapng have that stand whole at the beginning, at most `most` bytes; `inner` is the
+ * number of those whose interface has an even number. One that is no block, or too large, ends them. */
+size_t vn_pcapng_packets(const uint8_t *data, size_t size, size_t most, uint64_t *inner);
 
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */

@@ -272,6 +272,14 @@ class CaptureHandle:
         return result
 
 
+def whole_packets(data: memoryview, most: int) -> tuple[int, int]:
+    """How many bytes of pcapng the packets' blocks have that `data` begins with, `most` at most; and how many of these
+    packets are of an interface with an even number."""
+    inner = ffi.new("uint64_t *")
+    size: int = lib.vn_pcapng_packets(ffi.from_buffer("uint8_t[]", data), len(data), most, inner)
+    return size, inner[0]
+
+
 class LoopHandle:
     """One run of a loop of C; its counters may be read, and it may be stopped, from any thread meanwhile.
 
