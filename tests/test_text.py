@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecnet.errors import HostError, InputError, Position, Problem
-from vecnet.text import LONGEST, shown
+from vecnet.text import LONGEST, a, shown
 from vecnet.topology import loads
+from vecnet.transports import TRANSPORTS
 
 # C0, DEL, C1, line and paragraph separators, bidi controls, zero widths, a byte that was no UTF-8, a lone surrogate
 CONTROLS = "\x00\a\b\t\n\r\x1b\x7f\x85\x9b\xad\u061c\u200b\u200e\u2028\u2029\u202a\u202e\u2066\u2069\ufeff\udcff\ud800"
@@ -77,3 +78,8 @@ def test_a_value_of_a_megabyte_is_cut() -> None:
             loads(text)
         for problem in caught.value.problems:
             assert len(str(problem)) < 3 * LONGEST
+
+
+def test_names_have_the_article_that_they_are_spoken_with() -> None:
+    spoken = "a bess, an fd, a gre, a hybrid, an l2tpv3, a raw, a tap, a vde"
+    assert ", ".join(a(name) for name in sorted(TRANSPORTS)) == spoken

@@ -24,3 +24,9 @@ def shown(text: str, longest: int = LONGEST) -> str:
         half = (longest - 1) // 2
         text = f"{text[:half]}…{text[-half:]}"
     return text
+
+
+def a(name: str) -> str:
+    """A transport's name with its article, as it is spoken: a tap, an fd, an l2tpv3."""
+    spelled = not any(vowel in name for vowel in "aeiou")
+    return f"{'an' if name.startswith(tuple('fhlmnrsx' if spelled else 'aeiou')) else 'a'} {name}"

@@ -131,13 +131,12 @@ class Machines:
 
 
 def settings(folder: Path) -> dict[str, str]:
-    """How a user has configured Ansible, in the environment: to reach the machines, and to leave nothing elsewhere."""
+    """How a user has configured Ansible, beside ansible.cfg: to reach the machines, and to leave nothing elsewhere."""
     return {
         "TMPDIR": str(folder),  # where a module that is killed leaves its files
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
-        "ANSIBLE_PRIVATE_KEY_FILE": str(folder / "key"),
         "ANSIBLE_PYTHON_INTERPRETER": "/opt/vecnet/bin/python",
         "ANSIBLE_HOST_KEY_CHECKING": "0",
         "ANSIBLE_SSH_ARGS": "-F none -o UserKnownHostsFile=/dev/null -o ControlMaster=auto -o ControlPersist=60s",
@@ -151,7 +150,7 @@ def running(folder: Path, names: Mapping[str, str] = ADDRESSES) -> Iterator[Mach
     need_root()
     need_command("ip", "ss", "unshare", "nsenter", "ssh", "ssh-keygen")
     need(shutil.which(SSHD), "needs sshd: apt-get install openssh-server")
-    (folder / "ansible.cfg").touch()
+    (folder / "ansible.cfg").write_text(f"[ssh_connection]\nssh_common_args = -i {folder}/key\n")
     (folder / "sshd_config").write_text(_CONFIG.format(folder=folder))
     for name in ("key", "host_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)

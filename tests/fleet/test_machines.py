@@ -100,6 +100,14 @@ def test_up_makes_all_hosts_ends_and_a_second_time_changes_nothing(machines: Mac
     assert machines.interfaces() == before
 
 
+def test_loopback_reaches_them_as_up_does(machines: Machines, folder: Path) -> None:
+    """By what Ansible is configured to, in the environment and in ansible.cfg."""
+    done = said("loopback", folder / "lab.yaml", "--quick", "--only", "web:vec1", "--json", "-")
+    assert done.stdout, done.exception
+    (link,) = json.loads(done.stdout)["links"]
+    assert (done.exit_code, link["verdict"]) == (0, "pass"), link
+
+
 def test_a_machine_that_dies_in_the_middle_leaves_the_others_as_before(machines: Machines, folder: Path) -> None:
     said("up", folder / "lab.yaml") if names(machines) != MADE else None
     before = machines.interfaces("alpha", "gamma")

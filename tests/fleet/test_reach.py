@@ -83,14 +83,36 @@ def test_no_word_is_read_by_a_shell(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [python]
 
 
-def test_settings_of_ansibles_environment_hold_for_all_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ansible_is_configured_to_holds_for_all_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ansible.cfg and in the environment, which goes over it; a host's own variables go over both."""
+    (tmp_path / "ansible.cfg").write_text(
+        "[defaults]\nremote_user = nobody\nremote_port = 2222\nhost_key_checking = no\n"
+        "[ssh_connection]\nssh_args = -F '/my config'\nssh_common_args = -J jump\nssh_extra_args = -v\n"
+        "[privilege_escalation]\nbecome_user = lab\n"
+    )
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
     monkeypatch.setenv("ANSIBLE_REMOTE_USER", "admin")
     monkeypatch.setenv("ANSIBLE_BECOME", "1")
+    first = ["-F", "/my config", "-o", "StrictHostKeyChecking=no"]
     words = by_address(loads(LAB))["alpha"].command("x")
-    assert words[:-1] == [*SSH, "-l", "admin", *ALIVE, "--", "192.0.2.11"]
-    assert words[-1].startswith("sudo -n -u root -- sh -c ")
-    own = of_variables("alpha", {"ansible_user": "me", "ansible_become": False}).command("x")
-    assert own[:-1] == [*SSH, "-l", "me", *ALIVE, "--", "alpha"]
+    own = [*first, "-p", "2222", "-l", "admin", "-J", "jump", "-v"]
+    assert words[:-1] == [*SSH, *own, *ALIVE, "--", "192.0.2.11"]
+    assert words[-1].startswith("sudo -n -u lab -- sh -c ")
+    (tmp_path / "hosts.ini").write_text(
+        "alpha ansible_user=me ansible_become=no ansible_host_key_checking=yes ansible_ssh_args=-4\nbeta\n"
+    )
+    both = by_inventory(str(tmp_path / "hosts.ini"), loads(LAB))
+    own = ["-4", "-p", "2222", "-l", "me", "-J", "jump", "-v"]
+    assert both["alpha"].command("x")[:-1] == [*SSH, *own, *ALIVE, "--", "alpha"]
+    assert both["alpha"].command("x")[-1].startswith("sh -c ")
+    assert both["beta"].before[len(SSH) :][:4] == tuple(first)
+
+
+def test_settings_that_ansible_itself_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ansible.cfg").write_text("[defaults\n")
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
+    with pytest.raises(HostError, match=r"ansible-config failed: .*ansible\.cfg"):
+        by_address(loads(LAB))
 
 
 @pytest.mark.parametrize(

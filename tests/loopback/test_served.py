@@ -74,6 +74,22 @@ def verdicts(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     return {name: result["verdict"] for name, result in results.items()}
 
 
+@pytest.mark.parametrize(
+    ("own", "met"),
+    [
+        ("10.0.2.15/24", ("10.0.2.254/24",)),
+        ("10.0.2.254/24", ("10.0.2.253/24",)),
+        ("10.0.2.1/30", ("10.0.2.2/30",)),
+        ("10.0.2.0/31", ()),
+        ("fd00::1/64", ("fd00::ffff:ffff:ffff:fffe/64",)),
+    ],
+)
+def test_a_guest_that_is_alone_at_its_switch_meets_an_address_that_is_nobodys(own: str, met: tuple[str, ...]) -> None:
+    link = f"{{transport: bess, endpoints: {{web:vec0: {{ip: '{own}'}}, lan:web: }}}}"
+    (one,) = of_topology(loads(f"name: one\nswitches: {{lan: }}\nlinks: [{link}]"))
+    assert one.far.addresses == met
+
+
 def test_every_link_to_a_switch_is_proved_through_the_real_one(tmp_path: Path) -> None:
     code, found, said = proved(LOOP, tmp_path)
     assert code == 0, (found, said)

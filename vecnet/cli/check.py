@@ -21,7 +21,7 @@ from vecnet.guests import GENERATIONS
 from vecnet.guests.agreed import listed
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import Effect, Severity
-from vecnet.text import shown
+from vecnet.text import a, shown
 from vecnet.transports.link import TapAttributes, named_on
 from vecnet.vecstring import Explanation, explained
 
@@ -130,7 +130,7 @@ def _notes(topology: Topology) -> Iterator[str]:
         for name in dict.fromkeys(device.transport.name for device in topology.devices(guest)):
             lacking = [str(one) for one in kernel.guests if name in one.lacks]
             if lacking:
-                yield f"note: {guest} has a {name} link, and the kernel {listed(lacking)} has no transport {name}"
+                yield f"note: {guest} has {a(name)} link, and the kernel {listed(lacking)} has no transport {name}"
         for word in topology.words(guest):
             why = "memory that its driver does not clear would decide whether a link works"
             yield f"note: {guest} needs {word} beside its strings, as args, up and run give it: {why}"

@@ -25,6 +25,7 @@ from vecnet.cli.common import (
 from vecnet.cli.everywhere import meant
 from vecnet.cli.terminal import answer, width
 from vecnet.errors import InputError, Refused
+from vecnet.text import a
 
 if TYPE_CHECKING:
     from vecnet.impairment import Impairment
@@ -226,7 +227,7 @@ def _subjects(
     if mirror and device.transport.far_end is not FarEnd.OTHER_STRING:
         whose = device.transport.far_name
         instead = "leave --mirror out" if whose else "give a topology, which says what the other end is"
-        raise InputError(f"--mirror: a {device.transport.name} wire does not end at another string", instead)
+        raise InputError(f"--mirror: {a(device.transport.name)} wire does not end at another string", instead)
     other = parse(peer) if peer is not None else device.mirror() if mirror else None
     try:
         return device.transport.name, [of_strings(device, other)], None

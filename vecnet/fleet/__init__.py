@@ -14,6 +14,7 @@ lies in ansible/ of the source, and below ansible_collections/ here, where Ansib
 | lab.py | plan, up, status and down of all hosts, and what they answer |
 | playbook.py | running a playbook of the collection, and its events |
 | inventory.py | how Ansible reaches the hosts of a topology |
+| configured.py | what Ansible is configured to, and inventories, as its own programs read them |
 | reach.py | how a command with pipes is started there, without Ansible |
 | agent.py | what is done on a host: one request, one answer |
 """

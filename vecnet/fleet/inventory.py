@@ -11,7 +11,6 @@ from vecnet.errors import InputError
 from vecnet.topology import Topology
 
 GROUP = "vecnet"
-_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"  # ssh_config(5): a host that is gone is waited for 15 s
 
 Variables = Mapping[str, str | bool | list[str]]
 
@@ -23,7 +22,6 @@ def variables(topology: Topology) -> dict[str, Variables]:
     return {
         name: {
             "ansible_host": machine.addresses[0],
-            "ansible_ssh_common_args": _ALIVE,
             "ansible_pipelining": True,  # a task is one command, and not five
             "vecnet_addresses": list(machine.addresses),
             "vecnet_guests": list(topology.on(name).guests),

@@ -27,6 +27,7 @@ from vecnet.plain import Senseless, parsed
 
 COLLECTIONS = Path(__file__).parent  # ansible_collections/vecnet/uml is below it
 _USUAL = "~/.ansible/collections:/usr/share/ansible/collections"  # where Ansible looks where nobody says otherwise
+_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"  # ssh_config(5): a host that is gone is waited for 15 s
 _LAST = 20  # lines of what Ansible itself has said that are told where it stops
 
 
@@ -131,8 +132,10 @@ def _sentences(said: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     others = os.environ.get("ANSIBLE_COLLECTIONS_PATH", _USUAL)
+    extra = os.environ.get("ANSIBLE_SSH_EXTRA_ARGS", "")
     own = {
         "ANSIBLE_COLLECTIONS_PATH": f"{COLLECTIONS}:{others}",
+        "ANSIBLE_SSH_EXTRA_ARGS": f"{extra} {_ALIVE}",  # of all such settings the one that people use least
         "ANSIBLE_STDOUT_CALLBACK": "vecnet.uml.events",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",

@@ -1,7 +1,7 @@
 """How a command with pipes is started on another host: by ssh, in a named network namespace, or here.
 
 The hosts' addresses are those of the topology, or an Ansible inventory says how each is reached, by the variables that
-its users know. That is read by ansible-inventory(1) itself. Of Ansible's settings those of the environment count.
+its users know. Settings of Ansible's are obeyed either way (configured.py), so that what `up` reaches is reached here.
 
 What goes through ssh is text for a shell there, since ssh joins the words of a command: each is quoted.
 
@@ -10,18 +10,14 @@ Source: ssh(1), ssh_config(5), nsenter(1); Ansible, "Connecting to hosts: behavi
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import shutil
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vecnet.errors import HostError, InputError, Problem
+from vecnet.errors import InputError, Problem
+from vecnet.fleet import configured
+from vecnet.fleet.configured import Variables
 
 if TYPE_CHECKING:
     from vecnet.topology import Topology
@@ -29,21 +25,10 @@ if TYPE_CHECKING:
 # nothing is asked of a person; a host that is silent for a quarter of a minute is lost
 SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 ALIVE = ("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3")
-PROGRAM = "ansible-inventory"
-_READING = 60.0  # seconds that ansible-inventory may take, for inventories may be programs
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _KINDS = "ssh, local or vecnet.uml.netns"
-_SETTINGS = {  # of Ansible's environment: what holds for all hosts
-    "ansible_user": "ANSIBLE_REMOTE_USER",
-    "ansible_port": "ANSIBLE_REMOTE_PORT",
-    "ansible_ssh_private_key_file": "ANSIBLE_PRIVATE_KEY_FILE",
-    "ansible_become": "ANSIBLE_BECOME",
-    "ansible_become_user": "ANSIBLE_BECOME_USER",
-    "ansible_become_method": "ANSIBLE_BECOME_METHOD",
-}
 # where the role vecnet.uml.lab puts vecnet, or else what the words after the script say
 _ANY_VECNET = """[ ! -x /opt/vecnet/bin/python ] || exec /opt/vecnet/bin/python -m vecnet "$@"; exec """
-
-Variables = Mapping[str, object]  # of one host, as the inventory has them
 
 
 @dataclass(frozen=True)
@@ -62,15 +47,17 @@ class Reach:
 
 
 def by_address(topology: Topology) -> dict[str, Reach]:
-    """By ssh to the addresses that the topology states."""
+    """By ssh to the addresses that the topology states. Raises HostError and InputError for Ansible's settings."""
+    settings = configured.settings()
     return {
-        name: of_variables(name, {"ansible_host": machine.addresses[0]}) for name, machine in topology.hosts.items()
+        name: of_variables(name, {**settings, "ansible_host": machine.addresses[0]})
+        for name, machine in topology.hosts.items()
     }
 
 
 def by_inventory(source: str, topology: Topology) -> dict[str, Reach]:
     """As an inventory says. Raises InputError for what it lacks, and HostError where it cannot be read."""
-    variables = _read(source)
+    settings, variables = configured.settings(), configured.inventory(source)
     problems: list[Problem] = []
     found = {}
     for host in topology.hosts:
@@ -78,7 +65,7 @@ def by_inventory(source: str, topology: Topology) -> dict[str, Reach]:
             problems.append(Problem(f"the inventory has no host {host}", "add it, by the name that hosts: has"))
             continue
         try:
-            found[host] = of_variables(host, variables[host])
+            found[host] = of_variables(host, {**settings, **variables[host]})
         except InputError as error:
             problems += error.problems
     if problems:
@@ -99,15 +86,15 @@ def of_variables(host: str, variables: Variables) -> Reach:
         return Reach(host, into, quoted=False, vecnet=vecnet)
     if kind not in ("ssh", "smart", "paramiko", "paramiko_ssh"):
         raise read.wrong("ansible_connection", f"{kind!r} is none by which vecnet starts its agent", f"use {_KINDS}")
-    words = [*SSH]
+    words = [*SSH, *read.words("ansible_ssh_args")]
+    checking = read.text("ansible_ssh_host_key_checking") or read.text("ansible_host_key_checking")
+    if checking.lower() in _FALSE:
+        words += ["-o", "StrictHostKeyChecking=no"]
     for option, key in (("-p", "ansible_port"), ("-l", "ansible_user"), ("-i", "ansible_ssh_private_key_file")):
         if value := read.text(key):
             words += [option, value]
     for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
-        try:
-            words += shlex.split(read.text(key))
-        except ValueError as error:
-            raise read.wrong(key, f"is no words of a shell: {error}", "quote it as for a shell") from None
+        words += read.words(key)
     return Reach(host, (*words, *ALIVE, "--", where), quoted=True, vecnet=vecnet)
 
 
@@ -133,7 +120,7 @@ class _Read:
 
     def text(self, key: str) -> str:
         """A variable, "" where it is not given. Raises InputError where it is a template."""
-        value = self._variables.get(key, os.environ.get(_SETTINGS.get(key, ""), ""))
+        value = self._variables.get(key)
         if value is None:
             return ""
         if not isinstance(value, str | int | bool) or "{{" in str(value):
@@ -141,7 +128,13 @@ class _Read:
         return str(value)
 
     def true(self, key: str) -> bool:
-        return self.text(key).lower() in ("true", "yes", "on", "1")
+        return self.text(key).lower() in _TRUE
+
+    def words(self, key: str) -> list[str]:
+        try:
+            return shlex.split(self.text(key))
+        except ValueError as error:
+            raise self.wrong(key, f"is no words of a shell: {error}", "quote it as for a shell") from None
 
     def wrong(self, key: str, what: str, instead: str) -> InputError:
         return InputError(f"{self._host}: {key} {what}", instead)
@@ -161,32 +154,3 @@ def _name(read: _Read, name: str) -> str:
     if "/" in name or name in ("", ".", ".."):
         raise read.wrong("ansible_host", f"{name!r} is no name of a network namespace", "give one of /run/netns")
     return name
-
-
-def _read(source: str) -> dict[str, Variables]:
-    """All hosts of an inventory, with their variables. Raises HostError."""
-    program = shutil.which(PROGRAM, path=str(Path(sys.executable).parent)) or shutil.which(PROGRAM)
-    if program is None:
-        message = "ansible-inventory, which reads inventories, is not installed"
-        raise HostError(message, "install ansible-core, or leave -i out: hosts are reached by their addresses then")
-    words = [program, "--list", "-i", source]
-    try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_READING
-        )
-    except subprocess.TimeoutExpired:
-        raise HostError(f"ansible-inventory has not read the inventory in {_READING:g} seconds") from None
-    said = done.stderr.strip() or "nothing"
-    if done.returncode:
-        raise HostError(f"ansible-inventory failed: {said}")
-    try:
-        listed = json.loads(done.stdout)
-        hosts = {name: listed["_meta"]["hostvars"].get(name, {}) for name in _names(listed)}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise HostError(f"what ansible-inventory prints is no inventory; it says: {said}") from None
-    return hosts
-
-
-def _names(listed: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """The hosts of all groups: those without variables are in no other place."""
-    return sorted({name for group, entry in listed.items() if group != "_meta" for name in entry.get("hosts", ())})

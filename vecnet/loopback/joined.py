@@ -60,9 +60,12 @@ def pairs_of(near: Side, far: Side) -> list[Pair]:
     """The same. Raises Absent where there is none."""
     pairs = address_pairs(near, far)
     if not pairs:
-        which = [side.name for side in (near, far) if not side.addresses]
-        lacking = f"no inner address at {' or '.join(which)}" if which else "no two inner addresses in one subnet"
-        raise Absent(f"{lacking}: give both ends an ip")
+        which = [side.name for side in (near, far) if not side.addresses and side.planned is None]
+        if near.planned is not None and far.planned is not None:
+            raise Absent("no guest at the switches has an inner address: give them an ip")
+        if which:
+            raise Absent(f"no inner address at {' or '.join(which)}: give {'it' if len(which) == 1 else 'both'} an ip")
+        raise Absent("no two inner addresses in one subnet: give both ends such an ip")
     return pairs
 
 

@@ -16,12 +16,14 @@ The near end is a guest's: its string opens it, as the guest would. The far end 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import Untested
 from vecnet.serving.plan import Door, Outside, PlannedPort, Wire, ports_of
+from vecnet.text import a
 from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import ELSEWHERE, OUTSIDE
 from vecnet.vecstring import VecDevice
@@ -161,7 +163,8 @@ def _of_link(link: ResolvedLink, topology: Topology, bridges: Mapping[str, HostI
         elif end.switch:
             # a program outside stands behind the very port
             planned = None if outside is not None else ports[end.switch, end.ifname]
-            addresses = () if planned is None else _met_at(topology, end.switch, link)
+            met = link.spec.ends[1 - index].given.get("ip", ())
+            addresses = () if planned is None else _met_at(topology, end.switch, link) or _beside(topology, met)
             sides.append(Side(name=name, planned=planned, addresses=addresses))
         elif link.interfaces and link.interfaces[0].kind == "veth" and link.spec.existing:
             sides.append(Side(name=f"what is beyond {link.interfaces[0].ifname}"))
@@ -206,6 +209,19 @@ def _met_at(topology: Topology, switch: str, link: ResolvedLink) -> tuple[str, .
     return ()
 
 
+def _beside(topology: Topology, addresses: Sequence[str]) -> tuple[str, ...]:
+    """In the subnet of each an address that the topology gives to nobody: the last one, where that is free."""
+    given = [ip for link in topology.links for end in link.spec.ends for ip in end.given.get("ip", ())]
+    given += [ip for bridge in topology.bridges for ip in bridge.addresses]
+    taken = {ipaddress.ip_interface(ip).ip for ip in given}
+    found = []
+    for network in (ipaddress.ip_interface(address).network for address in addresses):
+        last = range(-2, -min(network.num_addresses, len(taken) + 3), -1)  # its first and its last are no host's
+        free = next((network[index] for index in last if network[index] not in taken), None)
+        found += [f"{free}/{network.prefixlen}"] if free is not None else []
+    return tuple(found)
+
+
 def _named_by(device: VecDevice, name: str) -> Side:
     """The far end that a string names by itself, as far as it can be opened."""
     options = device.transport
@@ -232,8 +248,8 @@ def of_strings(device: VecDevice, peer: VecDevice | None) -> Subject:
     elif options.far_end in (FarEnd.HOST_INTERFACE, FarEnd.PROGRAM):
         far = _named_by(device, f"host:{options.far_name}" if options.far_name else f"outside:{options.program}")
     elif options.far_end is FarEnd.OTHER_STRING:
-        raise Untested(f"a {options.name} string does not say what its other end is; give --peer or --mirror")
+        raise Untested(f"{a(options.name)} string does not say what its other end is; give --peer or --mirror")
     else:
-        raise Untested(f"a {options.name} string does not say what its other end is; give --peer, or a topology")
+        raise Untested(f"{a(options.name)} string does not say what its other end is; give --peer, or a topology")
     mtu = min(options.mtu, peer.transport.mtu) if peer is not None else options.mtu
     return Subject(name=f"{near.name}--{far.name}", transport=options.name, mtu=mtu, near=near, far=far)

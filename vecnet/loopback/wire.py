@@ -17,6 +17,7 @@ from vecnet.loopback.codes import Code
 from vecnet.loopback.subject import Side, Subject
 from vecnet.loopback.verdict import Failed, Untested, lacks
 from vecnet.serving.plan import Door
+from vecnet.text import a
 from vecnet.transports.answers import FarEnd
 from vecnet.transports.link import chosen_mac
 from vecnet.transports.raw import Raw
@@ -228,7 +229,7 @@ def refuse_in_use(subject: Subject, users: Mapping[str, str]) -> None:
 
 def _refuse_unplayable(subject: Subject) -> None:
     """Raise Untested, or Failed where the guest's own end is deaf: its program ends soon after it was started."""
-    end = f"vecnet cannot play {subject.far.name}, the other end of a {subject.transport} link"
+    end = f"vecnet cannot play {subject.far.name}, the other end of {a(subject.transport)} link"
     if subject.near.transport is None or subject.near.transport.far_end is not FarEnd.PROGRAM:
         raise Untested(end)
     with guest_port(subject) as port, _judged():

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
+from vecnet.text import a
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Stated
 from vecnet.transports import TRANSPORTS, Transport
@@ -74,7 +75,9 @@ class Places:
         found = [(_on(end, home or here), stated) for home, (end, stated) in zip(homes, ends, strict=True)]
         (near, _), (far, stated) = sorted(found, key=lambda one: str(one[0]))
         if near.host != far.host and ELSEWHERE not in (near.host, far.host) and not transport.elsewhere_keys:
-            message = f"a {transport.name} link lies within one host, and {near} is on {near.host}, {far} on {far.host}"
+            message = (
+                f"{a(transport.name)} link lies within one host, and {near} is on {near.host}, {far} on {far.host}"
+            )
             crossing = " or ".join(name for name, kind in TRANSPORTS.items() if kind.elsewhere_keys)
             doc.wrong(stated.node, message, f"write transport: {crossing}, or put both on one host")
             return None

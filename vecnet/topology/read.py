@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from vecnet.errors import Refused
+from vecnet.text import a
 from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries, Stated
 from vecnet.topology.places import Places
@@ -174,7 +175,7 @@ def _link(doc: Document, node: Node, topology: str, places: Places, switches: Co
     if transport is None:
         return None
     own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
-    given = doc.values(f"a {transport.name} link", node, _but_expect(own), grammar.link_keys(transport))
+    given = doc.values(f"{a(transport.name)} link", node, _but_expect(own), grammar.link_keys(transport))
     given |= _expected(doc, own)
     if len(ends) != 2 or not _sides(doc, transport, ends):
         return None
@@ -265,7 +266,7 @@ def _ends(
             found = {} if value is None else doc.entries(value, name)
             keys = grammar.end_keys(transport, end.kind, end.ifname, hosts=bool(places.hosts))
             own = _known(doc, found, transport, end)
-            whose = f"{name}, {_WHOSE[end.kind]} of a {transport.name} link,"
+            whose = f"{name}, {_WHOSE[end.kind]} of {a(transport.name)} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
         ends.append((End(end.node, end.ifname, stated.given, end.where, end.host), stated))
@@ -295,14 +296,14 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
         elif key in grammar.link_keys(transport):
             doc.wrong(entry[0], f"{key} at {name} is the same at both ends", "write it at the link, beside endpoints")
         elif end.is_host and key == "existing" and transport.elsewhere_keys:
-            message = f"existing at {name} is not possible: a {transport.name} interface has the link's own parameters"
+            message = f"existing at {name} is not possible: {a(transport.name)} interface has the link's own parameters"
             doc.wrong(entry[0], message, f"write {ELSEWHERE}:{end.ifname} for an end that somebody else has made")
         elif end.is_host and key in grammar.INTERFACE:
             reason = "has no interface at the host" if not transport.interface_keys else "has its end where vecnet runs"
             doc.wrong(entry[0], f"{key} at {name} is not possible: {transport.name} {reason}", "leave it out")
         elif (where := next((one for one in others if key in grammar.end_keys(transport, one)), None)) is not None:
             whose = _WHOSE[where]
-            doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of a {transport.name} link", "write it there")
+            doc.wrong(entry[0], f"{key} at {name} is a key of {whose} of {a(transport.name)} link", "write it there")
         else:
             kept[key] = entry
     return kept
@@ -315,7 +316,7 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
     for end, stated in ends:
         if end.node is None and not end.switch and not _possible(transport, end, programs):
-            doc.wrong(stated.node, f"a {transport.name} link has no end at {end}", f"write {far_ends.rstrip(',')}")
+            doc.wrong(stated.node, f"{a(transport.name)} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
     kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
     if kinds == {HOST} and ends[0][0].host == ends[1][0].host:
@@ -329,9 +330,9 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
         return True
     else:
         joined = "a guest and a switch" if len(kinds) == 2 else "two switches" if SWITCH in kinds else "two guests"
-        message = f"a {transport.name} link has one end at the host, and cannot join {joined}"
+        message = f"{a(transport.name)} link has one end at the host, and cannot join {joined}"
         if not at_host:
-            message = f"a {transport.name} link has one end at a guest, and the other at {' or '.join(programs)}"
+            message = f"{a(transport.name)} link has one end at a guest, and the other at {' or '.join(programs)}"
         doc.wrong(last, message, transport.instead_of_guests)
     return False
 

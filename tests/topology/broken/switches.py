@@ -114,7 +114,7 @@ SWITCHES = {
     ),
     "a program by another transport": (
         outside(transport="fd").replace("outside:s", "▸outside:s"),
-        "a fd link has no end at outside:slirp4netns",
+        "an fd link has no end at outside:slirp4netns",
         "outside:passt",
     ),
     "a program for the host": (
