@@ -72,7 +72,7 @@ wheel: venv ## one for every Python from 3.11 on: the same commit gives the same
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --wheel --outdir dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --wheel-dir dist dist/built/*.whl
 
-wheel-aarch64 wheel-musl: release-tools ## wheels that are compiled across, and tried on a Python of their kind: minutes, and root
+wheel-aarch64 wheel-musl: release-tools ## wheels that are compiled across; that for aarch64 is tried under qemu-user: minutes, and root
 	.ci/wheel $(@:wheel-%=%)
 
 release-tools: venv
