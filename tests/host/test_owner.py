@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import pwd
 import os
 import struct
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def network() -> Iterator[None]:
 def owner() -> int | None:
     (entry,) = json.loads(ip("-j", "-d", "link", "show", "t0"))
     found = entry["linkinfo"]["info_data"].get("user")
-    return None if found is None else int(found)
+    return None if found is None else int(found) if found.isdigit() else pwd.getpwnam(found).pw_uid
 
 
 def by_sudo(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
