@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-import pwd
 import os
+import pwd
 import struct
 from collections.abc import Iterator
 from pathlib import Path
