@@ -7,7 +7,7 @@ WORKERS := --numprocesses auto --dist loadfile $(AGAIN) # a module shares what i
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
 
-.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench recording docs check format venv deps wheel deb release-tools release onefile clean
+.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench recording docs check format venv deps wheel wheel-aarch64 wheel-musl deb release-tools release onefile clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -71,6 +71,9 @@ wheel: venv ## one for every Python from 3.11 on: the same commit gives the same
 	rm -rf build dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --wheel --outdir dist/built
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --wheel-dir dist dist/built/*.whl
+
+wheel-aarch64 wheel-musl: release-tools ## wheels that are compiled across; that for aarch64 is tried under qemu-user: minutes, and root
+	.ci/wheel $(@:wheel-%=%)
 
 release-tools: venv
 	$(BIN)/pip install --quiet --group release

@@ -177,24 +177,35 @@ static uint32_t train_size(struct msghdr *message, uint32_t length)
 	return length;
 }
 
-/* Judge a packet, which lies in a slot. */
-static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packet, uint32_t length, bool whole,
-			     struct vn_frame *out)
+/* Judge a packet by its header and its length. */
+enum vn_counter vn_judge(const struct vn_port *port, const uint8_t *packet, uint32_t length)
 {
 	if (length <= port->rx.header) /* the one length check before a header is read */
 		return VN_RX_DROP_SHORT;
-	if (port->flags & VN_STRICT_SOURCE && port->rx.names && !from_remote(port, &port->rx.names[slot]))
-		return VN_RX_DROP_SOURCE;
 	if (port->transport.verify) {
 		enum vn_counter verdict = port->transport.verify(port, packet + port->rx.skip);
 		if (verdict != VN_RX_FRAMES)
 			return verdict;
 	}
+	length -= port->rx.header;
+	if (length > port->most && !(length <= port->most + VN_VLAN && is_tagged(packet + port->rx.header)))
+		return VN_RX_DROP_TRUNCATED;
+	return VN_RX_FRAMES;
+}
+
+/* Judge a packet, which lies in a slot. */
+static enum vn_counter judge(struct vn_port *port, uint32_t slot, uint8_t *packet, uint32_t length, bool whole,
+			     struct vn_frame *out)
+{
+	if (port->flags & VN_STRICT_SOURCE && port->rx.names && length > port->rx.header &&
+	    !from_remote(port, &port->rx.names[slot]))
+		return VN_RX_DROP_SOURCE;
+	const enum vn_counter verdict = vn_judge(port, packet, length);
+	if (verdict != VN_RX_FRAMES && !(verdict == VN_RX_DROP_TRUNCATED && port->flags & VN_KEEP_TRUNCATED))
+		return verdict;
 	packet += port->rx.header;
 	length -= port->rx.header;
-	if (length > port->most && !(length <= port->most + VN_VLAN && is_tagged(packet))) {
-		if (!(port->flags & VN_KEEP_TRUNCATED))
-			return VN_RX_DROP_TRUNCATED;
+	if (verdict == VN_RX_DROP_TRUNCATED) {
 		vn_count(port, VN_RX_KEPT_TRUNCATED, 1);
 		if (port->transport.vnet) /* what its header asks for cannot be done to half a frame */
 			memset(packet - VN_VNET, 0, VN_VNET);

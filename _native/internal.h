@@ -119,6 +119,8 @@ struct vn_port {
 	uint32_t header;                  /* bytes of our header before each frame, both ways */
 	struct sockaddr_storage remote;
 	socklen_t remote_size;            /* 0 where the socket is connected or bound to an interface */
+	struct sockaddr_storage local;    /* … and where they come to, by which IP protocol; of gre and l2tpv3 alone */
+	int protocol;
 	int wait_fd;                      /* readable when frames may be waiting: rx.fd, unless open sets another */
 	struct vn_stop stop;
 	unsigned ifindex;
@@ -223,6 +225,7 @@ void vn_memory_free(struct vn_port *port);
 
 /* batch.c. Where frames are `whole`, each has its virtio-net header before it, which counts to its length. */
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
+enum vn_counter vn_judge(const struct vn_port *port, const uint8_t *packet, uint32_t length);
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole);
 
 static inline int vn_ready(struct vn_port *port)
@@ -270,6 +273,20 @@ void vn_record_verdict(struct vn_port *port, enum vn_counter verdict);
 void vn_record_frame(struct vn_port *port, const uint8_t *frame, uint32_t length, bool whole);
 void vn_record_sent(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole,
 		    enum vn_counter verdict);
+
+/* outer.c */
+struct vn_outer {
+	const uint8_t *from, *to;   /* addresses, in the packet */
+	const uint8_t *payload;     /* behind IP, and UDP: a tunnel's header and the frame */
+	uint32_t head, size;        /* bytes before the payload, and of it; what stands behind the IP packet is left out */
+	sa_family_t family;
+	uint8_t protocol;
+	bool fragment;              /* one of several: its payload is not looked into */
+	uint16_t port;              /* it goes to, in network order; 0 unless it is UDP */
+};
+bool vn_outer_read(const uint8_t *data, uint32_t length, struct vn_outer *outer);
+int vn_outer_end(const struct vn_outer *outer, struct vn_port *const *ends, int count, enum vn_counter *verdict);
+uint32_t vn_outer_shorten(const struct vn_outer *outer, const uint8_t *data, uint8_t *out);
 
 /* ring.c */
 struct vn_ring *vn_ring_open(uint32_t depth);

@@ -175,3 +175,18 @@ void vn_pcapng_statistics(struct vn_pcapng *file, uint32_t interface, uint64_t t
 	put_option(file, ISB_OS_DROPPED, values + 2, 8);
 	put_end(file, total);
 }
+
+size_t vn_pcapng_packets(const uint8_t *data, size_t size, size_t most, uint64_t *inner)
+{
+	uint32_t head[3]; /* kind, bytes of all, interface */
+	size_t at = 0;
+	*inner = 0;
+	while (size - at >= sizeof(head)) {
+		memcpy(head, data + at, sizeof(head));
+		if (head[0] != BLOCK_PACKET || head[1] < 32 || head[1] > size - at || at + head[1] > most)
+			break;
+		*inner += head[2] % 2 == 0;
+		at += head[1];
+	}
+	return at;
+}

@@ -75,21 +75,23 @@ int vn_open_inet(struct vn_port *port, struct vn_options *options, int type, int
 		 uint16_t remote, struct vn_failure *failure)
 {
 	const char *src = vn_text(options, "src"), *dst = vn_text(options, "dst");
-	struct sockaddr_storage here;
 	socklen_t size;
 	if (!src || !dst)
 		return vn_fail(failure, VN_STEP_OPTION, src ? "dst" : "src", EINVAL);
 	const int family = vn_number(options, "v6", 0) ? AF_INET6 : AF_INET;
-	int rc = resolve(src, family, local, &here, &size, failure);
+	int rc = resolve(src, family, local, &port->local, &size, failure);
 	rc = rc ? rc : resolve(dst, family, remote, &port->remote, &port->remote_size, failure);
 	if (rc)
 		return rc;
+	port->protocol = protocol;
+	port->rx.socket = port->tx.socket = true;
+	if (port->flags & VN_UNOPENED)
+		return 0;
 	port->rx.fd = port->tx.fd = socket(family, type | SOCK_CLOEXEC, protocol);
 	if (port->rx.fd < 0)
 		return vn_fail(failure, VN_STEP_SOCKET, type == SOCK_RAW ? "raw IP" : "UDP", errno);
-	port->rx.socket = port->tx.socket = true;
 	widen(port->rx.fd);
-	if (bind(port->rx.fd, (struct sockaddr *)&here, size))
+	if (bind(port->rx.fd, (struct sockaddr *)&port->local, size))
 		return vn_fail(failure, VN_STEP_BIND, src, errno);
 	if (type == SOCK_DGRAM)
 		accept_trains(port);

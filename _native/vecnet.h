@@ -45,7 +45,8 @@ enum vn_flag {
 	VN_STRICT_SOURCE = 2,   /* drop what does not come from the remote address */
 	VN_KEEP_TRUNCATED = 4,  /* hand out frames that were cut short, as a guest does */
 	VN_VLAN_AS_GUEST = 8,   /* leave out VLAN tags that the kernel took out of the data */
-	VN_RAW_OFFLOAD = 16     /* frames have a virtio-net header, both ways; large ones stay whole on a wire that takes them */
+	VN_RAW_OFFLOAD = 16,    /* frames have a virtio-net header, both ways; large ones stay whole on a wire that takes them */
+	VN_UNOPENED = 32        /* gre, l2tpv3: open no socket; it tells what a packet that somebody else has received is to it */
 };
 
 /* Counters; vn_counter_name and vn_counter_meaning tell them. rx_drop_queue_full is the kernel's count. */
@@ -125,12 +126,23 @@ void vn_recorder_forked(struct vn_recorder *recorder);
  * with PACKET_AUXDATA and SO_TIMESTAMPNS; the capture takes `out` over, and not the socket. */
 struct vn_capture;
 struct vn_capture *vn_capture_new(int socket, int out, const char *name, const char *description);
+/* Of a new one, whose socket has PACKET_VNET_HDR: the interface carries a tunnel's packets, of which the frames are written,
+ * and the packets that were dropped, or all of them, as an interface of their own. `ends` were opened with VN_UNOPENED, and
+ * must stay as long: first the end that "in" and "out" are meant of, then the other end, then those of other tunnels,
+ * whose packets are left out. */
+int vn_capture_unwrap(struct vn_capture *capture, struct vn_port **ends, int count, int all, const char *outer);
+/* Packets that the tunnel's ends dropped, for the cause of a counter; and fragments, which are not looked into. */
+uint64_t vn_capture_drops(const struct vn_capture *capture, int counter);
+uint64_t vn_capture_fragments(const struct vn_capture *capture);
 /* Write the packets that wait there. Returns how many, or -errno; the last one that could not be written is among these. */
 int vn_capture_read(struct vn_capture *capture);
 int vn_capture_flush(struct vn_capture *capture);
 /* End it; the kernel lost so many packets for want of room at the socket. */
 int vn_capture_close(struct vn_capture *capture, uint64_t lost);
 void vn_capture_free(struct vn_capture *capture);
+/* How many bytes the packets' blocks of pcapng have that stand whole at the beginning, at most `most` bytes; `inner` is the
+ * number of those whose interface has an even number. One that is no block, or too large, ends them. */
+size_t vn_pcapng_packets(const uint8_t *data, size_t size, size_t most, uint64_t *inner);
 
 /* Loops move frames until `count` of them (0: without end), for `duration` (negative: without end), until vn_loop_stop,
  * or until their port is stopped, which is -ECANCELED. A loop is used for one run. */

@@ -13,7 +13,7 @@ A request is one datagram, an answer one or more (numbers are in the machine's b
 1. Each request has a socket of its own, so that a late answer is never taken for the next one's. It is connected to the
    guest's, so that nobody else's datagrams reach it.
 2. The socket has a path, since an abstract name would not be found from another network namespace. Its folder can be
-   entered by anybody: the guest may belong to another user.
+   entered by anybody: the guest may belong to another user. What a killed process leaves, the next one removes.
 3. A guest that ends while it is asked sends nothing. So whoever waits looks, now and then, whether it is still there.
 
 What guests do was measured on 6.1, 6.12 and 7.2. No file of `proc` that is under net/ can be read, nor can a directory.
@@ -27,7 +27,6 @@ import os
 import re
 import socket
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +34,7 @@ from pathlib import Path
 
 from vecnet import runtime
 from vecnet.errors import GuestError, GuestMissing, GuestRefused, GuestSilent, InputError
+from vecnet.kernel.brief_folder import brief_folder
 from vecnet.kernel.unforeseen import advice
 
 PATIENCE = 5.0  # seconds for a whole answer; a guest takes a hundredth of one
@@ -186,13 +186,12 @@ class Guest:
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
         with (
-            tempfile.TemporaryDirectory(prefix="vecnet-", dir="/tmp") as folder,
+            brief_folder() as folder,
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking,
         ):
             own = f"{folder}/answers"
             asking.bind(own)
             Path(own).chmod(0o666)  # the guest's user must be able to send to it
-            Path(folder).chmod(0o711)
             asking.settimeout(self._patience)
             try:
                 asking.connect(os.fspath(self.socket))

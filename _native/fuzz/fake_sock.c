@@ -32,8 +32,15 @@ int vn_open_inet(struct vn_port *port, struct vn_options *options, int type, int
 		 uint16_t remote, struct vn_failure *failure)
 {
 	const bool v6 = vn_number(options, "v6", 0);
-	(void)protocol, (void)local, (void)remote, (void)failure;
-	port->remote.ss_family = v6 ? AF_INET6 : AF_INET;
+	(void)failure;
+	port->protocol = protocol;
+	port->local.ss_family = port->remote.ss_family = v6 ? AF_INET6 : AF_INET; /* all addresses are 0 */
+	*vn_inet_port(&port->local) = htons(local);
+	*vn_inet_port(&port->remote) = htons(remote);
+	if (port->flags & VN_UNOPENED) {
+		port->rx.socket = port->tx.socket = true;
+		return 0;
+	}
 	port->remote_size = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 	if (type == SOCK_RAW && !v6)
 		port->rx.skip = VN_IPV4;

@@ -3,11 +3,16 @@
  * verify sees a copy of the header alone, so that a sanitizer notices one byte read too many. Then the packet goes
  * through the whole of vn_recv, which must come to the same verdict, count the packet exactly once, and hand out frames
  * that lie in the port's memory. All is recorded besides, to nowhere.
+ *
+ * The last form is no port: the packet is one that an interface carries, and is looked into as a capture does.
  */
 #include "fuzz.h"
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#define UDP 8       /* bytes of its header */
+#define HEADERS 128 /* most bytes of headers that capture.c shortens */
 
 struct form { const char *transport, *options; uint32_t flags; struct vn_port *port; int wire; };
 
@@ -64,13 +69,62 @@ static enum vn_counter verdict(const struct vn_port *port, const uint8_t *data, 
 	return said;
 }
 
+static const struct { const char *transport, *options; } carriers[] = {
+	{"gre", "src=a,dst=b"},
+	{"gre", "src=a,dst=b,v6=1,rx_key=1,tx_key=2,sequence=1"},
+	{"l2tpv3", "src=a,dst=b,udp=1,srcport=1,dstport=2,rx_session=1,tx_session=2,rx_cookie=3,tx_cookie=4,counter=1"},
+	{"l2tpv3", "src=a,dst=b,v6=1,udp=1,srcport=1,dstport=2,rx_session=1,tx_session=2,mtu=100"},
+	{"l2tpv3", "src=a,dst=b,rx_session=1,tx_session=2,rx_cookie=3,tx_cookie=4,cookie64=1"},
+};
+#define ENDS (sizeof(carriers) / sizeof(*carriers))
+
+/* As an interface that carries tunnels has it: it may be no IP packet, or its lengths lie. It lies in memory of its own. */
+static int carried(const uint8_t *data, size_t size)
+{
+	static struct vn_port *ends[ENDS];
+	struct vn_outer outer;
+	enum vn_counter verdict = VN_COUNTERS;
+	for (size_t i = 0; i < ENDS; i++)
+		if (!ends[i])
+			ends[i] = fake_open(carriers[i].transport, carriers[i].options, VN_UNOPENED);
+	uint8_t *packet = malloc(size ? size : 1);
+	require(packet);
+	memcpy(packet, data, size);
+	if (size <= UINT16_MAX && vn_outer_read(packet, (uint32_t)size, &outer)) {
+		require(outer.payload == packet + outer.head && outer.head + outer.size <= size);
+		touch(outer.from, outer.family == AF_INET ? 4 : 16);
+		touch(outer.to, outer.family == AF_INET ? 4 : 16);
+		const int end = vn_outer_end(&outer, ends, ENDS, &verdict);
+		require(end >= -1 && end < (int)ENDS);
+		if (end >= 0 && !outer.fragment) {
+			require(verdict == VN_RX_FRAMES || (verdict >= VN_RX_DROP_SHORT && verdict <= VN_RX_DROP_TRUNCATED));
+			require(verdict != VN_RX_FRAMES || outer.size > ends[end]->rx.header);
+		}
+		if (outer.protocol == IPPROTO_UDP && !outer.fragment && outer.head <= HEADERS) {
+			uint8_t *head = malloc(outer.head);
+			struct vn_outer again;
+			require(head && outer.head >= UDP);
+			require(vn_outer_shorten(&outer, packet, head) == outer.head);
+			memcpy(packet, head, outer.head);
+			require(vn_outer_read(packet, outer.head + outer.size, &again));
+			require(again.size == outer.size && again.head == outer.head && again.port == outer.port);
+			free(head);
+		}
+	}
+	free(packet);
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct vn_frame frames[64];
 	if (size < 2) /* a Unix socket's empty packet is no packet to readv */
 		return 0;
-	struct form *form = &forms[*data++ % FORMS];
+	const uint32_t choice = *data++ % (FORMS + 1);
 	size--;
+	if (choice == FORMS)
+		return carried(data, size);
+	struct form *form = &forms[choice];
 	if (!form->port) {
 		form->port = fake_open(form->transport, form->options, form->flags);
 		form->wire = fake_far_end;

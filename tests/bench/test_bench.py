@@ -154,7 +154,8 @@ def test_the_switch_is_measured() -> None:
     need_command("vde_switch", "uml_switch")
     report = _bench("--switch", "--no-streams", "--no-making")
     found = {(one["what"], one["reference"]) for one in report["results"]}
-    more = {(f"{count} ports", "2 ports") for count in switch.PORTS} | {("2 ports, one captured", "2 ports")}
+    more = {(f"{count} ports", "2 ports") for count in switch.PORTS}
+    more |= {(f"2 ports{which}", "2 ports") for which in (", one captured", " beside a hostile one")}
     assert found == {*more, *(("2 ports", other) for other in ("forward", *switch.OTHERS))}
     assert {one["length_bytes"] for one in report["results"]} == {*switch.LENGTHS}
 

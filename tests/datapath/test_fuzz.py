@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,34 @@ def on_a_switch(frames: list[bytes]) -> Iterator[bytes]:
         yield steps
 
 
+def carried() -> Iterator[bytes]:
+    """Tunnels' packets, as an interface carries them: from no address to none, whole and in fragments."""
+    options = b"\x3c\x00" + bytes(6)  # destination options, behind which more stand
+    for header in (
+        "00006558",
+        "30006558 00000001 00000007",
+        "0003000000000001 00000003 00000000",
+        "00000001" + "03" * 8,
+    ):
+        payload = bytes.fromhex(header) + frame(1)
+        udp = struct.pack("!HHHH", 2, 1, 8 + len(payload), 0) + payload
+        for protocol, inside in ((47, payload), (17, udp), (115, payload)):
+            for part in (0, 0x2000, 0x0007):
+                yield struct.pack("!BBHHHBBH8x", 0x45, 0, 20 + len(inside), 1, part, 64, protocol, 0) + inside
+            yield struct.pack("!BBHHHBBH12x", 0x46, 0, 24 + len(inside), 1, 0, 64, protocol, 0) + inside
+            yield struct.pack("!IHBB32x", 6 << 28, len(inside), protocol, 64) + inside
+            yield (
+                struct.pack("!IHBB32x", 6 << 28, 16 + len(inside), 60, 64)
+                + options
+                + bytes([protocol])
+                + bytes(7)
+                + inside
+            )
+            for part in (0, 1):
+                piece = struct.pack("!BBHI", protocol, 0, part, 1)
+                yield struct.pack("!IHBB32x", 6 << 28, 8 + len(inside), 44, 64) + piece + inside
+
+
 def seeds_of(harness: str) -> list[bytes]:
     if harness == "queue":
         return [random.Random(number).randbytes(1900) for number in range(50)]
@@ -77,7 +106,8 @@ def seeds_of(harness: str) -> list[bytes]:
         return seeds
     seeds += [bytes(ip) + bytes.fromhex(wire.taken) + frame(1) for wire in WIRES for ip in (0, 20)]
     seeds += [bytes(ip) + bytes.fromhex(wire.taken) + frame(1, 2000) for wire in WIRES for ip in (0, 20)]
-    return [bytes([form]) + seed for form in range(FORMS) for seed in seeds]
+    ports = [bytes([form]) + seed for form in range(FORMS) for seed in seeds]
+    return ports + [bytes([FORMS]) + seed for seed in carried()]
 
 
 @pytest.mark.timeout(3600)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from vecnet.errors import GuestError, GuestMissing, GuestRefused, GuestSilent, InputError
+from vecnet.kernel import brief_folder as brief_folder_module
+from vecnet.kernel.brief_folder import brief_folder
 from vecnet.mconsole import Guest
 
 REQUEST = struct.Struct("=III512s")
@@ -203,3 +207,25 @@ def test_requests_that_a_guest_would_cut() -> None:
         guest.request("config vec1:transport=tap\0")
     with pytest.raises(InputError, match="no end"):
         guest.proc("/kmsg")
+
+
+def test_who_is_killed_while_asking_leaves_nothing_for_long(tmp_path: Path) -> None:
+    """The next process removes its folder, and none that is held, or has something else in it."""
+    before = set(Path("/tmp").glob("vecnet-asks-*"))
+    ask = [sys.executable, "-c", f"from vecnet.mconsole import Guest; Guest(socket='{tmp_path}/mconsole').version()"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as serving:
+        serving.bind(str(tmp_path / "mconsole"))
+        serving.settimeout(20)
+        for _ in range(2):  # the second one finds what the first has left
+            with subprocess.Popen(ask) as process:
+                origin = Path(serving.recvfrom(REQUEST.size + 1)[1])
+                assert set(Path("/tmp").glob("vecnet-asks-*")) - before == {origin.parent}
+                process.kill()
+        assert origin.is_socket()
+        with brief_folder() as held:
+            kept = Path(held)
+            brief_folder_module._swept.cache_clear()
+            with brief_folder():
+                assert not origin.parent.exists()
+                assert kept.exists()
+    assert set(Path("/tmp").glob("vecnet-asks-*")) == before

@@ -22,17 +22,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from vecnet.bench import native, place, streams
 from vecnet.bench.figures import Case, Cost, Effort, Figure, Stream
 from vecnet.bench.native import Load
 from vecnet.datapath.port import Port, open_port
-from vecnet.datapath.switch import Switch
-from vecnet.errors import HostError
+from vecnet.datapath.switch import STORM, Switch
+from vecnet.errors import HostError, PortError
 
 NAME = "switch"
 PORTS = (8, 64, 512)  # next to two
@@ -62,6 +63,8 @@ def measured(effort: Effort) -> Iterator[Figure]:
         yield from _next_to(cases, "2 ports", two, "forward", forwarded)
         with _switched(2, captured=True) as captured:
             yield from _next_to(cases, "2 ports, one captured", captured, "2 ports", two)
+        with _attacked() as attacked:
+            yield from _next_to(cases, "2 ports beside a hostile one", attacked, "2 ports", two)
         for count in filter(_has_room, PORTS):
             with _switched(count) as many:
                 yield from _next_to(cases, f"{count} ports", many, "2 ports", two)
@@ -115,20 +118,40 @@ def _forwarded() -> Iterator[Middle]:
 
 @contextmanager
 def _switched(count: int, *, captured: bool = False) -> Iterator[Middle]:
-    lan = Switch()
-    try:
-        with _ends(count, partial(_added, lan)) as ends, _captured(lan) if captured else nullcontext():
-            for number, end in enumerate(ends):  # to one that is known, once it is: to all would be count² frames
-                end.send(_frame(number, 0 if number else None, 60))
-                lan.run(0)
-            while len(lan.table) < count:
-                lan.run(0.01)
-            for end in ends:
-                while end.recv(0):
-                    pass
-            yield partial(_cost_through, lan.handle, ends)
-    finally:
-        lan.close()
+    with (
+        closing(Switch()) as lan,
+        _ends(count, partial(_added, lan)) as ends,
+        _captured(lan) if captured else nullcontext(),
+    ):
+        _teach(lan, ends)
+        yield partial(_cost_through, lan.handle, ends)
+
+
+@contextmanager
+def _attacked() -> Iterator[Middle]:
+    """Two ports, and a third with the limits that a guest's port has, unless they are stated."""
+    with (
+        closing(Switch()) as lan,
+        _ends(2, partial(_added, lan)) as ends,
+        _ends(1, partial(_added, lan, storm=STORM)) as (attacker,),
+    ):
+        _teach(lan, ends)
+        yield partial(_cost_beside, lan, ends, attacker)
+
+
+def _teach(lan: Switch, ends: Sequence[Port]) -> None:
+    for number, end in enumerate(ends):  # to one that is known, once it is: to all would be count² frames
+        end.send(_frame(number, 0 if number else None, 60))
+        lan.run(0)
+    while len(lan.table) < len(ends):
+        lan.run(0.01)
+    _empty(ends)
+
+
+def _empty(ends: Iterable[Port]) -> None:
+    for end in ends:
+        while end.recv(0):
+            pass
 
 
 @contextmanager
@@ -148,8 +171,8 @@ def _captured(lan: Switch) -> Iterator[None]:
             reader.join()
 
 
-def _added(lan: Switch, text: str) -> None:
-    lan.add(text, storm=None)
+def _added(lan: Switch, text: str, storm: int | None = None) -> None:
+    lan.add(text, storm=storm)
 
 
 def _cost_through(between: native.Between, ends: Sequence[Port], case: Case) -> Measure:
@@ -157,6 +180,35 @@ def _cost_through(between: native.Between, ends: Sequence[Port], case: Case) -> 
     frames = [_frame(number, (number + 1) % len(ends), case.length) * case.batch for number in range(len(ends))]
     handles = [end.handle for end in ends]
     return lambda: native.through(between, handles, frames, load).each(case.batch * load.rounds)
+
+
+def _cost_beside(lan: Switch, ends: Sequence[Port], attacker: Port, case: Case) -> Measure:
+    """Before each batch the attacker sends as many frames, to all, each from an address that was never seen.
+
+    The measurement raises PortError where a frame of the others is lost.
+    """
+    load = Load(_frame(0, 1, case.length), case.batch, 1)
+    frames = [_frame(number, 1 - number, case.length) * case.batch for number in range(2)]
+    sources = count(1000)
+
+    def received() -> int:
+        """Of what the others have sent: without copies of what the attacker's port was allowed to flood."""
+        flooded = list(lan.stats.values())[-1]["flooded"]
+        return sum(end.stats["rx_frames"] for end in ends) - len(ends) * flooded
+
+    def measure() -> Cost:
+        spent, before = Cost(0, 0), received()
+        for turn in range(case.effort.rounds):
+            attacker.send([_frame(next(sources), None, case.length) for _ in range(case.batch)])
+            turned = [(end.handle, frame) for end, frame in zip(ends, frames, strict=True)][:: 1 - 2 * (turn % 2)]
+            spent += native.through(lan.handle, [one for one, _ in turned], [one for _, one in turned], load)
+            _empty(ends)
+        sent = case.batch * case.effort.rounds
+        if (lost := sent - (received() - before)) != 0:
+            raise PortError(f"a hostile guest cost the others {lost} of {sent} frames")
+        return spent.each(sent)
+
+    return measure
 
 
 def _frame(source: int, target: int | None, length: int) -> bytes:

@@ -1,10 +1,10 @@
 """A wire of a topology as pcapng, while it runs.
 
-    the host's interface ── a packet socket ──┐
-                                              ├── pcapng ── a file, a ring of files, a pipe
-    a served switch's port ── its recorder ───┘
+    the host's interface ── a packet socket ─────────────────────┐
+    what carries a tunnel ── a packet socket, frames unwrapped ──┼── pcapng ── a file, a ring of files, a pipe
+    a served switch's port ── its recorder ──────────────────────┘
 
-Neither waits for us: what we do not read in time is lost, and told.
+None waits for us: what we do not read in time is lost, and told.
 
 | file | subject |
 |---|---|

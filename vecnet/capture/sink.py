@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from vecnet.datapath.native import whole_packets
 from vecnet.errors import HostError
 from vecnet.kernel.bpf import Filter
 from vecnet.kernel.unforeseen import advice
@@ -27,6 +28,7 @@ _ETHERNET = 1  # LINKTYPE_ETHERNET
 _SILENT = struct.pack("=IIHHII", _DESCRIPTION, 20, _ETHERNET, 0, 0, 20)  # libpcap reads no file without an interface
 _SMALLEST, _SMALLEST_PACKET = 16, 32  # bytes of a block, with a word of its own
 _LARGEST = 1 << 20  # … which holds a large frame
+_TOGETHER = 1 << 16  # bytes of packets that are written as one, and to one file of a ring
 
 
 class Blocks:
@@ -35,17 +37,30 @@ class Blocks:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Kind and bytes of each block that is whole by now. Raises HostError where there is none."""
+    def feed(self, data: bytes, together: bool = False) -> Iterator[tuple[int, bytes, int]]:
+        """Kind and bytes of each block that is whole by now; of one that has a frame, 1. Raises HostError at none.
+
+        Or many packets' blocks `together`, with the number of their frames.
+        """
         data = self._rest + data
+        view = memoryview(data)
         at = 0
         while len(data) - at >= _HEAD.size:
+            if together:
+                size, frames = whole_packets(view[at:], _TOGETHER)
+                if size:
+                    yield _PACKET, data[at : at + size], frames
+                    at += size
+                    continue
             kind, size = _HEAD.unpack_from(data, at)
             if not (_SMALLEST_PACKET if kind == _PACKET else _SMALLEST) <= size <= _LARGEST:
                 raise HostError("what is captured is no pcapng", "is who serves of another version?")
             if len(data) - at < size:
                 break
-            yield kind, data[at : at + size]
+            frame = (
+                kind == _PACKET and _INTERFACE.unpack_from(data, at + _HEAD.size)[0] % 2 == 0
+            )  # the outer side is odd
+            yield kind, data[at : at + size], int(frame)
             at += size
         self._rest = data[at:]
 
@@ -70,14 +85,15 @@ class Sink:
     def feed(self, data: bytes) -> None:
         """Raises OSError, and HostError where that is no pcapng."""
         taken = []
-        for kind, block in self._blocks.feed(data):
+        each = self._most is not None or self._chosen is not None  # packet is looked at
+        for kind, block, frames in self._blocks.feed(data, together=not each):
             if kind in (_SECTION, _DESCRIPTION):
                 self._lacks_interface = kind == _SECTION
                 self._know(kind, block)
             if kind == _PACKET:
-                if self.full or not self._wants(block):
+                if each and (self.full or not self._wants(block)):
                     continue
-                self.packets += _INTERFACE.unpack_from(block, _HEAD.size)[0] % 2 == 0  # the outer side is odd: record.c
+                self.packets += frames
             taken.append((kind, block))
         self._write(taken)
 

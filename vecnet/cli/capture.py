@@ -30,6 +30,7 @@ _MEGA = 1_000_000  # bytes
 @once("--seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds.")
 @once("--files", type=click.IntRange(2), metavar="N", help="A ring of files: keep the newest N, each of --size.")
 @once("--size", type=click.IntRange(1), metavar="MB", help="Begin another file of the ring after MB megabytes.")
+@click.option("--outer", is_flag=True, help="Write a tunnel's packets beside the frames in them.")
 def command(
     file: str,
     on: str | None,
@@ -40,16 +41,18 @@ def command(
     seconds: float | None,
     files: int | None,
     size: int | None,
+    outer: bool,
 ) -> None:
     """Write what crosses LINK of FILE as pcapng, until it is stopped: vecnet capture FILE LINK | wireshark -k -i -
 
     LINK is a link's name, or one of its ends, such as web:vec0. A port of a switch that `vecnet serve` runs shows also
-    what was dropped, and why, and needs no privilege; an interface of the host needs CAP_NET_RAW. In and out are as
-    the switch, or the host, sees them. The wire never waits for the capture: what that loses is told at the end.
+    what was dropped, and why, and needs no privilege; an interface of the host needs CAP_NET_RAW. A tunnel between
+    guests has no interface, and is heard where the host carries its packets: the frames in them are written, and the
+    packets that an end drops, with the cause; so is any tunnel with --outer. In and out are as the switch, the host,
+    or the first of two guests sees them. The wire never waits for the capture: what that loses is told at the end.
 
     FILTER is in pcap's language, such as 'tcp port 80', which tcpdump compiles: packets that it lets pass are written
-    alone, dropped ones among them. Outer packets of a tunnel, which a switch's port shows where it dropped them, are
-    not among them.
+    alone, dropped ones among them. It judges a tunnel's outer packets as they are.
     """
     topology = load_part(file, on)
     chosen = require_link(topology, link)
@@ -65,7 +68,7 @@ def command(
 
     with ExitStack() as opened:
         passed = opened.enter_context(closing(judge(expression))) if expression is not None else None
-        from_wire = opened.enter_context(source(topology, chosen))
+        from_wire = opened.enter_context(source(topology, chosen, outer))
         if files is not None and size is not None:
             sink: Sink = Ring(target, files, size * _MEGA, most, passed)
         else:
@@ -74,7 +77,7 @@ def command(
             say(f"capturing {chosen.name} at {from_wire.name}")
             move(from_wire, sink, seconds)
         lost = from_wire.finish()
-    say(f"{count(sink.packets, 'packet')} captured, {count(lost, 'packet')} lost")
+    say(f"{count(sink.packets, 'packet')} captured, {count(lost, 'packet')} lost", *from_wire.notes())
 
 
 def judge(expression: str) -> Filter:

@@ -27,6 +27,7 @@ STRICT_SOURCE: int = lib.VN_STRICT_SOURCE
 KEEP_TRUNCATED: int = lib.VN_KEEP_TRUNCATED
 VLAN_AS_GUEST: int = lib.VN_VLAN_AS_GUEST
 RAW_OFFLOAD: int = lib.VN_RAW_OFFLOAD
+UNOPENED: int = lib.VN_UNOPENED
 
 LARGEST_FRAME: int = lib.VN_LARGE  # bytes: the largest IP packet in an Ethernet frame
 _SAID = 1000  # bytes that are told of what a program says
@@ -231,6 +232,27 @@ class CaptureHandle:
             raise MemoryError("a capture")
         self._capture: Any = ffi.gc(capture, lib.vn_capture_free)
 
+    def unwrap(self, ends: Sequence[Handle], every: bool, name: str) -> None:
+        """Of a new one: write the frames of a tunnel whose packets the interface carries.
+
+        And those packets, which were dropped or `every` one, as an interface of that name. `ends` are UNOPENED: the
+        one that "in" and "out" are meant of, the other one, and those of other tunnels, whose packets are left out.
+        """
+        self._ends = ends  # kept, for C points to them
+        listed = ffi.new("struct vn_port *[]", [end.port for end in ends])
+        self._checked(lib.vn_capture_unwrap(self._capture, listed, len(ends), every, name.encode()))
+
+    def drops(self) -> dict[str, int]:
+        """Packets that the tunnel's ends have dropped, by the counter's name."""
+        found = {name: lib.vn_capture_drops(self._capture, index) for index, name in enumerate(COUNTERS)}
+        return {name: count for name, count in found.items() if count}
+
+    @property
+    def fragments(self) -> int:
+        """Packets of the tunnel that came in pieces, into which nobody has looked."""
+        count: int = lib.vn_capture_fragments(self._capture)
+        return count
+
     def read(self) -> int:
         """Write what waits: how many packets. Raises OSError, of the socket or of the descriptor."""
         return self._checked(lib.vn_capture_read(self._capture))
@@ -248,6 +270,14 @@ class CaptureHandle:
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return result
+
+
+def whole_packets(data: memoryview, most: int) -> tuple[int, int]:
+    """How many bytes of pcapng the packets' blocks have that `data` begins with, `most` at most; and how many of these
+    packets are of an interface with an even number."""
+    inner = ffi.new("uint64_t *")
+    size: int = lib.vn_pcapng_packets(ffi.from_buffer("uint8_t[]", data), len(data), most, inner)
+    return size, inner[0]
 
 
 class LoopHandle:

@@ -81,7 +81,7 @@ class Port:
         self._last: dict[str, int] | None = None  # the counters of a closed port
         self.closers: set[Callable[[], None]] = set()  # are called, in any thread, when the port has been closed
         self.device, self.offload = device, offload
-        self.handle = native.Handle(device.transport.name, _texts(device.transport), flags)
+        self.handle = native.Handle(device.transport.name, texts(device.transport), flags)
         native.keep(self)
 
     def _make_locks(self) -> None:
@@ -274,7 +274,7 @@ def _lengths(frames: Sequence[Frame]) -> list[int]:
     return [memoryview(frame).nbytes for frame in frames]
 
 
-def _texts(transport: Transport) -> dict[str, str]:
+def texts(transport: Transport) -> dict[str, str]:
     """The options as C reads them: numbers unsigned, flags 0 or 1, what is not given left out."""
     values = {key: getattr(transport, key) for key in transport.options()}
     return {key: str(int(v) if isinstance(v, bool) else v) for key, v in values.items() if v is not None}

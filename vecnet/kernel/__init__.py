@@ -12,6 +12,7 @@
 | `encode.py`, `template.py` | messages, encoded by pyroute2 once for each shape, and stamped |
 | `unix_sockets.py`, `inet_sockets.py` | who has a Unix socket's path, or a UDP port |
 | `capabilities.py`, `accounts.py` | what this process may do; users and groups in a user namespace |
+| `brief_folder.py` | a folder for a moment, which goes even if its process is killed |
 | `left_behind.py` | processes that still hold an interface that is gone |
 | `unforeseen.py` | an OSError that nobody foresaw, in words |
 | `bpf.py` | filters in pcap's language |

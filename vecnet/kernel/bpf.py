@@ -8,8 +8,10 @@ Source: pcap-filter(7); tcpdump(8), -ddd; kernel documentation, networking/filte
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 
 from vecnet.errors import ProgramMissing, Refused
@@ -18,6 +20,8 @@ from vecnet.kernel import libc
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter: what to do, two jumps, a constant
 _MOST = 4096  # instructions, BPF_MAXINSNS
 _PATIENCE = 20.0  # seconds, of which a resolver may take some
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # a word at a fixed place, a jump, an end: linux/bpf_common.h
+_IFINDEX, _NETWORK, _ALL = 0xFFFF_F008, 0xFFF0_0000, 0xFFFF_FFFF  # SKF_AD_OFF + SKF_AD_IFINDEX, SKF_NET_OFF; bytes
 _LARGEST = 1 << 17  # bytes of a frame, and more
 
 
@@ -55,6 +59,26 @@ def compiled(expression: str) -> bytes:
             f"{expression!r} comes to {len(instructions)} instructions, and a kernel takes {_MOST}", "say less"
         )
     return b"".join(_INSTRUCTION.pack(*one) for one in instructions)
+
+
+def at_interface(index: int, between: Sequence[str] = ()) -> bytes:
+    """The program for what crosses one interface; of two addresses, for IP packets that may well be between them.
+
+    Source: linux/filter.h, the ancillary data; an address is told by its last four bytes.
+    """
+    tests = [(_IFINDEX, [index])]
+    if between:
+        packed = [ipaddress.ip_address(one).packed for one in between]
+        last = [int.from_bytes(one[-4:], "big") for one in packed]
+        tests += [(_NETWORK + at, last) for at in ((12, 16) if len(packed[0]) == 4 else (20, 36))]
+    program: list[tuple[int, int, int, int]] = []
+    refusal = sum(1 + len(values) for _, values in tests) + 1  # the number of the last instruction
+    for at, values in tests:
+        program.append((_LOAD, 0, 0, at))
+        for left, value in zip(reversed(range(len(values))), values, strict=True):
+            program.append((_EQUAL, left, 0 if left else refusal - len(program) - 1, value))
+    program += [(_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+    return b"".join(_INSTRUCTION.pack(*one) for one in program)
 
 
 _EXAMPLE = "write such as 'ip and tcp port 80', see pcap-filter(7)"

@@ -1,18 +1,22 @@
 """System calls that Python 3.11 has no functions for: the one place with ctypes. Each raises OSError.
 
-Source: setns(2), unshare(2), mount(2), prctl(2), capget(2), setsockopt(2). From Python 3.12 on, os has the first two.
+Source: setns(2), unshare(2), mount(2), prctl(2), capget(2), setsockopt(2), bind(2). From Python 3.12 on,
+os has the first two.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import struct
 
 CLONE_FS, CLONE_NEWNS = 0x00000200, 0x00020000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_BIND, MS_MOVE, MS_REC, MS_SLAVE = 0x1000, 0x2000, 0x4000, 1 << 19
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_ETH_P_ALL = 0x0003  # linux/if_ether.h
 _SOL_SOCKET, _SO_ATTACH_FILTER = 1, 26
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -62,6 +66,12 @@ def attach_filter(descriptor: int, program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     prog = _SockFprog(len(program) // 8, ctypes.addressof(code))
     _check(_libc.setsockopt(descriptor, _SOL_SOCKET, _SO_ATTACH_FILTER, ctypes.byref(prog), ctypes.sizeof(prog)))
+
+
+def hear_everything(descriptor: int) -> None:
+    """Have a packet socket hear every interface of its namespace, which Python's bind cannot say. packet(7)."""
+    address = struct.pack("=H2si12x", socket.AF_PACKET, _ETH_P_ALL.to_bytes(2, "big"), 0)
+    _check(_libc.bind(descriptor, address, len(address)))
 
 
 class _SockFprog(ctypes.Structure):  # linux/filter.h

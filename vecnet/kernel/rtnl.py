@@ -36,7 +36,7 @@ ARPHRD_ETHER = 1
 GSO_MAX_SEGS = 65535  # an interface's gso_max_segs unless it is set
 IN6_ADDR_GEN_MODE_NONE = 1
 RT_SCOPE_LINK = 253
-RTA_DST, RTN_LOCAL = 1, 2
+RTA_DST, RTA_OIF, RTN_LOCAL = 1, 4, 2
 IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 IFADDR = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 _RTMSG = struct.Struct("=8BI")  # family, two prefix lengths, tos, table, protocol, scope, type, flags
@@ -116,14 +116,23 @@ def is_reached(place: Namespace, address: str) -> bool:
 
     Of an IPv6 address that is new, not yet: the kernel adds the route by a worker, which a busy machine keeps waiting.
     """
+    try:
+        return way_to(place, address)[0]
+    except OSError:
+        return False
+
+
+def way_to(place: Namespace, address: str) -> tuple[bool, int]:
+    """Whether packets to an address stay in the namespace, and the index of the interface that they leave by.
+
+    Raises OSError where there is no way.
+    """
     raw = ipaddress.ip_address(address).packed
     family = socket.AF_INET6 if len(raw) == 16 else socket.AF_INET
     payload = _RTMSG.pack(family, 8 * len(raw), 0, 0, 0, 0, 0, 0, 0) + netlink.pack(RTA_DST, raw)
-    try:
-        _, message = place.route.ask(netlink.message(RTM_GETROUTE, netlink.NLM_F_REQUEST, payload))
-    except OSError:
-        return False
-    return bool(_RTMSG.unpack_from(message)[7] == RTN_LOCAL)
+    _, message = place.route.ask(netlink.message(RTM_GETROUTE, netlink.NLM_F_REQUEST, payload))
+    got = netlink.attributes(message[_RTMSG.size :], (RTA_OIF,))
+    return _RTMSG.unpack_from(message)[7] == RTN_LOCAL, netlink.number(got[RTA_OIF]) if RTA_OIF in got else 0
 
 
 def read_packet_sockets() -> frozenset[int]:
