@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vecnet.bench import guests, place
 from vecnet.bench.figures import IN, OUT, PACKETS, Booted, Effort, Figures
 from vecnet.bench.wires import samples, stated
-from vecnet.errors import HostError, InputError
+from vecnet.errors import InputError, VecnetError
 from vecnet.loopback.subject import of_topology
 from vecnet.loopback.verdict import Outcome
 from vecnet.loopback.wire import opened
@@ -103,7 +103,7 @@ def measured(
                     done += 1
                     try:
                         turns[setting.name].append(_carried(lab, transport, setting, kernel, effort))
-                    except (HostError, Outcome) as error:
+                    except (VecnetError, Outcome) as error:
                         failed.append(f"{name}, {transport}, {setting.name}: {error}")
                         turns[setting.name].append({})
             found += _figures(name, transport, turns)
