@@ -242,18 +242,21 @@ class NewIfName(IfName):
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
+_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
 class Name(Kind[str]):
     """The name of a topology, a link, a guest or a network namespace: it stands in marks and in shell words."""
 
     expects = "a name of letters, digits, '-', '_' and '.'"
 
     def parse(self, text: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
+        if not _NAME.fullmatch(text):
             raise self._refuse(text)
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
+        return {"type": ["string", "integer"], "pattern": f"^{_NAME.pattern}$"}
 
 
 class FilterText(Kind[str]):
@@ -287,13 +290,16 @@ class UnixPath(Word):
         return {**super().schema(), "maxLength": UNIX_PATH_MAX - 1}
 
 
+_MAC = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+
+
 class Mac(Kind[str]):
     """A unicast Ethernet address, xx:xx:xx:xx:xx:xx; lower case once parsed."""
 
     expects = "a unicast MAC address such as 02:00:00:00:00:01"
 
     def parse(self, text: str) -> str:
-        if not re.fullmatch(r"(?i:[0-9a-f]{2}(:[0-9a-f]{2}){5})", text):
+        if not _MAC.fullmatch(text):
             raise self._refuse(text)
         octets = bytes.fromhex(text.replace(":", ""))
         if octets[0] & 1:

@@ -269,7 +269,9 @@ def _ends(
             whose = f"{name}, {_WHOSE[end.kind]} of {a(transport.name)} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((End(end.node, end.ifname, stated.given, end.where, end.host), stated))
+        if stated.given:
+            end = End(end.node, end.ifname, stated.given, end.where, end.host)
+        ends.append((end, stated))
     return ends
 
 

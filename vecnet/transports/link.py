@@ -69,7 +69,7 @@ class End:
         """The switch's name; None where none is."""
         return None if self.node is not None or self.where in (HOST, OUTSIDE, ELSEWHERE) else self.where
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH."""
         return "" if self.node is not None else SWITCH if self.switch is not None else self.where
