@@ -170,7 +170,7 @@ def test_the_keys_of_the_json_are_documented() -> None:
 
 @pytest.mark.uml
 @pytest.mark.parametrize(
-    "transport", ["tap", *(pytest.param(one, marks=pytest.mark.long) for one in ("l2tpv3 udp", "fd"))]
+    "transport", ["tap", *(pytest.param(one, marks=pytest.mark.long) for one in ("l2tpv3 udp", "fd", "bess"))]
 )
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
@@ -187,11 +187,11 @@ def test_a_real_guest_is_measured(transport: str) -> None:
 def test_a_real_guest_is_measured_with_other_settings() -> None:
     need_root()
     need_command(guests.KERNEL, "iperf3", "ip", "unshare")
-    report = _bench("--kernel", guests.KERNEL, "-t", "tap", "--vary", "mtu", timeout=200)
+    report = _bench("--kernel", guests.KERNEL, "-t", "bess", "--vary", "mtu", timeout=200)
     assert report["unmeasured"] == []
     names = (settings.CHOSEN, "mtu=9000")
     found = [(one["transport"], one["setting"], one["what"]) for one in report["guests"]]
-    assert found == [("tap", name, what) for name in names for what in ("TCP out", "TCP in", "packets")]
+    assert found == [("bess", name, what) for name in names for what in ("TCP out", "TCP in", "packets")]
     for one in report["guests"]:
         least, most = (100, 1e7) if one["what"] == "packets" else (1e6, 1e12)
         assert least < one["rate"] < most, one

@@ -106,6 +106,8 @@ def measured(
                     except (VecnetError, Outcome) as error:
                         failed.append(f"{name}, {transport}, {setting.name}: {error}")
                         turns[setting.name].append({})
+            if not any(turns[CHOSEN]):
+                failed.append(f"{name}, {transport}: its other settings have nothing to be compared with")
             found += _figures(name, transport, turns)
     return Figures(place.machine(), 0, [], guests=found, unmeasured=failed)
 
@@ -133,7 +135,7 @@ def _carried(lab: Topology, transport: str, setting: Setting, kernel: str, effor
         else (place.EVERY_PROCESSOR, place.EVERY_PROCESSOR)
     )
     (subject,) = of_topology(lab, [_link(transport, setting)])
-    with place.on(set(far)), opened(subject) as wire:
+    with place.on(set(far)), opened(subject, guest_follows=True) as wire:
         wire.near.close()
         with guests.booted(wire, [_LENGTH], effort, kernel, near) as (process, folder):
             packet = guests.counted(wire.far, _LENGTH, process, effort.seconds / 2)

@@ -73,8 +73,8 @@ def whole_pair(lab: Topology, name: str) -> Iterator[tuple[Wire, Wire]]:
 
 @contextmanager
 def single(lab: Topology, name: str) -> Iterator[Wire]:
-    """The first of both wires, open."""
-    with opened(_subjects(lab, name)[0]) as wire:
+    """The first of both wires, open; a guest may take the place of its near end."""
+    with opened(_subjects(lab, name)[0], guest_follows=True) as wire:
         yield wire
 
 
