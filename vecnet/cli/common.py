@@ -207,7 +207,7 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     gc.disable()
     try:
         topology = load(file, kernel=kernel)
-        gc.freeze()  # it is needed until the end: looking through it for garbage takes a tenth of the time
+        gc.freeze()  # it is needed until the end: looking through it for garbage would take a while
         return topology
     finally:
         gc.enable()
