@@ -136,6 +136,9 @@ struct vn_port {
 struct vn_loop {
 	struct vn_stop stop;
 	uint64_t counters[VN_LOOP_COUNTERS];
+	uint64_t every;      /* of so many frames one has its moment kept, 0: of none */
+	uint32_t kept;       /* moments that there is room for */
+	int64_t *moments;    /* on vn_now's clock, 0 where there is none yet */
 };
 
 /* Counters have one writer each and readers in other threads. */

@@ -26,6 +26,7 @@ struct vn_loop *vn_loop_new(void)
 void vn_loop_free(struct vn_loop *loop)
 {
 	close(loop->stop.fd);
+	free(loop->moments);
 	free(loop);
 }
 
@@ -53,6 +54,37 @@ static void set(struct vn_loop *loop, enum vn_loop_counter counter, uint64_t val
 static void add(struct vn_loop *loop, enum vn_loop_counter counter, uint64_t more)
 {
 	set(loop, counter, vn_loop_counter(loop, counter) + more);
+}
+
+/* ---- when frames passed ---- */
+
+int vn_loop_clock(struct vn_loop *loop, uint64_t every, uint32_t kept)
+{
+	if (!every || !kept || loop->moments)
+		return -EINVAL;
+	loop->moments = calloc(kept, sizeof(*loop->moments));
+	if (!loop->moments)
+		return -ENOMEM;
+	loop->every = every;
+	loop->kept = kept;
+	return 0;
+}
+
+const int64_t *vn_loop_moments(const struct vn_loop *loop)
+{
+	return loop->moments;
+}
+
+static void mark(struct vn_loop *loop, uint64_t number, int64_t now)
+{
+	if (loop->every && number % loop->every == 0 && number / loop->every < loop->kept)
+		loop->moments[number / loop->every] = now;
+}
+
+/* The moment that a batch's frames have in common; without a clock nobody asks for it. */
+static int64_t moment(const struct vn_loop *loop)
+{
+	return loop->every ? vn_now() : 0;
 }
 
 /* ---- when a loop ends ---- */
@@ -172,11 +204,13 @@ int vn_generate(struct vn_loop *loop, struct vn_port *port, const struct vn_limi
 				break;
 			continue;
 		}
+		const int64_t now = moment(loop);
 		for (int i = 0; i < count; i++) {
 			const uint64_t this = number + (uint64_t)i;
 			const uint32_t offset = (uint32_t)(this % SLOTS) * pattern->largest;
 			frames[i] = (struct vn_frame){offset, size_of(pattern, this)};
 			vn_numbered_renumber(slots + offset, this, frames[i].length);
+			mark(loop, this, now); /* anew for what is not taken and comes again */
 		}
 		rc = give(&run, port, slots, frames, count, false, NULL);
 		if (rc < 0)
@@ -243,6 +277,7 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 		rc = take(&run, port, frames, most, false, NULL);
 		if (rc < 0)
 			break;
+		const int64_t now = moment(loop);
 		for (int i = 0; i < rc; i++) {
 			struct vn_label label;
 			const int kind = vn_numbered_judge(port->memory + frames[i].offset, frames[i].length, &label);
@@ -253,6 +288,7 @@ int vn_drain(struct vn_loop *loop, struct vn_port *port, const struct vn_limit *
 			} else if (place(loop, seen, label.number)) {
 				bytes += frames[i].length;
 				taken++;
+				mark(loop, label.number, now);
 			}
 		}
 		add(loop, VN_LOOP_BYTES, bytes);

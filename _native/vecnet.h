@@ -165,6 +165,11 @@ struct vn_loop *vn_loop_new(void);
 void vn_loop_free(struct vn_loop *loop);
 void vn_loop_stop(struct vn_loop *loop);
 void vn_loop_forked(struct vn_loop *loop); /* as vn_port_forked */
+/* Before a run: keep the moments, on the monotonic clock in nanoseconds, at which the generator hands out the frames with the
+ * numbers 0, every, 2 * every, …, or the drain gets them: `kept` of them at the most. 0, -EINVAL or -ENOMEM. */
+int vn_loop_clock(struct vn_loop *loop, uint64_t every, uint32_t kept);
+/* Once the run has ended: as many as are kept, 0 where there is none. NULL without a clock. */
+const int64_t *vn_loop_moments(const struct vn_loop *loop);
 uint64_t vn_loop_counter(const struct vn_loop *loop, int counter);
 const char *vn_loop_counter_name(int counter);
 

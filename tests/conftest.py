@@ -11,12 +11,13 @@ import signal
 
 import pytest
 
-from tests.uml.fetch import GENERATIONS
+from tests.uml.fetch import GENERATIONS, path
 from tests.uml.guest import Kernel
 from vecnet import _native
 
 SANITIZED = os.environ.get("VECNET_SANITIZE") == "1"
 CHOSEN = os.environ.get("UML_KERNEL")
+os.environ["PATH"] = path()
 KERNELS = [CHOSEN] if CHOSEN else GENERATIONS[-1:] if SANITIZED else GENERATIONS
 
 if SANITIZED:

@@ -25,6 +25,7 @@ FLOORS = {
     "plain": 1,
     "registry": 1,
     "progress": 1,
+    "svg": 1,
     "values": 1,
     "options": 1,
     "impairment": 1,

@@ -12,6 +12,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | 1 | expectation.py | what is expected of a wire |
 | 1 | registry.py | classes that lie a file each in a package |
 | 1 | columns.py, progress.py | what commands print, in columns; how far they are |
+| 1 | svg.py | what charts are drawn with |
 | 1 | plain.py | dataclasses from plain data that others wrote |
 | 2 | kernel/ | the host kernel's bytes and namespaces |
 | 2 | runtime.py | where served sockets lie, and guests' consoles |

@@ -16,7 +16,7 @@ ONCE = {
     ("args", LAB): {"--format": "lines"},
     ("up", LAB): {"--format": "lines"},
     ("loopback", STRING): {"--peer": STRING, "--impair": "loss 1%", "--pcap": "there", "--json": "-"},
-    ("loopback", FD): {"--junit": "-", "--markdown": "-"},
+    ("loopback", FD): {"--junit": "-", "--markdown": "-", "--for": "1s", "--trial": "1s", "--svg": "-"},
     ("bench",): {"--runs": "1", "--depth": "1", "--json": "-", "--svg": "-"},
 }
 

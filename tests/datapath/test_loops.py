@@ -278,3 +278,37 @@ def test_a_tap_is_driven_by_loops_too() -> None:
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with wire("fd") as (one, _other), pytest.raises(PortError):
         generate(one, **wrong)  # type: ignore[arg-type]
+
+
+def test_moments_tell_how_long_frames_were_on_their_way() -> None:
+    with wire("fd") as (one, other), drain(other, count=1000, moments=(100, 8)) as seen:
+        before = time.monotonic_ns()
+        sent = generate(one, count=1000, rate=50_000, follow=seen, moments=(100, 8))
+        sent.wait()
+        seen.wait(10)
+        after = time.monotonic_ns()
+        out, came = sent.moments, seen.moments
+    assert len(out) == len(came) == 8, "there is room for no more"
+    assert all(before <= there <= here <= after for there, here in zip(out, came, strict=True))
+    assert out == sorted(out)
+    assert out[-1] - out[0] > 10_000_000, "700 frames at that rate take 14 ms"
+
+
+def test_a_frame_that_does_not_come_has_no_moment() -> None:
+    with wire("fd") as (one, other), drain(other, moments=(1, 4)) as seen:
+        generate(one, count=2, moments=(1, 4)).wait()
+        wait_for(lambda: seen.stats["frames"] == 2)
+        with pytest.raises(PortError, match="wait for it first"):
+            seen.moments  # noqa: B018 - asking is what is wrong
+        seen.stop()
+        seen.wait(10)
+        assert [bool(moment) for moment in seen.moments] == [True, True, False, False]
+    with wire("fd") as (one, _), generate(one, count=1) as sent:
+        sent.wait()
+        assert sent.moments == []
+
+
+@pytest.mark.parametrize("moments", [(-1, 1), (1, -1), (1, 1 << 24), (1 << 63, 1)])
+def test_moments_that_make_no_sense(moments: tuple[int, int]) -> None:
+    with wire("fd") as (one, _), pytest.raises(PortError, match="moments="):
+        generate(one, moments=moments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pwd
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ def network() -> Iterator[None]:
 def owner() -> int | None:
     (entry,) = json.loads(ip("-j", "-d", "link", "show", "t0"))
     found = entry["linkinfo"]["info_data"].get("user")
-    return None if found is None else int(found)
+    return pwd.getpwnam(found).pw_uid if isinstance(found, str) else found
 
 
 def by_sudo(monkeypatch: pytest.MonkeyPatch, number: str) -> None:

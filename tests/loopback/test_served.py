@@ -26,6 +26,7 @@ from vecnet.errors import HostError
 from vecnet.loopback import outside
 from vecnet.loopback.subject import of_topology
 from vecnet.loopback.verdict import Failed, Verdict, Verdicts
+from vecnet.programs import PROGRAMS
 from vecnet.serving.control import states
 from vecnet.serving.join import joined
 from vecnet.topology import loads
@@ -42,10 +43,11 @@ links:
   - {transport: bess, endpoints: [lan:far, far:lan]}
   - {transport: l2tpv3, endpoints: {web:vec1: {local: 127.0.0.2}, far:web: {local: 127.0.0.3}}}
 """
-PROGRAMS = """
+OUTSIDE = """
   - {transport: bess, endpoints: [lan:out, outside:slirp4netns]}
   - {transport: bess, mtu: 9000, endpoints: {app:vec0: , outside:slirp4netns: {subnet: 10.7.0.0/16}}}
   - {transport: fd, mtu: 9000, endpoints: [app:vec1, outside:passt]}
+  - {transport: bess, endpoints: [app:vec2, outside:gvproxy]}
 """
 WIRE = ("open", "frames", "mtu", "burst", "latency", "throughput")
 
@@ -102,10 +104,10 @@ def test_every_link_to_a_switch_is_proved_through_the_real_one(tmp_path: Path) -
 
 
 def test_every_program_is_proved(tmp_path: Path) -> None:
-    need_command("slirp4netns", "passt")
-    code, found, said = proved(LOOP + PROGRAMS, tmp_path, "-p", "arp", "-p", "dhcp", "-p", "ping", "-p", "tcp")
+    need_command("slirp4netns", "passt", "gvproxy")
+    code, found, said = proved(LOOP + OUTSIDE, tmp_path, "-p", "arp", "-p", "dhcp", "-p", "ping", "-p", "tcp")
     programs = {name: verdicts(results) for name, results in found.items() if "outside:" in name}
-    assert len(programs) == 3
+    assert len(programs) == 4
     for name, results in programs.items():
         assert set(results) == {"open", "arp", "dhcp", "ping", "tcp"}
         lacks = {"ping"} if name.endswith("passt") else set()  # a host may let no program ping
@@ -122,7 +124,7 @@ def prove(text: str) -> Verdicts:
 def test_a_switch_that_is_served_is_the_very_one_that_is_proved(folder: Path) -> None:
     """So is the program that is behind it."""
     need_command("slirp4netns")
-    lab = LOOP.replace("name: loop", "name: lab") + PROGRAMS.splitlines(keepends=True)[2]
+    lab = LOOP.replace("name: loop", "name: lab") + OUTSIDE.splitlines(keepends=True)[2]
     (folder.parents[1] / "lab.yaml").write_text(lab)
     with serving(folder.parents[1] / "lab.yaml"):
         before = {(one.port, one.connected): one.counters["rx_frames"] for one in states("lab")}
@@ -158,13 +160,13 @@ def test_who_joins_a_served_switch_is_one_more_on_it_until_it_ends(folder: Path)
         pass
 
 
-@pytest.mark.parametrize("program", ["slirp4netns", "passt"])
+@pytest.mark.parametrize("program", ["slirp4netns", "passt", "gvproxy"])
 def test_a_program_that_is_missing_fails_its_link(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    transport = {"slirp4netns": "bess", "passt": "fd"}[program]
+    transport = PROGRAMS[program].transport
     report = prove(f"name: loop\nlinks: [{{transport: {transport}, endpoints: [web:vec0, outside:{program}]}}]\n")
     (link,) = report.links
     assert link.verdict is Verdict.FAIL

@@ -1,6 +1,6 @@
 """The programs outside, real ones, as a guest meets them: neighbours, ports that are forwarded, their end.
 
-a port, as the guest ── door ══ a switch ══ slirp4netns, or the pump and passt ── this machine's sockets
+a port, as the guest ── door ══ a switch ══ slirp4netns, gvproxy, or the pump and passt ── this machine's sockets
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vecnet.serving.plan import Door, planned
 from vecnet.serving.served import Served
 from vecnet.topology import loads
 
-SMALL = {"slirp4netns": "bess", "passt": "fd"}  # with the transport of a link to it
+SMALL = {"slirp4netns": "bess", "passt": "fd", "gvproxy": "bess"}  # with the transport of a link to it
 
 
 def free_port() -> int:
@@ -64,6 +64,13 @@ def program(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def addresses(program: str) -> tuple[str, str, str]:
+    """Of its gateway, of the host, and of its first guest."""
+    places = PROGRAMS[program].places
+    gateway, host, own = (str(places.network[number]) for number in (places.gateway, places.host, places.guest))
+    return gateway, host, own
+
+
 def test_every_program_is_tested() -> None:
     assert set(PROGRAMS) == set(SMALL)
     assert {name: kind.transport for name, kind in PROGRAMS.items()} == SMALL
@@ -71,14 +78,17 @@ def test_every_program_is_tested() -> None:
 
 def test_its_gateway_answers_and_again_to_a_guest_that_comes_again(program: str, tmp_path: Path) -> None:
     said: list[str] = []
+    gateway, _, own = addresses(program)
     with served(topology(program), tmp_path, said) as (_, door):
         for _ in range(3):
             with guest(door) as port:
-                assert answer_to_arp(port, "10.0.2.2", "10.0.2.15")
+                assert answer_to_arp(port, gateway, own)
     assert said == []  # that it was stopped is nobody's news
 
 
+@pytest.mark.parametrize("program", [name for name in sorted(SMALL) if "subnet" in PROGRAMS[name].keys])
 def test_the_network_is_the_one_that_is_stated(program: str, tmp_path: Path) -> None:
+    need_command(program)
     with (
         served(topology(program, "subnet: 192.168.77.0/24"), tmp_path, []) as (_, door),
         guest(door) as port,
@@ -86,13 +96,15 @@ def test_the_network_is_the_one_that_is_stated(program: str, tmp_path: Path) -> 
         assert answer_to_arp(port, "192.168.77.2", "192.168.77.15")
 
 
-@pytest.mark.parametrize("own", ["10.0.2.15", "10.0.2.99"])
-def test_a_port_of_the_host_leads_to_the_guest(program: str, tmp_path: Path, own: str) -> None:
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_port_of_the_host_leads_to_the_guest(program: str, tmp_path: Path, stated: bool) -> None:
     """What connects there is seen as a SYN to the guest's own address and port."""
     number = free_port()
+    router, _, first = addresses(program)
+    own = str(PROGRAMS[program].places.network[99]) if stated else first
     text = topology(program, f'ports: ["{number}:22"]', f"ip: {own}/24")
     with served(text, tmp_path, []) as (_, door), guest(door) as port, socket.socket() as client:
-        gateway = answer_to_arp(port, "10.0.2.2", own)
+        gateway = answer_to_arp(port, router, own)
         client.setblocking(False)
         client.connect_ex(("127.0.0.1", number))
         wanted, end = socket.inet_aton(own) + b"\0\x16", time.monotonic() + 10
@@ -135,7 +147,8 @@ def test_its_death_is_told_and_reload_starts_it_again(program: str, tmp_path: Pa
         with guest(door) as port:
             running.apply(planned(loads(text)))
             assert running.switches["web:vec0"].ports[program].pid != first
-            assert answer_to_arp(port, "10.0.2.2", "10.0.2.15")
+            gateway, _, own = addresses(program)
+            assert answer_to_arp(port, gateway, own)
 
 
 def test_what_is_not_installed_is_named_with_its_package(
@@ -161,10 +174,11 @@ def test_frames_of_the_full_mtu_pass_both_ways(program: str, tmp_path: Path, mtu
     ):
         host.bind(("127.0.0.1", 0))
         host.settimeout(10)
-        gateway = answer_to_arp(port, "10.0.2.2", "10.0.2.15")
+        _, there, own = addresses(program)
+        gateway = answer_to_arp(port, there, own)
         assert gateway
         data = os.urandom(size)
-        port.send(_datagram(gateway, host.getsockname()[1], data))
+        port.send(_datagram(gateway, own, (there, host.getsockname()[1]), data))
         came, sender = host.recvfrom(65536)
         assert came == data
         host.sendto(came[::-1], sender)
@@ -179,18 +193,18 @@ def test_frames_of_the_full_mtu_pass_both_ways(program: str, tmp_path: Path, mtu
         assert back == data[::-1]
 
 
-def _datagram(gateway: bytes, number: int, data: bytes) -> bytes:
+def _datagram(gateway: bytes, own: str, to: tuple[str, int], data: bytes) -> bytes:
     from tests.serving.frames import MAC
 
     def ipv4(payload: bytes) -> bytes:
         head = bytearray(b"\x45\0" + (20 + len(payload)).to_bytes(2, "big") + b"\0\1\x40\0\x40\x11\0\0")
-        head += socket.inet_aton("10.0.2.15") + socket.inet_aton("10.0.2.2")
+        head += socket.inet_aton(own) + socket.inet_aton(to[0])
         total = sum(int.from_bytes(head[i : i + 2], "big") for i in range(0, 20, 2))
         total = (total & 0xFFFF) + (total >> 16)
         head[10:12] = (0xFFFF - (total & 0xFFFF) - (total >> 16)).to_bytes(2, "big")
         return bytes(head) + payload
 
-    udp = (4444).to_bytes(2, "big") + number.to_bytes(2, "big") + (8 + len(data)).to_bytes(2, "big") + b"\0\0" + data
+    udp = (4444).to_bytes(2, "big") + to[1].to_bytes(2, "big") + (8 + len(data)).to_bytes(2, "big") + b"\0\0" + data
     return gateway + MAC + b"\x08\x00" + ipv4(udp)
 
 

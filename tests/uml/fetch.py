@@ -2,7 +2,8 @@
 
     python -m tests.uml.fetch        those that are missing, into `.guests/GENERATION/linux.uml`
 
-One more is no guest's: the oldest kernel that the tests run vecnet itself on, with the modules that this takes.
+One more is no guest's: the oldest kernel that the tests run vecnet itself on, with the modules that this takes. And
+programs for links' ends that the machine's suite does not have are fetched likewise, into `.guests/programs/`.
 
 The machine's own mirror has the other suites too. Their lists are kept apart from the machine's, nothing is installed,
 and no privilege is needed. A kernel wants a C library as new as itself: it has the one of its suite, in its folder.
@@ -33,6 +34,7 @@ OWN = "linux.uml"  # the machine's own, of the installed package
 PACKAGES = ("user-mode-linux", "libc6")
 FILES = ("linux.uml", "libc.so.6", "ld-linux-x86-64.so.2")  # the modules, nine tenths of the package, stay behind
 MODULES = ("crc-ccitt.ko", "ipv6.ko", "tun.ko", "veth.ko", "llc.ko", "stp.ko", "bridge.ko")  # but for these, of OLDEST
+PROGRAMS = ("gvproxy",)  # of packages with the same names
 SUITES = {
     "debian": ("bullseye", "bookworm", "trixie", "sid"),
     "ubuntu": ("jammy", "noble", "plucky", "questing", "resolute", "devel"),
@@ -80,6 +82,11 @@ def generation(of: str) -> str:
     return known[-1] if known else ""
 
 
+def path() -> str:
+    """PATH, with the programs that were fetched: the machine's own go first."""
+    return f"{os.environ['PATH']}:{GUESTS / 'programs'}"
+
+
 def _name(of: str) -> str:
     """What a version is fetched as."""
     return OLDEST if _numbers(of) == _numbers(OLDEST) else generation(of)
@@ -100,19 +107,21 @@ def main() -> int:
     with (GUESTS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = [name for name in _wanted() if kernel(name) is None]
-        if not missing:
+        programs = [name for name in PROGRAMS if shutil.which(name, path=path()) is None]
+        if not missing and not programs:
             return 0
-        print(f"fetching guest kernels: {', '.join(missing)}", file=sys.stderr)
+        print(f"fetching guest kernels and programs: {', '.join([*missing, *programs])}", file=sys.stderr)
         for left in GUESTS.glob("part-*"):  # by a run that was stopped
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(dir=GUESTS, prefix="part-") as folder:
             try:
                 apt = Apt(Path(folder))
-                failed = [f"{name}: {error}" for name in missing if (error := _fetched(apt, name))]
+                failed = [f"kernel {name}: {error}" for name in missing if (error := _fetched(apt, name))]
+                failed += [f"program {name}: {error}" for name in programs if (error := _fetched_program(apt, name))]
             except Missing as error:
-                failed = [f"{', '.join(missing)}: {error}"]
+                failed = [f"{', '.join([*missing, *programs])}: {error}"]
     for line in failed:
-        print(f"no guest kernel {line}", file=sys.stderr)
+        print(f"not fetched: {line}", file=sys.stderr)
     return 1 if failed and os.environ.get("CI") == "true" else 0
 
 
@@ -127,6 +136,18 @@ def _fetched(apt: Apt, name: str) -> str:
         unpacked.rename(final)
         if kernel(name) is None:
             raise Missing(f"{final / OWN} does not run")
+    except Missing as error:
+        return str(error)
+    return ""
+
+
+def _fetched_program(apt: Apt, name: str) -> str:
+    """Fetch a program. Why it cannot be had, or nothing."""
+    try:
+        unpacked = apt.program(name)
+        final = GUESTS / "programs"
+        final.mkdir(exist_ok=True)
+        (unpacked / name).rename(final / name)
     except Missing as error:
         return str(error)
     return ""
@@ -166,10 +187,21 @@ class Apt:
         """The kernel of a generation, and the C library of its suite, in a folder of their own."""
         if name not in self._suites:
             raise Missing("this machine's mirror has none")
-        suite = self._suites[name]
+        packages, files = (PACKAGES[:1], (OWN, *MODULES)) if name == OLDEST else (PACKAGES, FILES)
+        return self._files(name, packages, self._suites[name], files)
+
+    def program(self, name: str) -> Path:
+        """A folder with the program of the package of that name, of the oldest suite that has it."""
+        offered = [suite for _, suite in self._listed(name)]
+        suites = [suite for suite in SUITES[_distribution()] if suite in offered]
+        if not suites:
+            raise Missing("this machine's mirror has none")
+        return self._files(name, (name,), suites[0], (name,))
+
+    def _files(self, name: str, packages: Collection[str], suite: str, files: Collection[str]) -> Path:
+        """Files of packages, in a folder of their own."""
         folder = self._folder / name
         folder.mkdir()
-        packages, files = (PACKAGES[:1], (OWN, *MODULES)) if name == OLDEST else (PACKAGES, FILES)
         self._apt("apt-get", "-qq", "download", *(f"{package}/{suite}" for package in packages), cwd=folder)
         for archive in sorted(folder.glob("*.deb")):
             _extract(archive, folder, files)
@@ -182,13 +214,17 @@ class Apt:
     def _offers(self) -> dict[str, str]:
         """Which suite has a generation. The newest generation is the newest kernel that there is."""
         offered: dict[str, tuple[str, str]] = {}
-        for line in self._apt("apt-cache", "madison", PACKAGES[0]).splitlines():
-            _, number, source = (part.strip() for part in line.split("|"))
+        for number, suite in self._listed(PACKAGES[0]):
             name = _name(number)
             newer = name == GENERATIONS[-1] and name in offered and _numbers(number) > _numbers(offered[name][0])
             if name and (newer or name not in offered):
-                offered[name] = (number, source.split()[1].partition("/")[0])
+                offered[name] = (number, suite)
         return {name: suite for name, (_, suite) in offered.items()}
+
+    def _listed(self, package: str) -> list[tuple[str, str]]:
+        """The versions that there are, each with its suite."""
+        lines = [line.split("|") for line in self._apt("apt-cache", "madison", package).splitlines()]
+        return [(number.strip(), source.split()[1].partition("/")[0]) for _, number, source in lines]
 
     def _apt(self, command: str, *words: str, check: bool = True, cwd: Path | None = None) -> str:
         """What one of apt's commands says: its output, or what it complained of where `check` is off."""

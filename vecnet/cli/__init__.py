@@ -11,6 +11,7 @@ loaded when it is called.
 | states.py | what `status` shows, in tables |
 | everywhere.py | a topology of several hosts, on all of them |
 | across.py | loopback on all hosts at once |
+| longer.py | loopback by the book, and for a time |
 | any other | the command of its name |
 """
 

@@ -36,8 +36,12 @@ class GuestName(NameType):
 
     name = "guest"
 
+    def __init__(self, argument: str = "file") -> None:
+        """`argument`: the command's that names the file."""
+        self._argument = argument
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        topology = topology_to_complete(ctx, "file")
+        topology = topology_to_complete(ctx, self._argument)
         guests = topology.guests if topology else ()
         return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
 

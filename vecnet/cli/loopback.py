@@ -23,7 +23,8 @@ from vecnet.cli.common import (
     write_report,
 )
 from vecnet.cli.everywhere import meant
-from vecnet.cli.terminal import answer, width
+from vecnet.cli.longer import Longer, longer_options
+from vecnet.cli.terminal import answer, say, width
 from vecnet.errors import InputError, Refused
 from vecnet.text import a
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @once("--impair", metavar="TEXT", help="Impair what guests send, and measure it: 'loss 1% delay 10ms 2ms'.")
 @once("--pcap", "pcap", type=Folder(), metavar="DIR", help="Keep the packets of what fails, as pcapng.")
 @click.option("--live", is_flag=True, help="Probe what is in use, too: frames go into running guests.")
+@longer_options
 @click.option("--verbose", "-v", is_flag=True, help="Print what every probe found.")
 @once("--json", "json_file", type=ReportFile(), metavar="F", help="Write the report as JSON; - is stdout.")
 @once("--junit", "junit_file", type=ReportFile(), metavar="F", help="… as JUnit XML.")
@@ -74,6 +76,7 @@ def command(
     impair: str | None,
     pcap: str | None,
     live: bool,
+    longer: Longer,
     verbose: bool,
     json_file: str | None,
     junit_file: str | None,
@@ -107,7 +110,11 @@ def command(
         "github": github_file,
         "tap": tap_file,
     }
-    refuse_one_place_for_two(files, subject)
+    alone: dict[str, object] = {"--quick": quick, "--pcap": pcap, "--baseline": baseline}
+    if longer.by_the_book:
+        alone |= {"--probe": probes, "--jobs": jobs}
+    longer.refuse([option for option, value in alone.items() if value not in (None, False, ())])
+    refuse_one_place_for_two({**files, "svg": longer.svg}, subject)
     names = tuple(dict.fromkeys((*NAMES, FILTER, BRIDGE_PROBE, *OUTSIDE_PROBES)))
     unknown = [probe for probe in probes if probe not in names]
     if unknown:
@@ -121,12 +128,13 @@ def command(
         probes = probes or names
     whole = None if _is_string(subject) else load_topology(subject)
     if whole is not None and meant(whole, on, inventory):
-        given = {"--peer": peer, "--mirror": mirror, "--impair": impair, "--pcap": pcap, "--baseline": baseline}
+        given: dict[str, object] = {"--peer": peer, "--mirror": mirror, "--impair": impair, "--pcap": pcap}
+        given |= {"--baseline": baseline, longer.name: longer.name or None}
         across.refuse([option for option, value in given.items() if value not in (None, False)])
         names = _chosen(whole, links, only)
         with progress("loopback") as report_progress:
             report = across.prove(whole, inventory, names, probes, live, jobs or loopback.JOBS, report_progress)
-        _tell(ctx, report, files, verbose)
+        _tell(ctx, report, files, verbose, longer)
         return
     if inventory is not None:
         raise InputError("--inventory goes with a topology that names hosts", "leave it out")
@@ -137,6 +145,17 @@ def command(
     if impair is not None:
         impairment = _impairment(impair)
         subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
+    if longer.by_the_book:
+        with progress("loopback") as report_progress:
+            report = longer.measure(name, subjects, topology, links, live, report_progress)
+        _tell(ctx, report, files, verbose, longer)
+        return
+    if longer.span is not None:
+        many = jobs or loopback.JOBS
+        with progress("loopback") as report_progress:
+            report = longer.soak(name, subjects, topology, probes, live, many, report_progress)
+        _tell(ctx, report, files, verbose, longer)
+        return
     before = read(baseline) if baseline is not None else None
     captures = make_folder(pcap) if pcap is not None else None
     with progress("loopback") as report_progress:
@@ -151,15 +170,16 @@ def command(
             jobs=jobs or loopback.JOBS,
             progress=report_progress,
         )
-    _tell(ctx, report, files, verbose)
+    _tell(ctx, report, files, verbose, longer)
 
 
-def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], verbose: bool) -> None:
-    if "-" not in files.values():
-        from vecnet.loopback.report import as_lines
-
-        answer(*as_lines(report, verbose=verbose, width=width(sys.stdout)))
+def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], verbose: bool, longer: Longer) -> None:
+    if "-" not in (*files.values(), longer.svg):
+        answer(*longer.lines(report, verbose, width(sys.stdout)))
     _write(report, files)
+    longer.draw(report)
+    if report.interrupted:
+        say("interrupted")
     ctx.exit(report.exit_code)
 
 

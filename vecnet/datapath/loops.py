@@ -61,6 +61,14 @@ class Loop:
     def stats(self) -> dict[str, int]:
         return self.handle.counters()
 
+    @property
+    def moments(self) -> list[int]:
+        """When the frames passed that it was to keep the moments of, once it has ended: nanoseconds of
+        `time.monotonic_ns`, 0 for one that did not. Frames of one system call have one moment."""
+        if self.running:
+            raise PortError("a loop that runs is still writing its moments", "wait for it first")
+        return self.handle.moments()
+
     def stop(self) -> None:
         """End the loop soon, from any thread. `wait` tells when it has ended."""
         self._stopped = True
@@ -101,6 +109,7 @@ def generate(
     stream: int = 0,
     target: str = _TARGET,
     source: str = _SOURCE,
+    moments: tuple[int, int] = (0, 0),
 ) -> Loop:
     """Send numbered frames that `drain` recognizes.
 
@@ -109,6 +118,8 @@ def generate(
     - `follow`: a drain of this process; never be more than `window` frames ahead of it, so that no queue overflows.
     - `stream`: 32 bits that tell one generator's frames from another's.
     - `target`, `source`: Ethernet addresses. The Ethertype is 0x88b5, the IEEE's for local experiments.
+    - `moments`: `(every, most)` keeps when each of the frames 0, every, 2 * every, … was handed out, of so many at the
+      most. With those of the `drain`, which are when it came, they tell how long it was on its way.
 
     Raises PortError where the numbers make no sense.
     """
@@ -126,18 +137,25 @@ def generate(
         "rate": round(rate or 0),
         "window": window,
     }
-    handle = LoopHandle()
+    handle = _handle(moments)
     followed = follow.handle if follow else None
     limit = _limit(count, seconds)
     return Loop("generate", handle, lambda: handle.generate(port.handle, limit, pattern, followed), [port.sending])
 
 
-def drain(port: Port, *, count: int | None = None, seconds: float | None = None, stream: int = 0) -> Loop:
+def drain(
+    port: Port,
+    *,
+    count: int | None = None,
+    seconds: float | None = None,
+    stream: int = 0,
+    moments: tuple[int, int] = (0, 0),
+) -> Loop:
     """Receive what `generate` sends elsewhere, and check order and content. Other frames do not count.
 
-    Raises PortError where the numbers make no sense, as every loop does.
+    `moments` as for `generate`. Raises PortError where the numbers make no sense, as every loop does.
     """
-    handle, limit, number = LoopHandle(), _limit(count, seconds), _stream(stream)
+    handle, limit, number = _handle(moments), _limit(count, seconds), _stream(stream)
     return Loop("drain", handle, lambda: handle.drain(port.handle, limit, number), [port.receiving])
 
 
@@ -155,6 +173,15 @@ def forward(port: Port, to: Port, *, count: int | None = None, seconds: float | 
     handle, limit = LoopHandle(), _limit(count, seconds)
     run = lambda: handle.forward(port.handle, to.handle, limit)  # noqa: E731
     return Loop("forward", handle, run, [port.receiving, to.sending])
+
+
+def _handle(moments: tuple[int, int]) -> LoopHandle:
+    every, most = moments
+    if not (0 <= every < 2**63 and 0 <= most < 2**24):
+        raise PortError(
+            f"moments={moments!r}: give every how many frames, and at most 16777215 of them; (0, 0) is none"
+        )
+    return LoopHandle(every, most)
 
 
 def _limit(count: int | None, seconds: float | None) -> tuple[int, int]:

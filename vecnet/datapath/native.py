@@ -256,15 +256,23 @@ class LoopHandle:
     The limit is a number of frames, 0 for any, and nanoseconds, -1 for ever. Each of the runs raises PortError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 0, kept: int = 0) -> None:
+        """With `every`: of so many frames one has its moment kept, of `kept` frames in all."""
         loop = lib.vn_loop_new()
         if not loop:
             raise ResourceMissing("no descriptor is left for a loop", "raise the limit with: ulimit -n")
         self.loop: Any = ffi.gc(loop, lib.vn_loop_free)
+        self._kept = kept if every else 0
+        if self._kept and lib.vn_loop_clock(self.loop, every, kept) < 0:
+            raise MemoryError("a loop's moments")
         keep(self)
 
     def counters(self) -> dict[str, int]:
         return {name: lib.vn_loop_counter(self.loop, index) for index, name in enumerate(LOOP_COUNTERS)}
+
+    def moments(self) -> list[int]:
+        """Nanoseconds on the monotonic clock, 0 for a frame that did not pass. Of a run that has ended."""
+        return list(ffi.unpack(lib.vn_loop_moments(self.loop), self._kept)) if self._kept else []
 
     def stop(self) -> None:
         lib.vn_loop_stop(self.loop)

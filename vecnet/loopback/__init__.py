@@ -19,6 +19,8 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | codes.py, explained.py | the kinds of failure, and guests' traps, each with its code and explanation |
 | captures.py | the packets of what failed |
 | baseline.py | what became worse than in a run before |
+| soak.py, drift.py | the probes over and over for a time; what grows meanwhile |
+| book/ | what a wire carries, measured by the book |
 | report.py, ci.py | … as a table, JSON, JUnit XML, Markdown; as GitHub's annotations, TAP |
 """
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from vecnet.loopback.nursery import Nursery
     from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
-    from vecnet.loopback.trial import Trial
+    from vecnet.loopback.trial import Trial, Watch
     from vecnet.topology import Topology
 
 __all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "probes_of", "prove"]
@@ -68,6 +70,7 @@ def prove(
     jobs: int = 1,
     baseline: Baseline | None = None,
     progress: Progress = quiet,
+    watch: Watch | None = None,
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on every subject, up to `jobs` of them at a time.
 
@@ -75,7 +78,8 @@ def prove(
     how many probes are done, of how many. The interfaces must be up: prove makes none, but for simulated guests in
     network namespaces of their own. The packets of what fails are kept in the folder `captures`. A wire that somebody
     uses is not tested, unless `live`: a running guest would be sent our frames. What is worse than in the `baseline`, a
-    run before, fails. Two runs in one network namespace take turns. Raises HostError.
+    run before, fails. `watch` is handed each attempt, and makes it. Two runs in one network namespace take turns.
+    Raises HostError.
 
     With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
     there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
@@ -87,10 +91,10 @@ def prove(
     from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.nursery import Nursery
-    from vecnet.loopback.trial import Trial
+    from vecnet.loopback.trial import Trial, unwatched
 
     share = min(1.0, _FEW / max(len(subjects), 1))
-    trial = Trial(Host(topology), live, captures, share=share, baseline=baseline or {})
+    trial = Trial(Host(topology), live, captures, share=share, baseline=baseline or {}, watch=watch or unwatched)
     with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Nursery() as nursery:
         run = _Run(subjects, probes, trial, nursery, progress)
         results = run.alone() if min(jobs, len(subjects)) <= 1 else run.side_by_side(jobs)

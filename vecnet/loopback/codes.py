@@ -35,6 +35,9 @@ class Code(StrEnum):
     NO_STACK = "no-stack"
     NOT_EXPECTED = "not-expected"
     WORSE = "worse"
+    MEMORY_GROWS = "memory-grows"
+    DESCRIPTORS_GROW = "descriptors-grow"
+    DROPS_GROW = "drops-grow"
 
     MISSING = "missing"
     DIFFERS = "differs"
@@ -179,6 +182,21 @@ CODES = {
         "A figure is worse than in the run before, the `--baseline`, by more than either run's spread and a quarter.",
         "Something changed between the runs: the kernel, the topology, vecnet, or what else the machine does.",
         "Try again on a quiet machine; if it stays, look for what changed, or keep a new baseline with `--json`.",
+    ),
+    Code.MEMORY_GROWS: Explained(
+        "A process takes more and more memory, round after round of `--for`.",
+        "It keeps something of each frame, connection or link: vecnet itself, or who serves the topology's switches.",
+        "Run it for longer, to see whether it goes on growing; if it does, please report it with the report's JSON.",
+    ),
+    Code.DESCRIPTORS_GROW: Explained(
+        "A process has more and more descriptors open, round after round of `--for`.",
+        "It does not close what it opens for a link: vecnet itself, or who serves the topology's switches.",
+        "See which by `ls -l /proc/PID/fd` while it runs, and please report it.",
+    ),
+    Code.DROPS_GROW: Explained(
+        "Ports drop frames, or interfaces count errors, in later rounds of `--for` and not in the first.",
+        "Something else sends to the wire's addresses, a queue is shorter than it was, or the machine is overloaded.",
+        "See which counter the sentence names; the reference has a page with every counter and its cause.",
     ),
     Code.MISSING: Explained(
         "An interface that the topology wants is not there.",

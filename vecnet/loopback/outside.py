@@ -35,7 +35,6 @@ from vecnet.loopback.switched import Served, plugged, switch_of, switches_of
 from vecnet.loopback.verdict import Absent, Failed
 from vecnet.loopback.wire import guest_at_door, mac_of
 from vecnet.programs import PROGRAMS, Program
-from vecnet.programs.base import GATEWAY
 from vecnet.serving.plan import Outside
 
 _PATIENCE = 10.0  # seconds for an answer
@@ -61,7 +60,7 @@ class Beyond:
 
     @property
     def gateway(self) -> str:
-        return self.behind.wanted.address(GATEWAY)
+        return self.behind.wanted.gateway
 
     @property
     def own(self) -> str:
@@ -192,7 +191,7 @@ def tcp(beyond: Beyond, stacks: Stacks) -> tuple[str, Mapping[str, float]]:
     with _stack(beyond, stacks):
         port = host.listen("127.0.0.1", "lo")
         host.serve(_SIZE, 0, turns=True)
-        got = guest.connect(beyond.gateway, port, NIC, _SIZE, 1, turns=True)
+        got = guest.connect(beyond.behind.wanted.host, port, NIC, _SIZE, 1, turns=True)
         served = host.served()
     for who, one, seed in (("the guest", got, 0), ("the host", served, 1)):
         if one.failure:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from vecnet.columns import Line, Styled, grouped, paragraph, plain
 from vecnet.loopback.ci import as_github, as_tap
-from vecnet.loopback.verdict import LinkReport, Result, Verdict, Verdicts
+from vecnet.loopback.verdict import SOAK, LinkReport, Result, Verdict, Verdicts
 
 _SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.UNTESTED: "?", Verdict.ABSENT: "·"}
 _COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNTESTED: "yellow", Verdict.ABSENT: None}
@@ -44,9 +44,9 @@ def as_lines(report: Verdicts, *, verbose: bool = False, width: int | None = Non
         if link.note:
             lines += paragraph(link.note, width, indent=_INDENT)
         for result in link.results:
-            if verbose or _worth_saying(link, result):
+            if verbose or link.transport == SOAK or _worth_saying(link, result):
                 lines += paragraph(f"{result.probe}: {_told(result)}", width, indent=_INDENT)
-    return [*lines, *paragraph(summary(report), width)]
+    return [*lines, *paragraph(summary(report), width), *(paragraph(report.note, width) if report.note else [])]
 
 
 def _told(result: Result) -> str:
@@ -127,7 +127,8 @@ def as_markdown(report: Verdicts) -> str:
         for result in link.results
         if _worth_saying(link, result)
     ]
-    return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons]) + "\n"
+    told = ["", report.note] if report.note else []
+    return "\n".join([*lines, *([""] if notes or reasons else []), *notes, *reasons, *told]) + "\n"
 
 
 WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown, "github": as_github, "tap": as_tap}

@@ -32,9 +32,15 @@ if TYPE_CHECKING:
     from vecnet.loopback.subject import Subject
 
 Found = tuple[str, Mapping[str, float]]  # a probe's sentence and its figures
+Watch = Callable[["Subject", "Mapping[str, Port]", str, Callable[[], Result]], Result]  # around an attempt at a probe
 _NOTHING = Before(passed=False, figures={})
 _AGAIN = 2  # times that something is measured again that seems worse than before
 _BASES = ("open", "frames", "ping", outside.FIRST)
+
+
+def unwatched(_subject: Subject, _ports: Mapping[str, Port], _probe: str, attempt: Callable[[], Result]) -> Result:
+    """Nobody looks on while a probe is tried."""
+    return attempt()
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Trial:
     What fails is looked into, and its packets are kept in `captures`, unless it is to be tried `again` anyway. A
     measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`. Only who
     has the `turn` has packets on the way; the kernel takes longer to close a wire than to open it, and may do so later.
+    Who has the `watch` is handed each attempt with its ports, and makes it.
     """
 
     host: Host
@@ -54,6 +61,7 @@ class Trial:
     share: float = 1.0
     baseline: Baseline = field(default_factory=dict)
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    watch: Watch = unwatched
 
     def results(
         self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
@@ -102,9 +110,7 @@ class Trial:
                 probed = partial(outside.PROBES[name], beyond, stacks)
                 judged = partial(self._judged, subject, name, probed)
                 tried = partial(self._attempt, name, judged, lambda: ())
-                return recorded(
-                    None if self.again else self.captures, subject.name, {subject.near.name: beyond.port}, name, tried
-                )
+                return self._recorded(subject, {subject.near.name: beyond.port}, name, tried)
 
             first = self._attempt("open", start, lambda: ())
             return _in_turn(first, probes, probe, done)
@@ -141,11 +147,12 @@ class Trial:
     def _recorded(
         self, subject: Subject, ports: Mapping[str, Port], probe: str, attempt: Callable[[], Result]
     ) -> Result:
-        return recorded(None if self.again else self.captures, subject.name, ports, probe, attempt)
+        captures = None if self.again else self.captures
+        return self.watch(subject, ports, probe, lambda: recorded(captures, subject.name, ports, probe, attempt))
 
     def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
         more = (lambda: ()) if self.again else diagnosed
-        return replace(attempted(name, partial(_outcome, probe), more), beside=self.beside)
+        return replace(attempted(name, partial(outcome_of, probe), more), beside=self.beside)
 
 
 def attempted(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
@@ -208,7 +215,7 @@ def untried(results: Sequence[Result], name: str) -> Result | None:
     return Result(name, Verdict.UNTESTED, f"not tried, since {basis.probe} came to: {basis.verdict}", tried=False)
 
 
-def _outcome(probe: Callable[[], Found]) -> Found:
+def outcome_of(probe: Callable[[], Found]) -> Found:
     """What a probe found. Whatever ends it early becomes an Outcome: it is one probe's verdict, never the run's end."""
     try:
         return probe()

@@ -18,7 +18,9 @@ from vecnet.text import shown
 _LONGEST = 4000  # characters of a reason, which is a diagnosis of many sentences
 LOW, HIGH = "_low", "_high"  # after a figure's name: the extremes of the pieces that it was measured in
 BRIDGE = "bridge"  # in the place of a report's transport: it is of a bridge, from member to member
+SOAK = "soak"  # … of what was watched while the probes were tried over and over
 EXIT_UNTESTED = 3  # nothing failed, and not everything could be tested
+EXIT_INTERRUPTED = 130  # 128 and SIGINT, as a shell gives it
 
 
 class Verdict(StrEnum):
@@ -113,10 +115,13 @@ class LinkReport:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All links under the name of their topology."""
+    """All links under the name of their topology. `note` is what must be known of how they were tested; `interrupted`:
+    there was more to be tested."""
 
     name: str
     links: tuple[LinkReport, ...]
+    note: str = ""
+    interrupted: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -125,12 +130,16 @@ class Verdicts:
     @property
     def exit_code(self) -> int:
         """0 only if every link was tested and passed."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
         return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(self.verdict, EXIT_UNTESTED)
 
     def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "verdict": str(self.verdict),
+            **({"note": self.note} if self.note else {}),
+            **({"interrupted": True} if self.interrupted else {}),
             "links": [link.as_json() for link in self.links],
         }
 

@@ -15,10 +15,8 @@ from contextlib import ExitStack
 
 from vecnet.programs.base import (
     DNS,
-    GATEWAY,
     IPV6,
     LOOPBACK,
-    NAME_SERVER,
     PORTS,
     SUBNET,
     Framing,
@@ -51,9 +49,9 @@ class Passt(Program):
             failed.enter_context(ours)
             words = [cls.name, "--foreground", f"--fd={theirs.fileno()}", f"--mtu={wanted.mtu}"]
             words += [f"--address={wanted.own}", f"--netmask={wanted.network.prefixlen}"]
-            words += [f"--gateway={wanted.address(GATEWAY)}"]
+            words += [f"--gateway={wanted.gateway}"]
             words += [] if wanted.on("ipv6", False) else ["--ipv4-only"]
-            names = f"--dns-forward={wanted.address(NAME_SERVER)}"
+            names = f"--dns-forward={wanted.name_server}"
             words += [names] if wanted.on("dns", True) else ["--no-dhcp-dns"]
             words += ["--no-map-gw"] * (not wanted.on("loopback", True))
             for forward in wanted.forwards:

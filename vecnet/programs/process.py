@@ -14,15 +14,19 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from vecnet.errors import ProgramError, ProgramMissing
 from vecnet.signals import end_with_parent
 
+T = TypeVar("T")
+
 _PATIENCE = 20.0  # seconds for a program to show that it is there, on a busy machine
+_PAUSE = 0.005  # seconds between two looks at what nobody tells
 _LAST = 200  # lines that are kept, of which the first may be waited for later than they come
 _LONGEST = 1000  # bytes of a line
 _ENDS = 5.0  # seconds that a program has to end after SIGTERM
@@ -84,6 +88,16 @@ class Process:
             )
             if not said or self._status is not None:
                 raise self._error(said)
+
+    def until(self, tried: Callable[[], T | None]) -> T:
+        """What `tried` comes to; it is asked again while that is None. Raises ProgramError where the program ends."""
+        end = time.monotonic() + _PATIENCE
+        while (found := tried()) is None:
+            with self._changed:
+                ended = self._changed.wait_for(lambda: self._status is not None, _PAUSE)
+                if ended or time.monotonic() > end:
+                    raise self._error(ended)
+        return found
 
     def read(self, descriptor: int) -> None:
         """Wait until something can be read of a pipe whose other end is the program's. Raises ProgramError."""

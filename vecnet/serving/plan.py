@@ -119,4 +119,5 @@ def _door(link: ResolvedLink) -> Door:
 
 def _outside(link: ResolvedLink) -> Outside:
     near, far = link.spec.ends
-    return Outside(far.ifname, Wanted(dict(far.given), link.mtu, tuple(near.given.get("ip", ()))))
+    places = PROGRAMS[far.ifname].places
+    return Outside(far.ifname, Wanted(dict(far.given), link.mtu, tuple(near.given.get("ip", ())), places))
