@@ -76,11 +76,22 @@ class Machine:
         return done.stdout
 
     def start(self, script: str) -> None:
-        """Run a Python script in it, until it is killed; goes on when that has printed a line."""
+        """Run a Python script in it, until it is killed, or its input ends; goes on when that has printed a line."""
         words = self.inside(sys.executable, "-c", script)
-        self._started = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self._started = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._started.stdout is not None
         assert self._started.stdout.readline()
+
+    def says(self) -> str:
+        """The next line that it prints."""
+        assert self._started is not None
+        assert self._started.stdout is not None
+        return self._started.stdout.readline().decode()
+
+    def stop(self) -> None:
+        """End its input, and wait until it has ended."""
+        assert self._started is not None
+        self._started.communicate()
 
     def listens(self) -> bool:
         return ":22 " in self.run("ss", "-Hlnt")

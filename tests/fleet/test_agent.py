@@ -69,6 +69,38 @@ def test_from_plan_to_status_to_what_was_before() -> None:
         assert host_state() == before
 
 
+OWN = """
+name: lab
+hosts: {alpha: {address: 192.0.2.11}, beta: {address: 192.0.2.12}}
+guests: {web: {on: alpha}, db: {on: beta}}
+links:
+  - {transport: l2tpv3, name: own, endpoints: {web:vec0: {local: 127.0.0.2}, web:vec1: {local: 127.0.0.3}}}
+  - {transport: l2tpv3, name: wire, endpoints: [web:vec2, db:vec0]}
+"""
+
+
+def test_a_hosts_own_links_are_proved_and_the_report_is_data() -> None:
+    need_root()
+    with private_network():
+        ip("link", "set", "lo", "up")
+        told = asked("loopback", OWN, probes=["frames"])
+        assert (told["changed"], told["verdict"], [one["verdict"] for one in told["links"]]) == (
+            False,
+            "untested",
+            ["pass", "untested"],
+        )
+        (line,) = told["lines"]
+        assert line.startswith("wire: db:vec0, at 192.0.2.12, is not this machine: the wire ends there")
+        ip("link", "set", "lo", "down")
+        told = asked("loopback", OWN, links=["own"], probes=["frames"], jobs=1)
+        assert (told["verdict"], [one["link"] for one in told["links"]]) == ("fail", ["own"])
+        assert told["lines"][0].startswith("own: ")
+    with pytest.raises(InputError, match="lab has no link 'other'; its links are own, wire"):
+        asked("loopback", OWN, links=["other"])
+    with pytest.raises(InputError, match="there is no probe 'smell'; the probes are open, frames"):
+        asked("loopback", OWN, probes=["smell"])
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     with pytest.raises(HostError, match=r"vecnet is .* here, and 9.9 on the controller; install the same on both"):
         asked("plan", version="9.9")

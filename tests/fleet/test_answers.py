@@ -69,6 +69,24 @@ def test_a_refusal_without_sense_is_told_by_its_sentence(problems: object) -> No
     assert problem.message == "alpha: it \\x1b[2J broke"
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Traceback:\n  File\nOSError: [Errno 28] No space left on device\nShared connection closed.\n",
+            "make room on its",
+        ),
+        ("zipimport.ZipImportError: bad \x1b[2J\n", "has failed: zipimport.ZipImportError: bad \\x1b[2J"),
+        ("Killed\n", "has failed: Killed"),
+        ("", "it said nothing that is JSON"),
+    ],
+)
+def test_what_is_no_answer_is_told_by_what_was_said_instead(said: str, told: str) -> None:
+    (problem,) = answered(UP, {"msg": "it said nothing that is JSON", "module_stderr": said}, "failed")
+    assert told in str(problem)
+    assert "OSError: [Errno 28] No space left on device" in problem.message or "make room" not in told
+
+
 @pytest.mark.usefixtures("hosts")
 def test_a_vecnet_that_lies_gives_a_shell_nothing(file: Path, folder: Path) -> None:
     liar = folder / "liar"

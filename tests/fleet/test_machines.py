@@ -40,12 +40,14 @@ CHANGED = (
 MADE = {"alpha": {"br0", "tap0"}, "beta": {"tap0", "p-tap0"}, "gamma": {"br0", "tap0"}}
 
 LOCK = """
-import socket, time
+import socket, sys
 lock = socket.socket(socket.AF_UNIX)
 lock.bind(b"\\0vecnet.lock.0")
 lock.listen(9)
 print("held", flush=True)
-time.sleep(100)
+waiting = lock.accept()
+print("waited for", flush=True)
+sys.stdin.read()
 """
 
 
@@ -153,3 +155,44 @@ def test_down_goes_on_without_one_that_is_dead_and_leaves_nothing(machines: Mach
     assert told.startswith("beta: cannot be reached: "), told
     machines.start("beta")
     assert names(machines) == {"alpha": set(), "beta": set(), "gamma": set()}
+
+
+FILL = """
+set -e
+keep=$(mktemp -d /run/keep.XXX); mount --bind "$1" "$keep"
+mount --bind "$HOME" "$HOME"; mount -o remount,bind,ro "$HOME"  # where Python would write at last
+for place in /tmp /var/tmp; do mount -t tmpfs -o size=64k full "$place"; done
+mkdir -p "$1"; mount --bind "$keep" "$1"
+mount -o remount,size=128k /run
+for place in /run /tmp /var/tmp; do cat /dev/zero >"$place/full" 2>/dev/null || true; done
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_is_named_and_all_are_as_before(
+    machines: Machines, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """alpha waits for its lock until the disk of beta, whose turn comes after it, is full."""
+    monkeypatch.setenv("ANSIBLE_FORKS", "1")
+    before = machines.interfaces()
+
+    def strike() -> None:
+        assert machines["alpha"].says() == "waited for\n"
+        machines["beta"].run("sh", "-c", FILL, "sh", str(folder))
+        machines["alpha"].stop()
+
+    machines["alpha"].start(LOCK)
+    striker = threading.Thread(target=strike)
+    striker.start()
+    try:
+        done = said("up", folder / "lab.yaml")
+    finally:
+        striker.join()
+    told = failure(done)
+    assert not done.stdout
+    assert "alpha: lab: 2 made" in done.stderr
+    assert told[0].startswith("beta: what Ansible starts there has failed: FileNotFoundError: "), told
+    assert "No usable temporary directory found in ['/run', '/tmp', '/var/tmp', " in told[0]
+    assert told[0].endswith("; make room on its disk")
+    assert told[1].startswith("beta: what was made there may still be there: what Ansible starts there has failed: ")
+    assert told[2:] == ["alpha, gamma: as before, nothing is left of this run"]
+    assert machines.interfaces() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 HOSTS = [f"h{number}" for number in range(16)]
 
 
-@pytest.fixture
-def hosts() -> Iterator[None]:
+@contextmanager
+def many_hosts() -> Iterator[None]:
+    """They are there within the block."""
     need_root()
     need_command("ip")
     with private_network():
@@ -28,6 +30,12 @@ def hosts() -> Iterator[None]:
             ip("netns", "add", name)
             ip("-n", name, "link", "add", "eth0", "up", "type", "bridge")
             ip("-n", name, "address", "add", f"192.0.2.{number}/24", "dev", "eth0")
+        yield
+
+
+@pytest.fixture
+def hosts() -> Iterator[None]:
+    with many_hosts():
         yield
 
 

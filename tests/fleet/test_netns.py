@@ -42,12 +42,13 @@ links:
 """
 
 
-def inventory(names: Iterable[str]) -> str:
-    """An inventory of a user's own, whose hosts are network namespaces."""
+def inventory(names: Iterable[str], **more: object) -> str:
+    """An inventory of a user's own, whose hosts are network namespaces, and `more` of its variables."""
     values: dict[str, object] = {
         "ansible_connection": "vecnet.uml.netns",
         "ansible_python_interpreter": sys.executable,
         "ansible_pipelining": True,
+        **more,
     }
     return yaml.dump({"all": {"hosts": {name: dict(values) for name in names}}})
 
@@ -192,7 +193,7 @@ def test_the_role_in_a_play_of_the_users_own(folder: Path) -> None:
 def locked() -> Iterator[subprocess.Popen[bytes]]:
     """Another vecnet works on beta until it is ended."""
     with within("beta"):
-        holder = subprocess.Popen([sys.executable, "-c", LOCK], stdout=subprocess.PIPE)
+        holder = subprocess.Popen([sys.executable, "-c", LOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     holder.stdout.readline()
     yield holder
@@ -247,6 +248,21 @@ def test_a_vecnet_that_is_killed_on_a_host_that_lives_is_undone_there_too(
     striker.join()
     told = failure(done)
     assert told[0] == "beta: vecnet on this host was ended by signal 9"
+    assert told[1:] == ["alpha, beta: as before, nothing is left of this run"]
+    assert host_state() == before
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("hosts")
+def test_a_lock_that_another_vecnet_keeps_is_waited_for_and_then_undoes_all(
+    file: Path, locked: subprocess.Popen[bytes]
+) -> None:
+    before = host_state()
+    told = failure(said("up", file))
+    assert told[0].startswith(
+        f"beta: another vecnet (process {locked.pid}) works in this network namespace and does not"
+    )
+    assert told[0].endswith("wait for it, or stop it")
     assert told[1:] == ["alpha, beta: as before, nothing is left of this run"]
     assert host_state() == before
 

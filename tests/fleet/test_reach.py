@@ -25,8 +25,8 @@ from tests.host.network import ip, within
 from tests.loopback.machines import machines
 from tests.need import need
 from vecnet.cli import vecnet
-from vecnet.cli.across import AGENT
 from vecnet.errors import HostError, InputError
+from vecnet.fleet.proof import AGENT
 from vecnet.fleet.reach import ALIVE, SSH, by_address, by_inventory, of_variables
 from vecnet.loopback.across.machine import Machine, started
 from vecnet.topology import loads

@@ -13,9 +13,10 @@ import pytest
 from tests.host.network import ip, within
 from tests.kernel.lab import outer, run, underlay
 from vecnet import host
-from vecnet.cli.across import AGENT
+from vecnet.fleet.proof import AGENT
 from vecnet.fleet.reach import of_variables
 from vecnet.loopback import Verdict, across
+from vecnet.loopback.across.between import between
 from vecnet.loopback.across.machine import living, started
 from vecnet.topology import loads
 
@@ -77,7 +78,7 @@ def test_a_lan_over_two_hosts_is_proved_and_its_breaks_are_told() -> None:
             ip("link", "set", "trunk", "type", "gretap", "ikey", "0.0.0.9", "okey", okey)
         (broken,) = (link for link in lab.links if link.name == "gre")
         with living(machines.values()):
-            told = across.between(broken, parts, machines, ("frames",), False).reason
+            told = between([broken], parts, machines, probes=("frames",))[0].reason
     assert "on there, trunk: " in told
     assert "key is 9, and should be" in told
     assert "here:trunk to there:trunk: 3 packets sent, " in told

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from tests.host.network import ip, private_network, within
 from tests.need import need_command, need_root
-from vecnet.cli.across import AGENT
+from vecnet.fleet.proof import AGENT
 from vecnet.fleet.reach import of_variables
 from vecnet.loopback import Verdicts, across
 from vecnet.loopback.across.machine import Machine, started

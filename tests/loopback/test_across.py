@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,11 @@ from tests.need import need, need_command
 from vecnet.cli import vecnet
 from vecnet.errors import InputError
 from vecnet.loopback import LinkReport, Verdict, across
+from vecnet.loopback.across.between import between
+from vecnet.loopback.across.crossing import Opened
 from vecnet.loopback.across.machine import Machine
+from vecnet.loopback.across.probes import PROBES
+from vecnet.loopback.numbered import SMALLEST, Run
 from vecnet.topology import Topology, loads
 from vecnet.transports.l2tpv3 import L2tpv3
 
@@ -103,6 +108,36 @@ def test_what_goes_with_one_machine_alone(files: tuple[str, str], tmp_path: Path
     assert not (tmp_path / "packets").exists()
 
 
+def test_links_are_proved_side_by_side_and_one_that_hangs_holds_up_none(
+    place: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent at one of its ends waits until all others are done; what is timed runs alone all the same."""
+    topology, real = loads(LAB), PROBES["frames"]
+    order: list[str] = []
+    others = threading.Event()
+
+    def frames(wire: Opened) -> tuple[str, Mapping[str, float]]:
+        if wire.subject.name == "gre":
+            wire.lines[0].begin("recv", seconds=60.0)
+            assert others.wait(60)
+            wire.ends[1].send([Run(*wire.macs).build(SMALLEST)], timeout=1.0)
+            assert wire.lines[0].finish().frames
+        found = real(wire)
+        order.append(wire.subject.name)
+        if len(order) == 3:
+            others.set()
+        return found
+
+    monkeypatch.setitem(PROBES, "frames", frames)
+    with agents(("alpha", "beta")) as started:
+        report = across.prove(topology, started, probes=("frames", "latency"), jobs=4)
+    assert report.exit_code == 0, reasons(report)
+    assert [link.link for link in report.links] == ["gre", "udp", "ip", "lan", "own"]
+    assert order[-1] == "gre"
+    beside = [[(result.probe, result.beside) for result in link.results] for link in report.links[:4]]
+    assert beside == [[("open", 3), ("frames", 3), ("latency", 0)]] * 4
+
+
 # ---- breaks, each found and told apart ----
 
 
@@ -116,7 +151,8 @@ class Tried:
     def link(self, name: str, *probes: str) -> LinkReport:
         parts = {host: self.topology.on(host) for host in self.topology.hosts}
         (link,) = (link for link in self.topology.links if link.name == name)
-        return across.between(link, parts, self.machines, probes, False)
+        (report,) = between([link], parts, self.machines, probes=probes)
+        return report
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +201,7 @@ def other_file(tried: Tried, before: str, after: str) -> Callable[[], None]:
     """Let beta read another topology."""
 
     def load(text: str) -> None:
-        tried.machines["beta"].ask("load", text=text, path="lab.yaml", host="beta")
+        tried.machines["beta"].own.ask("load", text=text, path="lab.yaml", host="beta")
 
     load(LAB.replace(before, after))
     return lambda: load(LAB)

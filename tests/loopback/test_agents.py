@@ -18,7 +18,8 @@ from vecnet.loopback import across
 from vecnet.loopback.across.agent import MARK
 from vecnet.loopback.across.answers import Looked, Pinged, Sniffed
 from vecnet.loopback.across.channel import Channel, Closed, Message
-from vecnet.loopback.across.machine import FarEnd, FarStack, Machine, started
+from vecnet.loopback.across.far import FarEnd, FarStack
+from vecnet.loopback.across.machine import Machine, started
 from vecnet.loopback.verdict import Failed, LinkReport, Untested, Verdict
 from vecnet.topology import loads
 
@@ -76,43 +77,61 @@ def test_what_is_no_agent_is_told_in_words(command: list[str], sentence: str) ->
 @pytest.mark.parametrize(
     ("ask", "answer"),
     [
-        (lambda machine: FarEnd(machine).send([b"x"]), {"taken": "all"}),
-        (lambda machine: FarEnd(machine).stats, {"stats": {"rx": "many"}}),
-        (lambda machine: FarStack(machine).ping("", "", 0), {"seconds": None}),
-        (lambda machine: FarStack(machine).served(), {"received": 1, "digest": 2, "failure": ""}),
-        (lambda machine: machine.told(Sniffed, "sniffed"), {"outers": [{"header": "xyz"}]}),
-        (lambda machine: machine.told(Sniffed, "sniffed"), {"outers": 3}),
-        (lambda machine: machine.told(Pinged, "ping"), {"seconds": 10**400}),
-        (lambda machine: machine.told(Looked, "look"), {"found": [{"code": "x", "sentence": ""}], "filters": []}),
-        (lambda machine: machine.ask("open"), {"error": "x", "verdict": "maybe"}),
+        (lambda line: FarEnd(line).send([b"x"]), {"taken": "all"}),
+        (lambda line: FarEnd(line).stats, {"stats": {"rx": "many"}}),
+        (lambda line: FarStack(line).ping("", "", 0), {"seconds": None}),
+        (lambda line: FarStack(line).served(), {"received": 1, "digest": 2, "failure": ""}),
+        (lambda line: line.told(Sniffed, "sniffed"), {"outers": [{"header": "xyz"}]}),
+        (lambda line: line.told(Sniffed, "sniffed"), {"outers": 3}),
+        (lambda line: line.told(Pinged, "ping"), {"seconds": 10**400}),
+        (lambda line: line.told(Looked, "look"), {"found": [{"code": "x", "sentence": ""}], "filters": []}),
+        (lambda line: line.ask("open"), {"error": "x", "verdict": "maybe"}),
     ],
     ids=("taken", "stats", "seconds", "transferred", "outers", "no-list", "no-number", "no-code", "no-verdict"),
 )
 def test_an_answer_that_is_none(ask: object, answer: dict[str, object]) -> None:
     assert callable(ask)
-    loaded, told = (message(json.dumps({**says, "lengths": []}).encode()) for says in ({}, answer))
+    loaded, told = (message(json.dumps({**says, "line": 0, "lengths": []}).encode()) for says in ({}, answer))
     with started({"beta": that_says(GREETING + loaded + told)}) as machines:
         machine = machines["beta"]
         machine.meet("", "lab.yaml")
         machine.read()
         assert not machine.lost
         with pytest.raises(Untested, match="beta cannot be used: what it answers makes no sense"):
-            ask(machine)
+            ask(machine.own)
         with pytest.raises(Untested, match="beta cannot be used"):  # and it is not asked again
-            machine.ask("stats")
+            machine.own.ask("stats")
 
 
 def test_an_answer_that_is_a_verdict() -> None:
     failed, lacking = ({"error": "x", "verdict": verdict} for verdict in ("fail", "untested"))
-    answers = b"".join(message(json.dumps({**one, "lengths": []}).encode()) for one in ({}, failed, lacking))
+    answers = b"".join(message(json.dumps({**one, "line": 0, "lengths": []}).encode()) for one in ({}, failed, lacking))
     with started({"beta": that_says(GREETING + answers)}) as machines:
         machine = machines["beta"]
         machine.meet("", "lab.yaml")
         machine.read()
         with pytest.raises(Failed, match="on beta, x"):
-            machine.ask("open")
+            machine.own.ask("open")
         with pytest.raises(Untested, match="on beta, x"):
-            machine.ask("open")
+            machine.own.ask("open")
+
+
+def test_a_line_that_hangs_is_given_up_and_no_other_with_it() -> None:
+    with started({"beta": that_says(GREETING + message(b'{"line": 0, "lengths": []}'))}) as machines:
+        machine = machines["beta"]
+        machine.meet("", "lab.yaml")
+        machine.read()
+        line, other = machine.connection.line(), machine.connection.line()
+        with pytest.raises(Untested, match=r"beta cannot be used: the agent there gave no answer for 0\.1 seconds"):
+            line.ask("open", timeout=0.1)
+        with pytest.raises(Untested, match="beta cannot be used: the agent there gave no answer"):
+            line.ask("open")
+        assert (line.usable, other.usable, machine.lost) == (False, True, "")
+
+
+@pytest.mark.parametrize("line", [b"7", b'"x"', b"null", b"[]"])
+def test_an_answer_for_nobody(line: bytes) -> None:
+    assert "says what nobody has asked for" in met(that_says(GREETING + message(b'{"line": %b, "lengths": []}' % line)))
 
 
 def test_frames_come_as_they_were_sent() -> None:
@@ -151,7 +170,7 @@ def test_the_agent_ends_with_its_input_and_says_nothing_else() -> None:
     assert channel.until(MARK, 1 << 16, 30) == b""
     assert json.loads(channel.until(b"\n", 1 << 16, 30)) == {"vecnet": __version__}
     channel.send({"do": "load", "text": text, "path": "lab.yaml", "host": "beta"})
-    assert channel.receive(30) == Message({})
+    assert channel.receive(30) == Message({"line": 0})
     channel.send()
     assert channel.receive(5) is None  # a sign of life for a sign of life
     channel.send({"do": "no such thing"})
@@ -183,7 +202,7 @@ def test_machine_is_told_to_end_once(request: pytest.FixtureRequest) -> None:
     request.addfinalizer(machine.close)
     machine.hang_up()
     with pytest.raises(Untested, match="it has been told to end"):
-        machine.ask("stats")
+        machine.own.ask("stats")
 
 
 OWN = """
@@ -208,7 +227,7 @@ REPORT = {"link": "one", "transport": "tap", "results": [PASSED], "far_end": "",
 
 def proved(links: object) -> LinkReport:
     """What is told of the link by whom answers so for its host."""
-    answers: tuple[dict[str, object], ...] = ({"lengths": []}, {"links": links, "lengths": []})
+    answers: tuple[dict[str, object], ...] = ({"line": 0, "lengths": []}, {"line": 0, "links": links, "lengths": []})
     with started(
         {"beta": that_says(GREETING + b"".join(message(json.dumps(one).encode()) for one in answers))}
     ) as there:

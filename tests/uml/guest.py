@@ -184,60 +184,20 @@ class Guest:
                 os.kill(process, signal.SIGCONT)
 
 
-class Wiring:
-    """A network namespace, with a process and mount namespace around it: leaving it kills whatever runs inside."""
+class Place:
+    """Where guests boot: `enter` are the words before a command that run it there, `folder` has all guests' files."""
 
-    def __init__(self, kernel: Kernel | None = None) -> None:
-        need_root()
-        need_command("unshare", "nsenter", "ip")
+    def __init__(self, folder: Path, enter: Sequence[str], kernel: Kernel | None = None) -> None:
         self._kernel = kernel or Kernel.of()
-        self.folder = Path(tempfile.mkdtemp(prefix="uml-"))
+        self.folder = folder
+        self._enter = list(enter)
         self._started: list[subprocess.Popen[Any]] = []
-        # `cat` is the first process inside: it ends, and everything with it, once nobody holds its standard input
-        self._holder = subprocess.Popen(
-            ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", _HOLDER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != b"ready\n":
-            self.close()
-            need(False, "needs the right to make network and process namespaces")
-        own = f"/proc/{self._holder.pid}/ns"
-        self._enter = ["nsenter", f"--net={own}/net", f"--mount={own}/mnt", f"--pid={own}/pid_for_children"]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        assert self._holder.stdin is not None
-        assert self._holder.stdout is not None
-        self._holder.kill()  # --kill-child takes the first process inside along, and that one takes all others
-        self._holder.wait()
-        self._holder.stdin.close()
-        self._holder.stdout.close()
+    def end(self) -> None:
+        """End what was started: nsenter itself, once all that it has started inside has gone with its namespace."""
         for process in self._started:
-            process.kill()  # nsenter itself is outside
+            process.kill()
             process.communicate()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
-        """The calling thread is in here within the block: sockets that it opens belong to this network."""
-        with Path("/proc/thread-self/ns/net").open() as outside, Path(f"/proc/{self._holder.pid}/ns/net").open() as own:
-            call(_libc.setns(own.fileno(), _CLONE_NEWNET))
-            try:
-                yield
-            finally:
-                call(_libc.setns(outside.fileno(), _CLONE_NEWNET))
-
-    @property
-    def network(self) -> int:
-        """The process whose network namespace this is, for `ip link … netns`."""
-        return self._holder.pid
 
     def inside(self, *command: str | Path) -> list[str]:
         """The command line that runs `command` in here."""
@@ -313,6 +273,58 @@ class Wiring:
     def environment(self) -> dict[str, str]:
         """The kernel keeps the guest's memory in a file, for which /dev/shm may be too small."""
         return os.environ | {"TMPDIR": str(self.folder)}
+
+
+class Wiring(Place):
+    """A network namespace, with a process and mount namespace around it: leaving it kills whatever runs inside."""
+
+    def __init__(self, kernel: Kernel | None = None) -> None:
+        need_root()
+        need_command("unshare", "nsenter", "ip")
+        super().__init__(Path(tempfile.mkdtemp(prefix="uml-")), (), kernel)
+        # `cat` is the first process inside: it ends, and everything with it, once nobody holds its standard input
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "sh", "-c", _HOLDER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"ready\n":
+            self.close()
+            need(False, "needs the right to make network and process namespaces")
+        own = f"/proc/{self._holder.pid}/ns"
+        self._enter = ["nsenter", f"--net={own}/net", f"--mount={own}/mnt", f"--pid={own}/pid_for_children"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        self._holder.kill()  # --kill-child takes the first process inside along, and that one takes all others
+        self._holder.wait()
+        self._holder.stdin.close()
+        self._holder.stdout.close()
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is in here within the block: sockets that it opens belong to this network."""
+        with Path("/proc/thread-self/ns/net").open() as outside, Path(f"/proc/{self._holder.pid}/ns/net").open() as own:
+            call(_libc.setns(own.fileno(), _CLONE_NEWNET))
+            try:
+                yield
+            finally:
+                call(_libc.setns(outside.fileno(), _CLONE_NEWNET))
+
+    @property
+    def network(self) -> int:
+        """The process whose network namespace this is, for `ip link … netns`."""
+        return self._holder.pid
 
 
 def _text(path: Path) -> str:

@@ -98,10 +98,9 @@ def command(
     from vecnet import loopback
     from vecnet.cli.progress import progress
     from vecnet.loopback.baseline import read
-    from vecnet.loopback.bridge import PROBE as BRIDGE_PROBE
     from vecnet.loopback.captures import make_folder
-    from vecnet.loopback.outside import PROBES as OUTSIDE_PROBES
-    from vecnet.loopback.probes import FILTER, MEASURED, NAMES
+    from vecnet.loopback.choice import known_probes, require_probes
+    from vecnet.loopback.probes import MEASURED
 
     files = {
         "json": json_file,
@@ -115,12 +114,9 @@ def command(
         alone |= {"--probe": probes, "--jobs": jobs}
     longer.refuse([option for option, value in alone.items() if value not in (None, False, ())])
     refuse_one_place_for_two({**files, "svg": longer.svg}, subject)
-    names = tuple(dict.fromkeys((*NAMES, FILTER, BRIDGE_PROBE, *OUTSIDE_PROBES)))
-    unknown = [probe for probe in probes if probe not in names]
-    if unknown:
-        raise InputError(f"there is no probe {unknown[0]!r}; the probes are {', '.join(names)}")
+    require_probes(probes)
     if quick:
-        names = tuple(probe for probe in names if probe not in MEASURED)
+        names = tuple(probe for probe in known_probes() if probe not in MEASURED)
         if spoiled := [probe for probe in probes if probe in MEASURED]:
             raise InputError(
                 f"--quick leaves out what is measured, and so --probe {spoiled[0]}", "leave one of them out"
@@ -132,8 +128,18 @@ def command(
         given |= {"--baseline": baseline, longer.name: longer.name or None}
         across.refuse([option for option, value in given.items() if value not in (None, False)])
         names = _chosen(whole, links, only)
+        from vecnet.fleet import proof
+
         with progress("loopback") as report_progress:
-            report = across.prove(whole, inventory, names, probes, live, jobs or loopback.JOBS, report_progress)
+            report = proof.prove(
+                whole,
+                inventory,
+                links=names,
+                probes=probes,
+                live=live,
+                jobs=jobs or loopback.JOBS,
+                progress=report_progress,
+            )
         _tell(ctx, report, files, verbose, longer)
         return
     if inventory is not None:
@@ -185,7 +191,9 @@ def _tell(ctx: click.Context, report: Verdicts, files: dict[str, str | None], ve
 
 def _chosen(topology: Topology, links: tuple[str, ...], only: Sequence[str]) -> tuple[str, ...]:
     """The names of the links that both options mean; none where all are meant. Raises InputError."""
-    _require_links(topology, links)
+    from vecnet.loopback.choice import require_links
+
+    require_links(topology, links)
     if not only:
         return links
     every = {link.name: tuple(map(str, link.spec.ends)) for link in topology.links}
@@ -227,6 +235,7 @@ def _is_string(subject: str) -> bool:
 def _subjects(
     subject: str, whole: Topology | None, on: str | None, links: tuple[str, ...], peer: str | None, mirror: bool
 ) -> tuple[str, list[Subject], Topology | None]:
+    from vecnet.loopback.choice import require_links
     from vecnet.loopback.subject import of_strings, of_topology
     from vecnet.loopback.verdict import Untested
 
@@ -234,7 +243,7 @@ def _subjects(
         if peer is not None or mirror:
             raise InputError("--peer and --mirror go with a vec string; a topology says what each other end is")
         topology = part(whole, on)
-        _require_links(topology, links)
+        require_links(topology, links)
         return topology.name, of_topology(topology, links), topology
     from vecnet.transports.answers import FarEnd
     from vecnet.vecstring import parse
@@ -253,13 +262,6 @@ def _subjects(
         return device.transport.name, [of_strings(device, other)], None
     except Untested as error:
         raise InputError(str(error)) from None
-
-
-def _require_links(topology: Topology, links: tuple[str, ...]) -> None:
-    names = [link.name for link in topology.links]
-    for link in links:
-        if link not in names:
-            raise InputError(f"{topology.name} has no link {link!r}; its links are {', '.join(names)}")
 
 
 def _write(report: Verdicts, files: dict[str, str | None]) -> None:

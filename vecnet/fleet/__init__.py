@@ -16,5 +16,6 @@ lies in ansible/ of the source, and below ansible_collections/ here, where Ansib
 | inventory.py | how Ansible reaches the hosts of a topology |
 | configured.py | what Ansible is configured to, and inventories, as its own programs read them |
 | reach.py | how a command with pipes is started there, without Ansible |
+| proof.py | loopback of all hosts |
 | agent.py | what is done on a host: one request, one answer |
 """

@@ -2,16 +2,18 @@
 
 Both are JSON. The module `vecnet.uml.topology` of the same version starts it; for scripts there are the commands with
 --on and --json. The exit status is theirs, too: 0 done, 1 it failed, 2 the input is wrong. Then the answer is
-`{"problems": […]}`.
+`{"problems": […], "untouched": …}`: whether it is certain that nothing was changed.
 
 | request | |
 |---|---|
 | `version` | the controller's, which must be this one's |
-| `do` | plan, up, "plan down", down, restore, status |
+| `do` | plan, up, "plan down", down, restore, status, loopback |
 | `text`, `path` | the topology's file, and its name: nothing of that name is opened |
 | `host` | whose part it is; null where the file names no hosts |
 | `guests` | those that start here; null for all |
 | `undo` | of restore: what `plan` or `up` has returned under that name |
+| `links`, `probes`, `jobs`, `live` | of loopback: as the command has them; all links and probes where none are named |
+| `inventory` | of loopback, where `host` is null and the file names hosts: how they are reached from here |
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from vecnet import __version__, host
-from vecnet.errors import EXIT_FAILED, EXIT_INPUT, HostError, InputError, Problem, VecnetError
+from vecnet.errors import EXIT_FAILED, EXIT_INPUT, BusyError, HostError, InputError, Problem, VecnetError
 from vecnet.host.record import Record
+from vecnet.loopback.verdict import Verdict
 from vecnet.plain import Senseless, parsed
 from vecnet.serving.sweep import sweep
 from vecnet.topology import Topology, loads
@@ -43,6 +46,11 @@ class Request:
     host: str | None = None
     guests: tuple[str, ...] | None = None
     undo: object = None
+    links: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    jobs: int | None = None
+    live: bool = False
+    inventory: str | None = None
 
 
 def main() -> None:
@@ -53,7 +61,8 @@ def main() -> None:
         _write({"problems": [asdict(Problem(f"this is no request: {error}", "ask as this file says"))]})
         sys.exit(EXIT_INPUT)
     except VecnetError as error:
-        _write({"problems": [asdict(problem) for problem in error.problems]})
+        untouched = isinstance(error, BusyError)  # the lock comes before all else
+        _write({"problems": [asdict(problem) for problem in error.problems], "untouched": untouched})
         sys.exit(error.exit_code)
     except OSError as error:
         from vecnet.kernel.unforeseen import in_words  # for mistakes alone
@@ -142,6 +151,27 @@ def _status(request: Request, give: Give) -> None:
     )
 
 
+def _loopback(request: Request, give: Give) -> None:
+    from vecnet import loopback
+    from vecnet.fleet import proof
+    from vecnet.loopback.choice import require_links, require_probes
+    from vecnet.loopback.subject import of_topology
+
+    whole = loads(request.text or "", path=request.path)
+    every = request.host is None and bool(whole.hosts)
+    topology = whole if every else _part(request)
+    require_links(topology, request.links)
+    require_probes(request.probes)
+    links, probes, live, jobs = request.links, request.probes, request.live, request.jobs or loopback.JOBS
+    if every:
+        found = proof.prove(topology, request.inventory, links=links, probes=probes, live=live, jobs=jobs)
+    else:
+        subjects = of_topology(topology, links)
+        found = loopback.prove(topology.name, subjects, topology=topology, probes=probes, live=live, jobs=jobs)
+    lines = [f"{link.label}: {link.reason}" for link in found.links if link.verdict is not Verdict.PASS]
+    give({"changed": False, "lines": lines, **found.as_json()})
+
+
 _DOES: dict[str, Callable[[Request, Give], None]] = {
     "plan": _plan,
     "up": _up,
@@ -149,6 +179,7 @@ _DOES: dict[str, Callable[[Request, Give], None]] = {
     "down": _down,
     "restore": _restore,
     "status": _status,
+    "loopback": _loopback,
 }
 
 if __name__ == "__main__":

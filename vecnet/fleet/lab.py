@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 PLAN, UP, UNDO, DOWN, STATUS = "Plan", "Up", "Undo", "Down", "Status"  # the tasks of ansible/roles/lab/tasks
 
 _TASKS = (PLAN, UP, UNDO, DOWN, STATUS)
+_ERROR = re.compile(r"[\w.]+(Error|Exception)\b", re.ASCII)  # the last line of a traceback
+_FULL = ("No space left on device", "No usable temporary directory", "Disk quota exceeded")  # Python's words for it
 _WORD = re.compile(r"\w+=[\w.,-]+", re.ASCII)  # such as init_on_alloc=1
 
 
@@ -77,6 +79,7 @@ class _Refused:
 
     problems: tuple[Problem, ...]
     exit_code: int = EXIT_FAILED
+    untouched: bool = False  # it is certain that nothing was changed there
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,9 @@ def up(
 
 def _left_over(run: _Run) -> Iterator[Problem]:
     """What became of all hosts after one has failed."""
-    back = [part.host for part in run.well(UNDO)]
+    undone, ups = {part.host for part in run.well(UNDO)}, run.done.get(UP, {})
+    untouched = {host for host, told in ups.items() if isinstance(told, _Refused) and told.untouched}
+    back = [host for host in run.topology.hosts if host in undone | untouched]
     for host in run.topology.hosts:
         told = run.done.get(UNDO, {}).get(host)
         if host not in back:
@@ -237,7 +242,16 @@ def _told(event: Event, topology: Topology) -> Answer | _Refused:
         pass
     if event.event == "ok":
         return _wrong("what it answers makes no sense", "see that the vecnet there is the one that it should be")
+    if last := _last_words(str(event.result.get("module_stderr") or "")):
+        full = any(words in last for words in _FULL)
+        return _wrong(f"what Ansible starts there has failed: {last}", "make room on its disk" if full else "")
     return _wrong(str(event.result.get("msg") or event.result.get("exception") or "it failed"))
+
+
+def _last_words(said: str) -> str:
+    """Of what a module's program has said on its standard error, the sentence that says why it failed."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if _ERROR.match(line)), lines[-1] if lines else "")
 
 
 def _wrong(message: str, instead: str = "") -> _Refused:

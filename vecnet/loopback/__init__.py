@@ -4,6 +4,7 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 
 | file | subject |
 |---|---|
+| choice.py | the names of links and probes that others give |
 | subject.py | what is proved: the two ends of a link, or of a string |
 | wire.py | … opened |
 | switched.py | vecnet's own switch, with a port of the tester's |
@@ -13,7 +14,8 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 | numbered.py, exchange.py | numbered frames, sent and judged |
 | joined.py, stack.py, nursery.py, agent.py, icmp.py | real IP stacks at both ends |
 | diagnose.py, sniff.py | why packets do not come |
-| trial.py, beside.py | the probes of one subject; many subjects side by side |
+| trial.py | the probes of one subject |
+| rounds.py, beside.py | many subjects, in three rounds, side by side |
 | across/ | links between hosts, by an agent on each |
 | verdict.py | the results, as data |
 | codes.py, explained.py | the kinds of failure, and guests' traps, each with its code and explanation |
@@ -26,9 +28,9 @@ The datapath opens a guest's own string and plays the guest; the other end is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from vecnet.loopback.verdict import BRIDGE, LinkReport, Result, Verdict, Verdicts
@@ -38,10 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vecnet.loopback.baseline import Baseline
-    from vecnet.loopback.nursery import Nursery
-    from vecnet.loopback.stack import Stacks
     from vecnet.loopback.subject import Subject
-    from vecnet.loopback.trial import Trial, Watch
+    from vecnet.loopback.trial import Watch
     from vecnet.topology import Topology
 
 __all__ = ["LinkReport", "Result", "Verdict", "Verdicts", "probes_of", "prove"]
@@ -81,140 +81,46 @@ def prove(
     run before, fails. `watch` is handed each attempt, and makes it. Two runs in one network namespace take turns.
     Raises HostError.
 
-    With several jobs there are three rounds. In the first the links are proved side by side. In the second what failed
-    there is proved once more, without those that keep the machine busy, and is looked into. In the third, what is timed
-    is measured, one link at a time, and once more what fails. So nothing fails for want of processors. What passed only
-    then says so, `Result.at_first`, and so does a figure that was not taken alone, `Result.beside`.
+    With several jobs there are three rounds: see rounds.py. What passed only when it was tried again says so,
+    `Result.at_first`, and so does a figure that was not taken alone, `Result.beside`.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
     from vecnet.loopback import bridge
     from vecnet.loopback.diagnose import Host
     from vecnet.loopback.nursery import Nursery
+    from vecnet.loopback.probes import TIMED
+    from vecnet.loopback.rounds import Count, Try, in_rounds
+    from vecnet.loopback.stack import Stacks
     from vecnet.loopback.trial import Trial, unwatched
 
     share = min(1.0, _FEW / max(len(subjects), 1))
     trial = Trial(Host(topology), live, captures, share=share, baseline=baseline or {}, watch=watch or unwatched)
+    chosen = [[probe for probe in probes_of(one)[1:] if not probes or probe in probes] for one in subjects]
+    count = Count(sum(1 + len(one) for one in chosen), progress)
     with Namespaces() as namespaces, locked([namespaces.home], _TURN, what="loopback"), Nursery() as nursery:
-        run = _Run(subjects, probes, trial, nursery, progress)
-        results = run.alone() if min(jobs, len(subjects)) <= 1 else run.side_by_side(jobs)
+
+        @contextmanager
+        def worker() -> Iterator[Try]:
+            with Stacks.started(nursery) as stacks:
+                yield lambda number, names, how: replace(trial, how=how).results(
+                    subjects[number], names, stacks, count.done
+                )
+
+        results = in_rounds([subject.claims for subject in subjects], chosen, TIMED, jobs, worker)
         reports = [_report(subject, found) for subject, found in zip(subjects, results, strict=True)]
         for one in bridge.of_subjects(subjects) if not probes or bridge.PROBE in probes else ():
             reports.append(LinkReport(one.name, BRIDGE, (trial.across(one),), "the guests of its members"))
-    run.end()
+    count.end()
     return Verdicts(name, tuple(reports))
 
 
 def _report(subject: Subject, results: Sequence[Result]) -> LinkReport:
+    from vecnet.loopback.rounds import told_again
+
     opened = results[0].verdict is Verdict.PASS
-    notes = [(subject.far.note or subject.near.note) if opened else ""]
-    notes += [
-        f"{one.probe} passed when it was tried again; at first: {one.at_first}" for one in results if one.at_first
-    ]
+    notes = [(subject.far.note or subject.near.note) if opened else "", told_again(results)]
     far_end = subject.far.words if opened or not subject.far.twin else subject.far.name
     return LinkReport(
         subject.name, subject.transport, tuple(results), far_end, ". ".join(filter(None, notes)), subject.where
     )
-
-
-def _again(before: Sequence[Result], now: Sequence[Result]) -> list[Result]:
-    """What was tried again: what passes only now tells of it."""
-    failed = {one.probe: one.reason for one in before if one.verdict is Verdict.FAIL}
-    return [
-        replace(one, at_first=failed[one.probe]) if one.verdict is Verdict.PASS and one.probe in failed else one
-        for one in now
-    ]
-
-
-class _Run:
-    """The subjects, and how far their probes are."""
-
-    def __init__(
-        self,
-        subjects: Sequence[Subject],
-        probes: Sequence[str],
-        trial: Trial,
-        nursery: Nursery,
-        progress: Progress,
-    ) -> None:
-        self._subjects, self._trial, self._nursery, self._progress = subjects, trial, nursery, progress
-        self._chosen = [[probe for probe in probes_of(one)[1:] if not probes or probe in probes] for one in subjects]
-        self._total = sum(1 + len(chosen) for chosen in self._chosen)
-        self._count, self._counting = 0, Lock()
-
-    def _done(self) -> None:
-        with self._counting:
-            self._count = min(self._count + 1, self._total - 1)  # what is tried again is counted again
-            self._progress(self._count, self._total)
-
-    def end(self) -> None:
-        self._progress(self._total, self._total)
-
-    def alone(self) -> list[list[Result]]:
-        """All probes of one subject after another."""
-        from vecnet.loopback.stack import Stacks
-
-        with Stacks.started(self._nursery) as stacks:
-            return [
-                self._trial.results(subject, chosen, stacks, self._done)
-                for subject, chosen in zip(self._subjects, self._chosen, strict=True)
-            ]
-
-    def side_by_side(self, jobs: int) -> list[list[Result]]:
-        """The three rounds."""
-        from vecnet.loopback.beside import side_by_side
-        from vecnet.loopback.probes import TIMED
-        from vecnet.loopback.stack import Stacks
-
-        every = range(len(self._subjects))
-        results: list[list[Result]] = [[] for _ in every]
-        functional, timed = (
-            [[probe for probe in chosen if (probe in TIMED) is which] for chosen in self._chosen]
-            for which in (False, True)
-        )
-
-        def around(numbers: Sequence[int], threads: int, tried: Callable[[int, Stacks], list[Result]]) -> None:
-            def work(taken: Iterator[int]) -> None:
-                with Stacks.started(self._nursery) as stacks:
-                    for number in map(numbers.__getitem__, taken):
-                        results[number] = tried(number, stacks)
-
-            side_by_side([self._subjects[number].claims for number in numbers], threads, work)
-
-        def among(numbers: Sequence[int], *, again: bool) -> None:
-            threads = min(jobs, len(numbers))
-            trial = replace(self._trial, beside=max(threads - 1, 0), again=again)
-            around(
-                numbers,
-                threads,
-                lambda number, stacks: _again(
-                    results[number], trial.results(self._subjects[number], functional[number], stacks, self._done)
-                ),
-            )
-
-        among(every, again=True)
-        among([number for number in every if any(one.verdict is Verdict.FAIL for one in results[number])], again=False)
-        alone = replace(self._trial, turn=Lock())
-        around(
-            every,
-            2,  # one is measured, and the one before it is closed
-            lambda number, stacks: [
-                *results[number],
-                *self._timed(alone, self._subjects[number], timed[number], results[number], stacks),
-            ],
-        )
-        return results
-
-    def _timed(
-        self, trial: Trial, subject: Subject, probes: Sequence[str], before: Sequence[Result], stacks: Stacks
-    ) -> list[Result]:
-        """What is timed, of a subject whose other probes came to what is `before`."""
-        from vecnet.loopback.trial import untried
-
-        left = [one for probe in probes if (one := untried(before, probe)) is not None]
-        if left or not probes:
-            return left
-        opened, *found = replace(trial, again=True).results(subject, probes, stacks, self._done)
-        if any(one.verdict is Verdict.FAIL for one in (opened, *found)):
-            opened, *found = _again((opened, *found), trial.results(subject, probes, stacks, self._done))
-        return found if opened.verdict is Verdict.PASS else [replace(opened, probe=probe) for probe in probes]

@@ -114,10 +114,14 @@ class Subject:
     @property
     def claims(self) -> frozenset[Hashable]:
         """What must be its own while it is proved: another link that has it, too, would get its packets, or be deaf."""
+        return self.claims_of(self.near, self.far)
+
+    def claims_of(self, *sides: Side) -> frozenset[Hashable]:
+        """The same, of these of its sides alone."""
         found: set[Hashable] = {(interface.netns, interface.ifname) for interface in self.interfaces}
         if self.topology:
             found.add(self.topology)  # the folder of its switches' sockets
-        for side in (self.near, self.far):
+        for side in sides:
             if side.ifname:
                 found.add((side.netns, side.ifname))
             at = side.transport.receives_at() if side.transport else None

@@ -44,23 +44,33 @@ def unwatched(_subject: Subject, _ports: Mapping[str, Port], _probe: str, attemp
 
 
 @dataclass(frozen=True)
-class Trial:
-    """How probes are tried: `live` also on wires in use, with up to `beside` other links at the same time.
+class How:
+    """How the probes of a link are tried: with up to `beside` other links at the same time.
 
-    What fails is looked into, and its packets are kept in `captures`, unless it is to be tried `again` anyway. A
-    measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`. Only who
-    has the `turn` has packets on the way; the kernel takes longer to close a wire than to open it, and may do so later.
-    Who has the `watch` is handed each attempt with its ports, and makes it.
+    What fails is not looked into where it is tried `again` anyway. Only who has the `turn` has packets on the way.
+    """
+
+    beside: int = 0
+    again: bool = False
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How probes are tried: `live` also on wires in use.
+
+    What fails is looked into, and its packets are kept in `captures`, unless it is to be tried again anyway. A
+    measurement may take a `share` of its usual time, and is held against that of a run before, the `baseline`. The
+    kernel takes longer to close a wire than to open it, and may do so when another has the turn. Who has the `watch` is
+    handed each attempt with its ports, and makes it.
     """
 
     host: Host
     live: bool = False
     captures: Path | None = None
-    again: bool = False
-    beside: int = 0
     share: float = 1.0
     baseline: Baseline = field(default_factory=dict)
-    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    how: How = field(default_factory=How)
     watch: Watch = unwatched
 
     def results(
@@ -69,7 +79,7 @@ class Trial:
         """Those of the named probes, after that of "open"; `done` is called after each."""
         if subject.is_outside:
             return self._outside(subject, probes, stacks, done)
-        with ExitStack() as stack, self.turn:
+        with ExitStack() as stack, self.how.turn:
             wire: Wire | None = None
 
             def open_both() -> Found:
@@ -92,12 +102,12 @@ class Trial:
                 return self._recorded(subject, ports, name, tried)
 
             first = attempt("open", open_both)
-            return _in_turn(first, probes, probe, done)
+            return one_after_another(first, probes, probe, done)
 
     def _outside(
         self, subject: Subject, probes: Sequence[str], stacks: Stacks, done: Callable[[], None]
     ) -> list[Result]:
-        with ExitStack() as stack, self.turn:
+        with ExitStack() as stack, self.how.turn:
             beyond: outside.Beyond | None = None
 
             def start() -> Found:
@@ -113,7 +123,7 @@ class Trial:
                 return self._recorded(subject, {subject.near.name: beyond.port}, name, tried)
 
             first = self._attempt("open", start, lambda: ())
-            return _in_turn(first, probes, probe, done)
+            return one_after_another(first, probes, probe, done)
 
     def across(self, bridge: Bridge) -> Result:
         """What frames between a bridge's members come to."""
@@ -147,12 +157,12 @@ class Trial:
     def _recorded(
         self, subject: Subject, ports: Mapping[str, Port], probe: str, attempt: Callable[[], Result]
     ) -> Result:
-        captures = None if self.again else self.captures
+        captures = None if self.how.again else self.captures
         return self.watch(subject, ports, probe, lambda: recorded(captures, subject.name, ports, probe, attempt))
 
     def _attempt(self, name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
-        more = (lambda: ()) if self.again else diagnosed
-        return replace(attempted(name, partial(outcome_of, probe), more), beside=self.beside)
+        more = (lambda: ()) if self.how.again else diagnosed
+        return replace(attempted(name, partial(outcome_of, probe), more), beside=self.how.beside)
 
 
 def attempted(name: str, probe: Callable[[], Found], diagnosed: Callable[[], Sequence[Finding]]) -> Result:
@@ -191,7 +201,7 @@ def _hindered(wire: Wire, probe: str) -> str:
     return ""
 
 
-def _in_turn(
+def one_after_another(
     first: Result, probes: Sequence[str], probe: Callable[[str], Result], done: Callable[[], None]
 ) -> list[Result]:
     """The results of the probes after the `first` one's."""

@@ -46,7 +46,8 @@ def ask(module, do, **more):
             "; ".join(part for part in (problem["message"], problem["instead"]) if part)
             for problem in answer["problems"]
         ]
-        module.fail_json(msg="\n".join(sentences), problems=answer["problems"], exit_code=status)
+        untouched = bool(answer.get("untouched"))
+        module.fail_json(msg="\n".join(sentences), problems=answer["problems"], exit_code=status, untouched=untouched)
     return answer
 
 

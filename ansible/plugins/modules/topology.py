@@ -115,6 +115,11 @@ problems:
   type: list
   elements: dict
   sample: [{"message": "eth9 is not there", "instead": "make it", "where": null}]
+untouched:
+  description: Whether it is certain that nothing was changed, since another vecnet had the host's lock.
+  returned: failure
+  type: bool
+  sample: false
 exit_code:
   description: The exit status of the command that does the same, 1 where it failed and 2 where the input is wrong.
   returned: failure

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - vecnet.uml.part
 seealso:
   - module: vecnet.uml.topology
+  - module: vecnet.uml.loopback
 """
 
 EXAMPLES = r"""

@@ -1,43 +1,37 @@
 """vecnet loopback across hosts: an agent on each, and one report.
 
-    the controller ═╦═ ssh ═ agent on alpha: alpha's own links, and the near end ─┐
-                    ╚═ ssh ═ agent on beta:  beta's own links, and the far end ───┘ the wire under test
+    the controller ═╦═ ssh ═ agent on alpha: alpha's own links, and the near ends ─┐
+                    ╚═ ssh ═ agent on beta:  beta's own links, and the far ends ───┘ the wires under test
 
 | file | subject |
 |---|---|
 | channel.py, answers.py | messages between controller and agent; what the agent's hold |
-| agent.py | the agent, which is started on a host |
-| machine.py | the controller's side of it |
-| crossing.py | a link between two hosts, opened |
-| probes.py | the probes of such a link |
+| agent.py, end.py | the agent, which is started on a host; one end there |
+| machine.py, line.py, far.py | the controller's side of it: its process, a conversation, the end there |
+| between.py | links between hosts, side by side |
+| crossing.py | … one, opened |
+| probes.py | the probes of one |
 | causes.py | why packets do not come, by both hosts |
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-from vecnet.expectation import MEASURES
 from vecnet.loopback.across.answers import Proved
 from vecnet.loopback.across.channel import Message
-from vecnet.loopback.across.machine import PATIENCE, Machine, living
+from vecnet.loopback.across.line import PATIENCE
+from vecnet.loopback.across.machine import Machine, living
 from vecnet.loopback.verdict import BRIDGE, LinkReport, Outcome, Result, Untested, Verdict, Verdicts
 from vecnet.progress import Progress, quiet
 
 if TYPE_CHECKING:
-    from vecnet.loopback.across.crossing import Opened
-    from vecnet.loopback.diagnose import Finding
-    from vecnet.loopback.subject import Subject
     from vecnet.topology import ResolvedLink, Topology
 
 _EACH = 120.0  # seconds that the probes of one link may take on a host
-
-Found = tuple[str, Mapping[str, float]]
 
 
 def prove(
@@ -52,9 +46,11 @@ def prove(
 ) -> Verdicts:
     """Try the probes (all, unless some are named) on the topology's links (likewise), on and between its hosts.
 
-    The agents are started already, one a host, and are met here. A host whose agent cannot be
-    used leaves its links untested, and nobody else's.
+    The agents are started already, one a host, and are met here. A host whose agent cannot be used leaves its links
+    untested, and nobody else's. Up to `jobs` links are proved side by side, on each host and then between the hosts, as
+    those of one machine are: see rounds.py. Two runs on one host take turns.
     """
+    from vecnet.loopback.across.between import between
     from vecnet.loopback.across.crossing import crosses
 
     chosen = [link for link in topology.links if not links or link.name in links]
@@ -67,11 +63,7 @@ def prove(
         for machine in machines.values():
             machine.read()
         reports = _within(parts, within, machines, probes, live, jobs)
-        done = len(reports)
-        progress(done, done + len(crossing))
-        for count, link in enumerate(crossing, start=1):
-            reports.append(between(link, parts, machines, probes, live))
-            progress(done + count, done + len(crossing))
+        reports += between(crossing, parts, machines, probes=probes, live=live, jobs=jobs, progress=progress)
     order = {link.name: number for number, link in enumerate(topology.links)}
     reports.sort(key=lambda report: order.get(report.link, len(order)))
     return Verdicts(topology.name, tuple(reports))
@@ -94,13 +86,13 @@ def _within(
             continue
         try:
             every = [link.name for link in own]
-            machines[host].begin("prove", links=every, probes=list(probes), live=live, jobs=jobs)
+            machines[host].own.begin("prove", links=every, probes=list(probes), live=live, jobs=jobs)
             asked.append((host, own))
         except Outcome as outcome:
             reports += (_not_tested(link, (host,), outcome) for link in own)
     for host, own in asked:
         try:
-            reports += _told(machines[host], machines[host].finish(PATIENCE + _EACH * len(own)), own)
+            reports += _told(machines[host], machines[host].own.finish(PATIENCE + _EACH * len(own)), own)
         except Outcome as outcome:
             reports += (_not_tested(link, (host,), outcome) for link in own)
     return reports
@@ -112,57 +104,8 @@ def _not_tested(link: ResolvedLink, hosts: tuple[str, ...], outcome: Outcome) ->
 
 def _told(machine: Machine, answer: Message, own: Sequence[ResolvedLink]) -> list[LinkReport]:
     """The reports of an agent, one of each of its links, and of its bridges. Raises Untested where it has others."""
-    found = machine.made(Proved, answer).links
+    found = machine.own.made(Proved, answer).links
     names = sorted(report.link for report in found if report.transport != BRIDGE)
     if names != (wanted := sorted(link.name for link in own)):
         raise Untested(f"{machine.name} was asked for {', '.join(wanted)}, and tells of {', '.join(names) or 'none'}")
     return [replace(report, hosts=(machine.name,)) for report in found]
-
-
-def between(
-    link: ResolvedLink,
-    parts: Mapping[str, Topology],
-    machines: Mapping[str, Machine],
-    probes: Sequence[str],
-    live: bool,
-) -> LinkReport:
-    """A link between two hosts."""
-    from vecnet.loopback.across.causes import diagnosed
-    from vecnet.loopback.across.crossing import of_link, opened
-    from vecnet.loopback.across.probes import PROBES
-    from vecnet.loopback.trial import attempted, untried
-
-    crossing = of_link(link, parts)
-    wire: Opened | None = None
-    with ExitStack() as stack:
-
-        def open_both() -> Found:
-            nonlocal wire
-            wire = stack.enter_context(opened(crossing, machines, live))
-            return "both ends open", {}
-
-        def causes(probe: str) -> list[Finding]:
-            return diagnosed(wire, probe) if wire is not None else []
-
-        results = [attempted("open", open_both, partial(causes, "open"))]
-        for name, probe in PROBES.items():
-            if probes and name not in probes:
-                continue
-            if (left := untried(results, name)) is not None or wire is None:
-                results += [left] if left is not None else []
-                continue
-            judged = partial(_judged, crossing.subject, name, partial(probe, wire))
-            results.append(attempted(name, judged, partial(causes, name)))
-    return LinkReport(link.name, link.transport, tuple(results), crossing.far_end, "", link.position, crossing.hosts)
-
-
-def _judged(subject: Subject, name: str, probe: Callable[[], Found]) -> Found:
-    """What a probe found. Raises Failed where that is not as expected, and Untested where no host can tell."""
-    from vecnet.loopback.trial import refuse_missed
-
-    reason, figures = probe()
-    for one in subject.expected:
-        if not set(MEASURES[one.key].figures.get(name, ())) <= figures.keys():
-            raise Untested(f"{reason}; but {one.key} {one.text} is expected, for which there is no common clock")
-    refuse_missed(subject, name, figures)
-    return reason, figures

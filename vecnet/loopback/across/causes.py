@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from vecnet.loopback import exchange
 from vecnet.loopback.across.answers import Looked, Sniffed, Way
 from vecnet.loopback.across.crossing import Opened
-from vecnet.loopback.across.machine import Machine
+from vecnet.loopback.across.line import Line
 from vecnet.loopback.across.probes import narrow_ways, told_narrow
 from vecnet.loopback.codes import Code
 from vecnet.loopback.diagnose import DROPS, Finding
@@ -35,7 +35,7 @@ _TWICE = 2  # of each size; that one is lost by chance says nothing
 
 def diagnosed(wire: Opened, probe: str) -> list[Finding]:
     """What was found, the surest first. What cannot be found out for want of a machine is left out."""
-    looked = [_Look(machine) for machine in wire.machines]
+    looked = [_Look(line) for line in wire.lines]
     found = _kept(*(_what_differs(look, probe) for look in looked))
     lost = _kept(_way(wire, 0, looked[0], looked[1]), _way(wire, 1, looked[1], looked[0]))
     found += lost or _kept(_narrow(wire))
@@ -48,13 +48,13 @@ def diagnosed(wire: Opened, probe: str) -> list[Finding]:
 class _Look:
     """A host as it is now; it is asked once."""
 
-    machine: Machine
+    line: Line
     differs: Sequence[Finding] | None = None
     filters: Sequence[Finding] = ()
 
     def at(self, probe: str) -> Sequence[Finding]:
         if self.differs is None:
-            told = self.machine.told(Looked, "look", probe=probe)
+            told = self.line.told(Looked, "look", probe=probe)
             self.differs, self.filters = told.found, told.filters
         return self.differs
 
@@ -78,7 +78,7 @@ def _filters(look: _Look) -> Iterator[Finding]:
 
 
 def _on(look: _Look, found: Finding) -> Finding:
-    return Finding(found.code, f"on {look.machine.name}, {found.sentence}")
+    return Finding(found.code, f"on {look.line.name}, {found.sentence}")
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class _Seen:
 def _way(wire: Opened, index: int, sender: _Look, receiver: _Look) -> Iterator[Finding]:
     """Where the frames of one direction end, if they do not arrive."""
     way = wire.directions[index]
-    here, there = sender.machine.name, receiver.machine.name
-    seen = _sent(way, sender.machine, receiver.machine)
+    here, there = sender.line.name, receiver.line.name
+    seen = _sent(way, sender.line, receiver.line)
     if seen.taken == _TRIES:
         return
     words = way[0]
@@ -106,7 +106,7 @@ def _way(wire: Opened, index: int, sender: _Look, receiver: _Look) -> Iterator[F
             yield Finding(Code.DROPPED, f"on {name}, {count} dropped, {what}")
     if not seen.left and not seen.came:
         yield Finding(Code.NOT_SENT, f"the packets do not leave {here}")
-        yield from _route(wire, index, sender.machine)
+        yield from _route(wire, index, sender.line)
         yield from _filters(sender)
     elif not seen.came:
         what = "what is between the two hosts drops them"
@@ -125,19 +125,19 @@ def _place(seen: _Seen) -> Code:
     return Code.NOT_TAKEN if seen.came else Code.LOST_ON_THE_WAY if seen.left else Code.NOT_SENT
 
 
-def _sent(way: exchange.Way, sender: Machine, receiver: Machine) -> _Seen:
+def _sent(way: exchange.Way, sender: Line, receiver: Line) -> _Seen:
     """Send a few frames that way, with both hosts looking on."""
     _, source_end, target_end, to, source = way
     drain(target_end)
     before = source_end.stats, target_end.stats
-    for machine in (sender, receiver):
-        machine.ask("sniff")
+    for line in (sender, receiver):
+        line.ask("sniff")
     run = Run(to, source)
     for _ in range(_TRIES):
         source_end.send([run.build(SMALLEST)], timeout=1.0)  # together they could be seen as one large packet
     while run.lost and (frames := target_end.recv(timeout=_LAST)):
         run.take(frames)
-    left, came = (machine.told(Sniffed, "sniffed", run=run.run, seconds=_LAST).outers for machine in (sender, receiver))
+    left, came = (line.told(Sniffed, "sniffed", run=run.run, seconds=_LAST).outers for line in (sender, receiver))
     after = source_end.stats, target_end.stats
     drops = tuple(
         {
@@ -150,7 +150,7 @@ def _sent(way: exchange.Way, sender: Machine, receiver: Machine) -> _Seen:
     return _Seen(left, came, _TRIES - len(run.lost), (drops[0], drops[1]))
 
 
-def _route(wire: Opened, index: int, sender: Machine) -> Iterator[Finding]:
+def _route(wire: Opened, index: int, sender: Line) -> Iterator[Finding]:
     local, remote = wire.crossing.outer[index], wire.crossing.outer[1 - index]
     way = sender.told(Way, "way", local=local, remote=remote)
     if not way.mtu:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from vecnet.loopback.across import answers
-from vecnet.loopback.across.machine import FarEnd, FarStack, Machine
+from vecnet.loopback.across.far import FarEnd, FarStack
+from vecnet.loopback.across.line import Line
 from vecnet.loopback.exchange import Way
 from vecnet.loopback.joined import Pair, StackEnd, pairs_of
 from vecnet.loopback.subject import Side, Subject, own_end
@@ -28,6 +29,7 @@ class Crossing:
     hosts: tuple[str, str]
     options: tuple[Transport, Transport]
     outer: tuple[str, str]
+    claims: frozenset[Hashable]  # what must be its own on each host while it is proved
 
     @property
     def name(self) -> str:
@@ -53,7 +55,8 @@ def crosses(link: ResolvedLink, topology: Topology) -> bool:
 def of_link(link: ResolvedLink, parts: Mapping[str, Topology]) -> Crossing:
     """A link as what is to be proved; `parts` are the hosts' of its topology."""
     ends = link.spec.ends
-    near, far = (_named(own_end(parts[end.host], link.name)[1], end.host) for end in ends)
+    own = {end.host: own_end(parts[end.host], link.name) for end in ends}
+    near, far = (_named(own[end.host][1], end.host) for end in ends)
     subject = Subject(
         name=link.name,
         transport=link.transport,
@@ -64,7 +67,11 @@ def of_link(link: ResolvedLink, parts: Mapping[str, Topology]) -> Crossing:
         expected=link.expected,
     )
     return Crossing(
-        subject, (ends[0].host, ends[1].host), link.options, (ends[0].given["local"], ends[1].given["local"])
+        subject,
+        (ends[0].host, ends[1].host),
+        link.options,
+        (ends[0].given["local"], ends[1].given["local"]),
+        frozenset((host, claim) for host, (part, side) in own.items() for claim in part.claims_of(side)),
     )
 
 
@@ -78,7 +85,7 @@ class Opened:
     """Both ends, open: a wire as the probes see it."""
 
     crossing: Crossing
-    machines: tuple[Machine, Machine]
+    lines: tuple[Line, Line]
     macs: tuple[bytes, bytes]
 
     @property
@@ -87,7 +94,7 @@ class Opened:
 
     @cached_property
     def ends(self) -> tuple[FarEnd, FarEnd]:
-        near, far = map(FarEnd, self.machines)
+        near, far = map(FarEnd, self.lines)
         return near, far
 
     @property
@@ -107,30 +114,27 @@ class Opened:
         pairs = pairs_of(subject.near, subject.far)
         with ExitStack() as stack:
             found = []
-            for machine, side in zip(self.machines, (subject.near, subject.far), strict=True):
-                interface = machine.told(answers.Joined, "join").interface
-                stack.callback(_leave, machine, "leave")
-                found.append(StackEnd(side.name, FarStack(machine), interface))
+            for line, side in zip(self.lines, (subject.near, subject.far), strict=True):
+                interface = line.told(answers.Joined, "join").interface
+                stack.callback(_leave, line, "leave")
+                found.append(StackEnd(side.name, FarStack(line), interface))
             yield (found[0], found[1]), pairs
 
 
 @contextmanager
-def opened(crossing: Crossing, machines: Mapping[str, Machine], live: bool) -> Iterator[Opened]:
-    """Both ends, open within the block. Raises Failed and Untested.
-
-    Always in the same order: each machine has one proof at a time, and two controllers never wait for each other.
-    """
+def opened(crossing: Crossing, lines: Mapping[str, Line], live: bool) -> Iterator[Opened]:
+    """Both ends, open within the block. Raises Failed and Untested."""
     macs = {}
     with ExitStack() as stack:
-        for host in sorted(crossing.hosts):
-            stack.callback(_leave, machines[host], "close")
-            macs[host] = machines[host].told(answers.Opened, "open", link=crossing.name, live=live).mac
+        for host in crossing.hosts:
+            stack.callback(_leave, lines[host], "close")
+            macs[host] = lines[host].told(answers.Opened, "open", link=crossing.name, live=live).mac
             if len(macs[host]) != _MAC:
-                raise machines[host].nonsense()
+                raise lines[host].nonsense()
         near, far = crossing.hosts
-        yield Opened(crossing, (machines[near], machines[far]), (macs[near], macs[far]))
+        yield Opened(crossing, (lines[near], lines[far]), (macs[near], macs[far]))
 
 
-def _leave(machine: Machine, do: str) -> None:
+def _leave(line: Line, do: str) -> None:
     with suppress(Outcome):  # it is lost, which the next question says
-        machine.ask(do)
+        line.ask(do)

@@ -47,10 +47,10 @@ class Narrow:
 def narrow_ways(wire: Opened) -> list[Narrow]:
     """Those between the two hosts."""
     crossing, found = wire.crossing, []
-    for index, machine in enumerate(wire.machines):
-        way = machine.told(Way, "way", local=crossing.outer[index], remote=crossing.outer[1 - index])
+    for index, line in enumerate(wire.lines):
+        way = line.told(Way, "way", local=crossing.outer[index], remote=crossing.outer[1 - index])
         if 0 < way.mtu < crossing.outer_size:
-            found.append(Narrow(machine.name, crossing.hosts[1 - index], way.mtu))
+            found.append(Narrow(line.name, crossing.hosts[1 - index], way.mtu))
     return found
 
 
@@ -71,7 +71,7 @@ def _tcp(wire: Opened) -> Found:
 
 def _latency(wire: Opened) -> Found:
     """Medians and 99th percentiles of a small frame's way to the other host and back, in microseconds."""
-    near, far = wire.machines
+    near, far = wire.lines
     (to, source) = wire.macs[1].hex(), wire.macs[0].hex()
     far.begin("reflect", count=_ROUND_TRIPS)
     times = sorted(near.told(RoundTrips, "round_trips", count=_ROUND_TRIPS, to=to, source=source).us)
@@ -109,8 +109,8 @@ def _burst(wire: Opened) -> Found:
 def _throughput(wire: Opened) -> Found:
     """As on one machine: the sender's clock says for how long, the receiver counts."""
     rates = []
-    machines = (wire.machines, wire.machines[::-1])
-    for (words, _, _, to, source), (sender, receiver) in zip(wire.directions, machines, strict=True):
+    lines = (wire.lines, wire.lines[::-1])
+    for (words, _, _, to, source), (sender, receiver) in zip(wire.directions, lines, strict=True):
         stream, length = next(runs), wire.subject.mtu + ETHERNET_HEADER
         receiver.ask("drain", stream=stream)
         target, origin = to.hex(":"), source.hex(":")
