@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 
 from vecnet.errors import Refused
 from vecnet.values import Kind, Schema
@@ -60,6 +59,8 @@ class Impairment:
 
 def _plain(number: float) -> str:
     """Six digits that count, without an exponent, which is no number to a reader of these words."""
+    from decimal import Decimal  # for those who impair
+
     return f"{Decimal(f'{number:.6g}'):f}"
 
 

@@ -8,6 +8,8 @@ result, and the lines of the command line.
 
 from __future__ import annotations
 
+from functools import cache
+
 LONGEST = 1000  # characters of a sentence, about twelve lines of a terminal
 
 
@@ -26,6 +28,7 @@ def shown(text: str, longest: int = LONGEST) -> str:
     return text
 
 
+@cache
 def a(name: str) -> str:
     """A transport's name with its article, as it is spoken: a tap, an fd, an l2tpv3."""
     spelled = not any(vowel in name for vowel in "aeiou")

@@ -187,12 +187,17 @@ def ends_word(char: str) -> bool:
     return char in " \t\n\v\f\r" or b"\xa0" in char.encode(errors="surrogatepass")
 
 
+_PLAIN_NAME = re.compile(f"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{IFNAMSIZ - 2}}}")  # … and most interfaces' names
+
+
 class IfName(Word):
     """The name of a network interface (net/core/dev.c, dev_valid_name)."""
 
     expects = f"an interface name of 1 to {IFNAMSIZ - 1} bytes"
 
     def parse(self, text: str) -> str:
+        if _PLAIN_NAME.fullmatch(text):
+            return text
         super().parse(text)
         size = len(text.encode())
         if size >= IFNAMSIZ:
@@ -216,7 +221,7 @@ class NewIfName(IfName):
     """
 
     _RESERVED = ("lo", "all", "default")
-    _SHELLS_OWN = "$`;|&<>()[]{}*?!#~^'\\"
+    _SHELLS_OWN = frozenset("$`;|&<>()[]{}*?!#~^'\\")
     PATTERN = (  # for a JSON Schema
         rf"(?!-|({'|'.join(_RESERVED)})$)"
         rf"""[^,="\s/:%$`;|&<>()\[\]{{}}*?!#~^'\\]{{1,{IFNAMSIZ - 1}}}"""
@@ -224,9 +229,9 @@ class NewIfName(IfName):
 
     def parse(self, text: str) -> str:
         super().parse(text)
-        for char in text:
-            if char in self._SHELLS_OWN:
-                raise Refused(f"{text!r} holds a {char!r}, a sign of the shell's own", "choose a name without it")
+        if not self._SHELLS_OWN.isdisjoint(text):
+            char = next(char for char in text if char in self._SHELLS_OWN)
+            raise Refused(f"{text!r} holds a {char!r}, a sign of the shell's own", "choose a name without it")
         if text.startswith("-"):
             raise Refused(f"{text!r} begins with a '-', which programs take for an option", "begin with a letter")
         if text in self._RESERVED:
@@ -237,18 +242,21 @@ class NewIfName(IfName):
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
+_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
 class Name(Kind[str]):
     """The name of a topology, a link, a guest or a network namespace: it stands in marks and in shell words."""
 
     expects = "a name of letters, digits, '-', '_' and '.'"
 
     def parse(self, text: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
+        if not _NAME.fullmatch(text):
             raise self._refuse(text)
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
+        return {"type": ["string", "integer"], "pattern": f"^{_NAME.pattern}$"}
 
 
 class FilterText(Kind[str]):
@@ -282,13 +290,16 @@ class UnixPath(Word):
         return {**super().schema(), "maxLength": UNIX_PATH_MAX - 1}
 
 
+_MAC = re.compile("[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
+
+
 class Mac(Kind[str]):
     """A unicast Ethernet address, xx:xx:xx:xx:xx:xx; lower case once parsed."""
 
     expects = "a unicast MAC address such as 02:00:00:00:00:01"
 
     def parse(self, text: str) -> str:
-        if not re.fullmatch(r"(?i:[0-9a-f]{2}(:[0-9a-f]{2}){5})", text):
+        if not _MAC.fullmatch(text):
             raise self._refuse(text)
         octets = bytes.fromhex(text.replace(":", ""))
         if octets[0] & 1:

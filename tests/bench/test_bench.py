@@ -21,10 +21,10 @@ from tests.host.network import host_state, ip, private_network
 from tests.need import need_command, need_root
 from tests.test_launch import vecnet
 from vecnet import host
-from vecnet.bench import guests, switch
+from vecnet.bench import guests, settings, switch
 from vecnet.bench.chart import as_svg
 from vecnet.bench.commands import PAIRS, Links
-from vecnet.bench.figures import Cost, Figure, Figures, Spent, Stream, Task
+from vecnet.bench.figures import PACKETS, Booted, Cost, Figure, Figures, Spent, Stream, Task
 from vecnet.bench.loads import LARGE, large, segments
 from vecnet.bench.table import as_lines
 from vecnet.bench.wires import samples
@@ -42,7 +42,8 @@ RESULT = Figure(
 )
 STREAM = Stream("gre", "iperf3", "a real guest", (2e9, 4e9), (4e9, 4e9))
 TASK = Task("down", "ip link del, each", 4096, (Spent(2.0, 40_000), Spent(4.0, 50_000)), (Spent(10.0, 8_000),) * 2)
-REPORT = Figures("a machine", 128, [RESULT], [STREAM], [TASK])
+BOOTED = Booted("7.2.1", "gre", "depth=256", PACKETS, (30e3, 20e3), (20e3, 20e3))
+REPORT = Figures("a machine", 128, [RESULT], [STREAM], [TASK], [BOOTED], ["7.2.1, gre, gro=1: nothing came"])
 FLOOR = {"transmit", "receive", "forward", "echo p50", "echo p99"}
 
 
@@ -86,6 +87,8 @@ def test_the_tables_show_every_figure() -> None:
     assert ["gre", "iperf3", "3.00", "a", "real", "guest", "4.00", "0.75", "0.62–0.88"] in lines
     made = ["4096", "down", "3.000", "50", "ip", "link", "del,", "each", "10.000", "8", "3.75", "3.12–4.38"]
     assert made in lines
+    assert ["7.2.1", "gre", "depth=256", "25.0", "1.25", "1.12–1.38", ">", "3"] in lines
+    assert ["not", "measured:", "7.2.1,", "gre,", "gro=1:", "nothing", "came"] in lines
 
 
 def test_the_chart_shows_every_ratio_to_the_floor() -> None:
@@ -163,12 +166,12 @@ def test_the_switch_is_measured() -> None:
 def test_the_keys_of_the_json_are_documented() -> None:
     page = Path(__file__).parents[2].joinpath("docs/speed.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert documented == {*REPORT.as_json(), *RESULT.as_json(), *STREAM.as_json(), *TASK.as_json()}
+    assert documented == {*REPORT.as_json(), *RESULT.as_json(), *STREAM.as_json(), *TASK.as_json(), *BOOTED.as_json()}
 
 
 @pytest.mark.uml
 @pytest.mark.parametrize(
-    "transport", ["tap", *(pytest.param(one, marks=pytest.mark.long) for one in ("l2tpv3 udp", "fd"))]
+    "transport", ["tap", *(pytest.param(one, marks=pytest.mark.long) for one in ("l2tpv3 udp", "fd", "bess"))]
 )
 def test_a_real_guest_is_measured(transport: str) -> None:
     need_root()
@@ -179,6 +182,49 @@ def test_a_real_guest_is_measured(transport: str) -> None:
     assert [(one["what"], one["reference"]) for one in report["streams"]] == [("iperf3", "a real guest")]
     assert 1e6 < report["streams"][0]["bits_per_s"] < 1e12
     assert 1e6 < report["streams"][0]["reference_bits_per_s"] < 1e12
+
+
+@pytest.mark.uml
+def test_a_real_guest_is_measured_with_other_settings() -> None:
+    need_root()
+    need_command(guests.KERNEL, "iperf3", "ip", "unshare")
+    report = _bench("--kernel", guests.KERNEL, "-t", "bess", "--vary", "mtu", timeout=200)
+    assert report["unmeasured"] == []
+    names = (settings.CHOSEN, "mtu=9000")
+    found = [(one["transport"], one["setting"], one["what"]) for one in report["guests"]]
+    assert found == [("bess", name, what) for name in names for what in ("TCP out", "TCP in", "packets")]
+    for one in report["guests"]:
+        least, most = (100, 1e7) if one["what"] == "packets" else (1e6, 1e12)
+        assert least < one["rate"] < most, one
+    assert {one["ratio"] for one in report["guests"] if one["setting"] == settings.CHOSEN} == {1.0}
+
+
+def test_every_setting_is_a_link_of_its_own() -> None:
+    varied = {name: settings.of(name, ("depth", "gro", "mtu", "pinned")) for name in samples()}
+    links = settings.topology(varied, "/tmp").links
+    assert len(links) == sum(map(len, varied.values())) == 8 * len(samples())
+    strings = {link.name: str(link.devices[0]) for link in links}
+    assert "gro" not in strings["tap-gro-0"]
+    assert ",gro=1" in strings["tap-as-chosen"]
+    assert ",gro=1" in strings["gre-gro-1"]
+    assert "gro" not in strings["gre-as-chosen"]
+    assert ",depth=1024" in strings["bess-depth-1024"]
+    assert "depth" not in strings["bess-as-chosen"]
+    assert ",mtu=9000" in strings["l2tpv3-udp-v6-mtu-9000"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--kernel", "/bin/nowhere"], "there is no kernel '/bin/nowhere' that can be run"),
+        (["--kernel", "/bin/false"], "/bin/false is not the kernel of a guest that runs here"),
+        (["--vary", "mtu"], "give --kernel ./linux, too"),
+    ],
+)
+def test_what_cannot_be_measured_of_guests_is_an_input_error(words: list[str], told: str) -> None:
+    done = vecnet("bench", *words)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_an_unknown_transport_is_an_input_error() -> None:

@@ -10,6 +10,7 @@
 | measure.py, native.py | a port next to a bare loop on the same sockets, taking turns |
 | from_python.py | the same wires driven from Python: whole batches, Scapy, a plain socket loop |
 | guests.py | a real guest on the same strings: small packets, iperf3 |
+| settings.py | real guests of any kernels, with other settings than a topology chooses |
 | switch.py | the switch, next to `forward`, to more of its ports, and to vde_switch and uml_switch |
 | streams.py | a host's TCP through `forward`, next to the kernel's bridge |
 | place.py | namespaces, interfaces in them, and which processor |

@@ -20,6 +20,7 @@ class Effort:
     links: tuple[int, ...] = (64, 1024, 4096)  # that are made at once
 
 
+OUT, IN, PACKETS = "TCP out", "TCP in", "packets"  # what a real guest carries
 ECHOES = ("echo p50", "echo p99")  # percentiles of a round: times, where all others are of a packet
 QUICK = Effort(runs=1, rounds=3, echoes=50, slow_runs=1, seconds=0.2, links=(8,))
 
@@ -241,14 +242,53 @@ class Task(Paired):
 
 
 @dataclass(frozen=True)
+class Booted(Paired):
+    """What a real guest with one setting carries, turn by turn, next to one with what the topology chooses.
+
+    Bits a second of a TCP stream, or packets a second.
+    """
+
+    kernel: str
+    transport: str
+    setting: str
+    what: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.ours)
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        return tuple(here / there for here, there in zip(self.ours, self.theirs, strict=True))
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "kernel": self.kernel,
+            "transport": self.transport,
+            "setting": self.setting,
+            "what": self.what,
+            "rate": round(self.rate),
+            "reference_rate": round(statistics.median(self.theirs)),
+            **self._ratio_as_json(),
+        }
+
+
+@dataclass(frozen=True)
 class Figures:
-    """All that a run measured. `depth` is packets a system call."""
+    """All that a run measured. `depth` is packets a system call; 0 where guests have several.
+
+    `unmeasured` says of which guests nothing can be told, and why.
+    """
 
     machine: str
     depth: int
     results: Sequence[Figure]
     streams: Sequence[Stream] = ()
     tasks: Sequence[Task] = ()
+    guests: Sequence[Booted] = ()
+    unmeasured: Sequence[str] = ()
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -257,6 +297,8 @@ class Figures:
             "results": [result.as_json() for result in self.results],
             "streams": [stream.as_json() for stream in self.streams],
             "tasks": [task.as_json() for task in self.tasks],
+            "guests": [guest.as_json() for guest in self.guests],
+            "unmeasured": list(self.unmeasured),
         }
 
 

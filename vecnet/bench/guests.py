@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -37,6 +37,7 @@ KERNEL = os.environ.get("UML_KERNEL") or "linux.uml"
 GUEST = "a real guest"
 _HEADERS = 42  # bytes of Ethernet, IPv4 and UDP header
 _PATIENCE = 60.0  # seconds for a guest to boot, and for iperf3
+_TURN = 10.0  # seconds for a guest that runs to answer
 _TICK = 1e9 / os.sysconf("SC_CLK_TCK")  # nanoseconds, of proc(5)'s times
 
 _INIT = """#!/bin/bash
@@ -50,7 +51,11 @@ for length in {lengths}; do
     done
 done
 ip neigh del {far} dev {device}
-while [ ! -e {folder}/stop ]; do {client} >/dev/null 2>&1 || sleep 0.05; done
+while [ ! -e {folder}/turn ]; do {client} >/dev/null 2>&1 || sleep 0.05; done
+: >{folder}/turned
+while [ ! -e {folder}/stop ]; do
+    {client} -R -J >{folder}/taking 2>/dev/null && mv {folder}/taking {folder}/taken || sleep 0.05
+done
 poweroff -f
 """
 _CLIENT = f"iperf3 -c {FAR} --connect-timeout 500 -t {{seconds}}"
@@ -76,24 +81,34 @@ def next_to_guest(lab: Topology, cases: Sequence[Case]) -> tuple[list[Figure], l
             for case in cases:
                 ours[case.length].append(measure.transmitted(case, wire))
         if streams:
-            with single(lab, name) as wire, _namespace_in_its_place(wire, effort), _far_stack(wire):
-                our_bits.append(_served())
+            with single(lab, name) as wire, _namespace_in_its_place(wire, effort), far_stack(wire):
+                our_bits.append(served())
         with single(lab, name) as wire:
             wire.near.close()
-            with _guest(wire, lengths, effort) as (process, folder):
+            with booted(wire, lengths, effort) as (process, folder):
                 for length in lengths:
-                    theirs[length].append(_counted(wire.far, length, process, effort.seconds / 2))
-                    Path(folder, str(length)).touch()
+                    theirs[length].append(counted(wire.far, length, process, effort.seconds / 2))
+                    (folder / str(length)).touch()
                 if streams:
-                    with _far_stack(wire):
-                        their_bits.append(_served())
+                    with far_stack(wire):
+                        their_bits.append(served())
     figures = [case.figure("transmit", GUEST, ours[case.length], theirs[case.length]) for case in cases]
     return figures, [Stream(name, "iperf3", GUEST, tuple(our_bits), tuple(their_bits))] if streams else []
 
 
 @contextmanager
-def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple[int, str]]:
-    """A guest on the near string: its first process, and the folder of its signals."""
+def booted(
+    wire: Wire,
+    lengths: Sequence[int],
+    effort: Effort,
+    kernel: str = KERNEL,
+    processors: Collection[int] = place.NEAR_PROCESSOR,
+) -> Iterator[tuple[int, Path]]:
+    """A guest on the near string: its first process, and the folder of its signals.
+
+    It sends packets of each length until there is a file of that name; then it sends streams. From a file `turn` on,
+    which it answers by `turned`, it receives them, and leaves iperf3's report of each as `taken`.
+    """
     device = wire.near.device
     inherited = device.transport.inherits()
     with tempfile.TemporaryDirectory(prefix="vecnet-guest-") as folder:
@@ -112,7 +127,7 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
         init.chmod(0o755)
         command = [
             *place.ENDING_ALL,
-            KERNEL,
+            kernel,
             "mem=128M",
             "root=/dev/root",
             "rootfstype=hostfs",
@@ -120,7 +135,7 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             "rw",
             "init_on_alloc=1",
         ]
-        with place.on(place.NEAR_PROCESSOR):
+        with place.on(set(processors)):
             guest = subprocess.Popen(
                 [*command, f"init={init}", "con=null", "con0=null,null", str(device)],
                 stdin=subprocess.DEVNULL,
@@ -131,8 +146,8 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
                 start_new_session=True,
             )
         try:
-            yield guest.pid, folder
-            for signal in (*map(str, lengths), "stop"):
+            yield guest.pid, Path(folder)
+            for signal in (*map(str, lengths), "turn", "stop"):
                 Path(folder, signal).touch()
             with suppress(subprocess.TimeoutExpired):
                 guest.wait(10)
@@ -141,7 +156,7 @@ def _guest(wire: Wire, lengths: Sequence[int], effort: Effort) -> Iterator[tuple
             guest.wait()
 
 
-def _counted(port: Port, length: int, process: int, seconds: float) -> Cost:
+def counted(port: Port, length: int, process: int, seconds: float) -> Cost:
     """What a packet costs, of those that arrive. Raises HostError where none does."""
     end = time.monotonic() + _PATIENCE
     while not any(len(frame) == length for frame in port.recv(timeout=1.0)):
@@ -185,10 +200,10 @@ def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
 
 
 @contextmanager
-def _far_stack(wire: Wire) -> Iterator[None]:
+def far_stack(wire: Wire, processors: Collection[int] = place.FAR_PROCESSOR) -> Iterator[None]:
     """The far end has an address: the host's interface, or a tap that the far port is forwarded to."""
     side = wire.subject.far
-    with place.on(place.FAR_PROCESSOR), ExitStack() as stack:
+    with place.on(set(processors)), ExitStack() as stack:
         ifname = side.ifname
         if side.is_host:
             wire.far.close()
@@ -205,15 +220,32 @@ def _far_stack(wire: Wire) -> Iterator[None]:
         yield
 
 
-def _served() -> float:
-    """Bits a second that iperf3's server got from one client."""
-    with place.on(place.FAR_PROCESSOR):
+def served(processors: Collection[int] = place.FAR_PROCESSOR) -> float:
+    """Bits a second that iperf3's server got from one client; of a stream to the client 0, which has the figure."""
+    with place.on(set(processors)):
         server = subprocess.Popen([*place.ENDING, "iperf3", "-s", "-1", "-J"], stdout=subprocess.PIPE, text=True)
     try:
         answer, _ = server.communicate(timeout=_PATIENCE)
-        return float(json.loads(answer)["end"]["sum_received"]["bits_per_second"])
-    except (subprocess.TimeoutExpired, ValueError, KeyError):
+        return received_bits(answer)
+    except subprocess.TimeoutExpired:
         raise HostError("no stream came to iperf3") from None
     finally:
         server.kill()
         server.wait()
+
+
+def received_bits(report: str) -> float:
+    """Bits a second that arrived, by iperf3's report."""
+    try:
+        return float(json.loads(report)["end"]["sum_received"]["bits_per_second"])
+    except (ValueError, KeyError, TypeError):
+        raise HostError("no stream came to iperf3") from None
+
+
+def await_file(file: Path, what: str) -> None:
+    """Wait until a guest has made a file. Raises HostError, which says that the guest did not do `what`."""
+    end = time.monotonic() + _TURN
+    while not file.exists():
+        if time.monotonic() > end:
+            raise HostError(f"the guest {what}")
+        time.sleep(0.01)

@@ -6,6 +6,7 @@ The near end, a guest or a namespace in its place, has one processor; the far en
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,11 @@ from vecnet.transports.answers import FarEnd
 NEAR, FAR = "10.11.0.1", "10.11.0.2"  # inner addresses, of a /24
 _EVERY = os.sched_getaffinity(0)
 NEAR_PROCESSOR, FAR_PROCESSOR = {max(_EVERY)}, {min(_EVERY)}
+
+
+def machine() -> str:
+    """What figures were measured on."""
+    return f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors"
 
 
 @contextmanager

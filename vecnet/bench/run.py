@@ -5,8 +5,6 @@ All that one thread does runs on one processor, always the same.
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -94,8 +92,7 @@ def run(lab: Topology, wanted: Wanted, effort: Effort, progress: Progress = quie
     if wanted.makes:
         step()
         tasks += commands.wires_made(effort)
-    machine = f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors"
-    return Figures(machine, wanted.depth, results, found, tasks)
+    return Figures(place.machine(), wanted.depth, results, found, tasks)
 
 
 def _small(lab: Topology, case: Case) -> Iterator[Figure]:

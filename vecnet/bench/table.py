@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vecnet.bench.figures import Figure, Figures, Stream, Task
+from vecnet.bench.figures import IN, OUT, PACKETS, Booted, Figure, Figures, Stream, Task
 from vecnet.bench.loads import LARGE
 from vecnet.bench.wires import samples
 from vecnet.columns import Line, paragraph, table
 
 _BESIDE = "bare loop"
+_GUESTS = "real guests: TCP in Gbit/s, packets in thousands a second, next to what the topology chooses"
 
 
 def as_lines(report: Figures, width: int | None = None) -> list[Line]:
     """The tables with their titles, in lines that fit `width`."""
-    head = (
-        f"{report.machine}. {report.depth} packets a system call; medians of runs that take turns with the reference."
-    )
-    parts = [("Gbit/s, next to the HOWTO's table", _like_the_howto(report))]
-    parts = [*(parts if len(parts[0][1]) > 1 else []), ("every figure", _figures(report.results))]
+    depth = f" {report.depth} packets a system call;" if report.depth else ""
+    head = f"{report.machine}.{depth} medians of runs that take turns with the reference."
+    parts = [("Gbit/s, next to the HOWTO's table", _like_the_howto(report))] if report.results else []
+    parts = [one for one in parts if len(one[1]) > 1]
+    if report.results:
+        parts.append(("every figure", _figures(report.results)))
+    if report.guests:
+        parts.append((_GUESTS, _guests(report.guests)))
     if report.streams:
         parts.append(("TCP streams, Gbit/s", _streams(report.streams)))
     if report.tasks:
         parts.append(("making wires, and starting", _tasks(report.tasks)))
     lines = paragraph(head, width)
     for title, rows in parts:
-        lines += ["", title, "", *table(rows, width)]
+        lines += ["", *paragraph(title, width), "", *table(rows, width)]
+    for sentence in report.unmeasured:
+        lines += ["", *paragraph(f"not measured: {sentence}", width)]
     return lines
 
 
@@ -61,6 +67,27 @@ def _like_the_howto(report: Figures) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _guests(guests: Iterable[Booted]) -> list[tuple[str, ...]]:
+    """A row a setting: each rate, and its ratio to that of the topology's choice with the quartiles."""
+    rows: dict[tuple[str, ...], dict[str, tuple[str, str]]] = {}
+    for one in guests:
+        rate = f"{one.rate / 1e3:.1f}" if one.what == PACKETS else _giga(one.rate)
+        ratio = f"{one.ratio:.2f} {_spread(one.spread)}"
+        rows.setdefault((one.kernel, one.transport, one.setting), {})[one.what] = rate, ratio
+    heads = [word for what in (OUT, IN, PACKETS) for word in (what, "ratio")]
+    return [
+        ("guest", "transport", "setting", *heads, "HOWTO"),
+        *(
+            (
+                *key,
+                *(word for what in (OUT, IN, PACKETS) for word in row.get(what, ("", ""))),
+                samples()[key[1]][1].howto,
+            )
+            for key, row in rows.items()
+        ),
+    ]
 
 
 def _figures(results: Iterable[Figure]) -> list[tuple[str, ...]]:

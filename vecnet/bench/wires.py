@@ -31,19 +31,23 @@ def topology(names: Iterable[str], depth: int, folder: str) -> Topology:
     """Two links of each sample, named after it; `folder` is for sockets."""
     links = []
     for index, name in enumerate(tuple(names) or ("fd",)):  # a topology has a link at the least
-        sample, kind = samples()[name]
         for half in (1, 2):
-            unit = 2 * index + half
-            link = sample.link.format(
-                unit=unit,
-                folder=folder,
-                near=f"127.11.{unit}.1",
-                far=f"127.11.{unit}.2",
-                near6=f"fd0b::{unit:x}:1",
-                far6=f"fd0b::{unit:x}:2",
-            )
-            links.append(f"  - {{transport: {kind.name}, name: {_link(name, half)}, depth: {depth}, {link}}}")
+            links.append(stated(name, 2 * index + half, folder, f"name: {_link(name, half)}, depth: {depth}"))
     return loads("name: bench\n" + "\n".join(["links:", *links]))
+
+
+def stated(name: str, unit: int, folder: str, words: str) -> str:
+    """The file's line for a link of a sample, with `words` of its own; `unit` keeps it apart from others."""
+    sample, kind = samples()[name]
+    link = sample.link.format(
+        unit=unit,
+        folder=folder,
+        near=f"127.11.{unit}.1",
+        far=f"127.11.{unit}.2",
+        near6=f"fd0b::{unit:x}:1",
+        far6=f"fd0b::{unit:x}:2",
+    )
+    return f"  - {{transport: {kind.name}, {words}, {link}}}"
 
 
 def _link(name: str, half: int) -> str:
@@ -69,8 +73,8 @@ def whole_pair(lab: Topology, name: str) -> Iterator[tuple[Wire, Wire]]:
 
 @contextmanager
 def single(lab: Topology, name: str) -> Iterator[Wire]:
-    """The first of both wires, open."""
-    with opened(_subjects(lab, name)[0]) as wire:
+    """The first of both wires, open; a guest may take the place of its near end."""
+    with opened(_subjects(lab, name)[0], guest_follows=True) as wire:
         yield wire
 
 

@@ -22,7 +22,6 @@ import errno
 import gc
 import importlib
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -130,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _width_of_help() -> int | None:
     """The columns of `--help` on a narrow terminal, for click leaves it 50 at the least; None is as click has it."""
-    width = shutil.get_terminal_size().columns
-    return width if width < _NARROW else None
+    width = terminal.stated_width() or terminal.width(sys.stdout)
+    return width if width and width < _NARROW else None
 
 
 def _open_what_is_closed() -> None:

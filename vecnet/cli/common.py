@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import shlex
@@ -207,7 +208,13 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     """The topology in a file; `kernel` is that of the guests that state none. Raises InputError."""
     from vecnet.topology import load
 
-    return load(file, kernel=kernel)
+    gc.disable()
+    try:
+        topology = load(file, kernel=kernel)
+        gc.freeze()  # it is needed until the end: looking through it for garbage would take a while
+        return topology
+    finally:
+        gc.enable()
 
 
 def load_part(file: str, on: str | None) -> Topology:

@@ -61,10 +61,13 @@ def width(stream: TextIO) -> int | None:
     """The columns of a terminal, None where nothing limits a line."""
     if not stream.isatty():
         return None
+    return stated_width() or os.get_terminal_size(stream.fileno()).columns or None
+
+
+def stated_width() -> int | None:
+    """The columns that a person says there are."""
     stated = os.environ.get("COLUMNS", "")
-    if stated.isdecimal() and int(stated) > 0:
-        return int(stated)
-    return os.get_terminal_size(stream.fileno()).columns or None
+    return int(stated) or None if stated.isdecimal() else None
 
 
 def prepare() -> None:

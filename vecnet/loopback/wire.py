@@ -62,8 +62,17 @@ class Wire:
 
 
 @contextmanager
-def opened(subject: Subject, near_offload: Offload = "software", far_offload: Offload = "software") -> Iterator[Wire]:
-    """Both ends, open within the block. Raises Failed or Untested, each with the reason in words."""
+def opened(
+    subject: Subject,
+    near_offload: Offload = "software",
+    far_offload: Offload = "software",
+    *,
+    guest_follows: bool = False,
+) -> Iterator[Wire]:
+    """Both ends, open within the block. Raises Failed or Untested, each with the reason in words.
+
+    `guest_follows` where a guest is to take the near end's place, once that is closed.
+    """
     from vecnet.kernel.namespaces import Namespaces
 
     near, far = subject.near, subject.far
@@ -86,7 +95,7 @@ def opened(subject: Subject, near_offload: Offload = "software", far_offload: Of
                 here, there = _with_descriptors(subject, stack)
                 far_port = stack.enter_context(_port(subject, there, namespaces, far_offload))
             near_port = stack.enter_context(_near(subject, here, namespaces, switches, near_offload))
-        if far.switch:  # both are connected: nobody else is to come in
+        if far.switch and not guest_follows:  # both are connected: nobody else is to come in
             for port in (near_port, far_port):
                 port.withdraw()
         for side in (near, far):

@@ -19,10 +19,9 @@ def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
             of = joined[of]
         return of
 
-    for wire in sorted(wires, key=lambda wire: doc.at(wire.draft.node)):
-        ends = [_ethernet(end) for end in wire.spec.ends]
-        if not all(ends):
-            continue
+    both = [(wire, [_ethernet(end) for end in wire.spec.ends]) for wire in wires]
+    between = [(wire, ends) for wire, ends in both if all(ends)]
+    for wire, ends in sorted(between, key=lambda one: doc.at(one[0].draft.node)):
         one, other = (part(end) for end in ends)
         if one == other:
             message = f"{wire.draft.name} closes a circle: {ends[0]} and {ends[1]} are joined already"

@@ -34,8 +34,11 @@ def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInte
 
 
 def _once(doc: Document, named: Iterable[Named]) -> None:
+    every = list(named)
+    if len({identity for identity, _, _ in every}) == len(every):
+        return
     seen: dict[tuple[object, ...], tuple[str, Node]] = {}
-    for identity, text, node in sorted(named, key=lambda entry: _place_in_file(entry[2])):
+    for identity, text, node in sorted(every, key=lambda entry: _place_in_file(entry[2])):
         if identity in seen:
             first, where = seen[identity]
             line = where.start_mark.line + 1

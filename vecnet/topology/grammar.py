@@ -18,6 +18,7 @@ from vecnet.values import Flag, IfName, Integer, IpAddress, IpInterface, KernelN
 from vecnet.vecstring import MAX_UNIT
 
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
+_GUEST_IFNAME = re.compile(GUEST_IFNAME)
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
 _MAC = Key(Mac(), "the Ethernet address; chosen from the names if left out")
@@ -153,7 +154,7 @@ def parse_endpoint(text: str, switches: Collection[str] = (), hosts: Collection[
         if re.fullmatch("vec[0-9]+", ifname):
             raise Refused(f"{text!r}: a port of a switch is not named like a guest's interface", f"write {node}:web")
         return End(None, Name().parse(ifname), where=node)
-    if not re.fullmatch(GUEST_IFNAME, ifname):
+    if not _GUEST_IFNAME.fullmatch(ifname):
         message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
         own, named = (next(iter(hosts)), "switches or hosts") if hosts else (HOST, "switches")
         instead = f"write {node}:vec0, or {own}:{ifname.strip()} for the host's end, or add {node} to {named}"

@@ -269,7 +269,9 @@ def _ends(
             whose = f"{name}, {_WHOSE[end.kind]} of {a(transport.name)} link,"
             stated = Stated(name_node, doc.values(whose, name_node, own, keys))
             stated.nodes.update(_nodes(found))
-        ends.append((End(end.node, end.ifname, stated.given, end.where, end.host), stated))
+        if stated.given:
+            end = End(end.node, end.ifname, stated.given, end.where, end.host)
+        ends.append((end, stated))
     return ends
 
 
@@ -312,10 +314,10 @@ def _known(doc: Document, found: Entries, transport: type[Transport], end: End) 
 def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stated]]) -> bool:
     """Whether a link of this transport may have these ends; says why not."""
     at_host = transport.sides is not Sides.OUTSIDE_AND_GUEST
-    programs = [f"{OUTSIDE}:{name}" for name in grammar.programs(transport)]
-    far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
     for end, stated in ends:
-        if end.node is None and not end.switch and not _possible(transport, end, programs):
+        if end.node is None and not end.switch and not _possible(transport, end):
+            programs = _programs(transport)
+            far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
             doc.wrong(stated.node, f"{a(transport.name)} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
     kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
@@ -332,15 +334,21 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
         joined = "a guest and a switch" if len(kinds) == 2 else "two switches" if SWITCH in kinds else "two guests"
         message = f"{a(transport.name)} link has one end at the host, and cannot join {joined}"
         if not at_host:
-            message = f"{a(transport.name)} link has one end at a guest, and the other at {' or '.join(programs)}"
+            message = (
+                f"{a(transport.name)} link has one end at a guest, and the other at {' or '.join(_programs(transport))}"
+            )
         doc.wrong(last, message, transport.instead_of_guests)
     return False
 
 
-def _possible(transport: type[Transport], end: End, programs: Collection[str]) -> bool:
+def _programs(transport: type[Transport]) -> list[str]:
+    return [f"{OUTSIDE}:{name}" for name in grammar.programs(transport)]
+
+
+def _possible(transport: type[Transport], end: End) -> bool:
     """Whether a link of the transport may have this end, at which no guest is, nor a switch."""
     if end.kind == OUTSIDE:
-        return str(end) in programs
+        return str(end) in _programs(transport)
     return transport.sides is not Sides.OUTSIDE_AND_GUEST and (end.is_host or bool(transport.elsewhere_keys))
 
 

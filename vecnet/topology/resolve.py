@@ -32,6 +32,7 @@ from vecnet.transports.link import HOST, OUTSIDE, Claim, End, HostInterface, Lin
 
 if TYPE_CHECKING:
     from vecnet.expectation import Expected
+    from vecnet.impairment import Impairment
 
 Underlay = Callable[[str, str], int | None]
 InterfaceMtu = Callable[[str], int | None]
@@ -209,15 +210,17 @@ def settle_mtus(
             first, second = wire.options
             wire.options = (first.with_mtu(wire.mtu), second.with_mtu(wire.mtu))
         made = wire.draft.transport.host_interfaces(wire.spec, wire.options)
-        wire.interfaces = tuple(_placed(doc, draft, wire, interface) for interface in made)
         at_switch = any(end.switch for end in wire.spec.ends)
-        if wire.interfaces and not at_switch:  # which impairs by itself; of two interfaces one does
-            impaired = dataclasses.replace(wire.interfaces[0], impairment=wire.draft.given.get("impair"))
-            wire.interfaces = (impaired, *wire.interfaces[1:])
+        impair = None if at_switch else wire.draft.given.get("impair")  # a switch impairs by itself
+        wire.interfaces = tuple(  # of two interfaces one does
+            _placed(doc, draft, wire, interface, None if index else impair) for index, interface in enumerate(made)
+        )
     return {name: lan.mtu for lan in lans for name in lan.bridges}
 
 
-def _placed(doc: Document, draft: Draft, wire: Wire, interface: HostInterface) -> HostInterface:
+def _placed(
+    doc: Document, draft: Draft, wire: Wire, interface: HostInterface, impairment: Impairment | None
+) -> HostInterface:
     """A link's interface with what it has of its link, of the file, and of the bridge that it joins."""
     index = end_of(wire.spec, interface)
     end = wire.spec.ends[index]
@@ -226,7 +229,7 @@ def _placed(doc: Document, draft: Draft, wire: Wire, interface: HostInterface) -
     mac = interface.mac
     if mac and bridge and bridge.given.get("existing") and "mac" not in end.given:
         mac = f"fe{mac[2:]}"
-    return dataclasses.replace(interface, link=wire.draft.name, mac=mac, where=where)
+    return dataclasses.replace(interface, link=wire.draft.name, mac=mac, where=where, impairment=impairment)
 
 
 def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:

@@ -82,8 +82,9 @@ class Transport:
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        for key, declared in self.options().items():
-            value = getattr(self, key)
+        options = self.options()
+        for key, value in vars(self).items():
+            declared = options[key]
             if value is None or (value == declared.default and type(value) is type(declared.default)):
                 continue  # most are, and thousands of links are made in one go
             try:

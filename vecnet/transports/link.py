@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from vecnet.errors import Position
@@ -45,7 +46,7 @@ class Key:
     by_host: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class End:
     """One end of a link: `web:vec0`, `host:tap-web`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
 
@@ -68,7 +69,7 @@ class End:
         """The switch's name; None where none is."""
         return None if self.node is not None or self.where in (HOST, OUTSIDE, ELSEWHERE) else self.where
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH."""
         return "" if self.node is not None else SWITCH if self.switch is not None else self.where
@@ -89,11 +90,15 @@ class End:
         """N of a guest's vecN; 0 where no guest is."""
         return int(self.ifname[3:]) if self.node is not None else 0
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{self.place}:{self.ifname}"
 
+    def __str__(self) -> str:
+        return self._text  # asked for twenty times while a file is read
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Link:
     """A link with two ends: guests first, then switches, then the host or what is outside, else in the order of names.
 
@@ -105,7 +110,7 @@ class Link:
     given: Mapping[str, Any] = field(default_factory=dict)
     again: Mapping[tuple[str, int], int] = field(default_factory=dict)  # how often a choice was found taken
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.ends[0]}--{self.ends[1]}"
 
