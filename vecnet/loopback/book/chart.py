@@ -43,7 +43,7 @@ class _Panel:
         for share in (0.0, 0.5, 1.0):
             yield text(left - 6, bottom - share * _HEIGHT + 4, self._label(share * self.most[1]), 'text-anchor="end"')
             place = left + share * _WIDTH
-            yield text(place, bottom + 16, f"{share * self.most[0]:.4g}", 'text-anchor="middle"')
+            yield text(place, bottom + 16, f"{share * self.most[0]:.0f}", 'text-anchor="middle"')
         yield text(left + _WIDTH / 2, bottom + 34, self.across, 'text-anchor="middle"')
         for number, curve in enumerate(self.curves):
             places = [

@@ -49,7 +49,7 @@ def _cells(figures: Mapping[str, float]) -> tuple[str, ...]:
     burst = figures.get("burst_frames_at_least")
     return (
         _rate(figures, ndr),
-        f"{figures['ndr_mbit_per_s']:.4g}",
+        f"{figures['ndr_mbit_per_s']:.1f}",
         f"{figures[ndr + LOW]:.0f}–{figures[ndr + HIGH]:.0f}",
         _rate(figures, pdr),
         *(_whole(figures.get(name)) for name in ("latency_p50_us", "latency_p999_us", "pdv_us")),
