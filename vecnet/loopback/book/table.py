@@ -49,7 +49,7 @@ def _cells(figures: Mapping[str, float]) -> tuple[str, ...]:
     burst = figures.get("burst_frames_at_least")
     return (
         _rate(figures, ndr),
-        f"{figures['ndr_mbit_per_s']:.1f}",
+        _digits(figures["ndr_mbit_per_s"]),
         f"{figures[ndr + LOW]:.0f}–{figures[ndr + HIGH]:.0f}",
         _rate(figures, pdr),
         *(_whole(figures.get(name)) for name in ("latency_p50_us", "latency_p999_us", "pdv_us")),
@@ -61,6 +61,11 @@ def _cells(figures: Mapping[str, float]) -> tuple[str, ...]:
 def _rate(figures: Mapping[str, float], name: str) -> str:
     """One that the sender does not exceed is what the wire carries at the least."""
     return f"{'≥ ' if figures[name] >= figures['sender_frames_per_s'] else ''}{figures[name]:.0f}"
+
+
+def _digits(value: float) -> str:
+    """Four of them, or all before the point."""
+    return f"{value:.4g}" if value < 1e4 else f"{value:.0f}"
 
 
 def _whole(value: float | None) -> str:
