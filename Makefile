@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 AGAIN := $(if $(CI),--reruns 1 -r fER) # once more in CI, and shown: what passes then is a fault of its own, to be mended
-WORKERS := --numprocesses auto --dist loadfile $(AGAIN) # a module shares what it boots
+WORKERS := --dist loadfile $(AGAIN) --numprocesses # a module shares what it boots
+MANY := $(shell echo $$(($$(nproc) * 3 / 2))) # of a worker's time a third is waiting
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
 
@@ -16,13 +17,13 @@ demo: venv ## real guests ping each other and reach the host, without root, and 
 BESIDE := $(addprefix tests/,cli graph guests newcomers plugin topology transports) $(wildcard tests/test_*.py)
 
 test: venv ## the tests here, once more under sanitizers, and those that need a kernel with tunnels
-	$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 \
+	$(BIN)/pytest $(WORKERS) $(MANY) -m "not kernel and not long" --durations=10 \
 	    $(or $(TESTS),--ignore=tests/datapath $(addprefix --ignore=,$(BESIDE)))
 	$(BIN)/pytest --numprocesses auto $(AGAIN) -m "unsanitized and not long" $(or $(TESTS),tests/datapath)
 	$(MAKE) --jobs=2 test-beside test-kernel  # the emulated processor is one, and leaves the others free
 
 test-beside: sanitize
-	$(if $(TESTS),,$(BIN)/pytest $(WORKERS) -m "not kernel and not long" --durations=10 $(BESIDE))
+	$(if $(TESTS),,$(BIN)/pytest $(WORKERS) auto -m "not kernel and not long" --durations=10 $(BESIDE))
 
 test-long: venv release-tools ## what takes minutes: ten million frames, the oldest kernel, 200 kills
 	$(BIN)/pytest -m "long and not kernel" $(TESTS)
@@ -42,7 +43,7 @@ SANITIZED ?= tests/datapath
 
 sanitize: venv ## what runs the compiled module, under the address and undefined-behaviour sanitizers
 	VECNET_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base .sanitize --build-lib .sanitize/lib
-	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) -m "not kernel and not unsanitized and not long" \
+	VECNET_SANITIZE=1 tests/sanitized/python -m pytest $(WORKERS) auto -m "not kernel and not unsanitized and not long" \
 	    -o pythonpath=".sanitize/lib ." $(or $(TESTS),$(SANITIZED))
 
 fuzz: venv ## the fuzzers, for longer than the tests do: make fuzz RUNS=10000000
