@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from vecnet.bench import place
 from vecnet.bench.figures import Effort, Spent, Task
 from vecnet.errors import HostError
 from vecnet.host import mark
+from vecnet.kernel.brief_folder import brief_tree
 
 TRANSPORT = "raw"  # whose links are made
 _NAME = "bench-making"
@@ -90,7 +90,7 @@ class Links:
 
 def wires_made(effort: Effort) -> Iterator[Task]:
     """Links made and removed, in all of `effort.links`' numbers; then what starting takes."""
-    with tempfile.TemporaryDirectory(prefix="vecnet-making-") as name, place.namespace() as pid, place.entered(pid):
+    with brief_tree() as (name, _), place.namespace() as pid, place.entered(pid):
         folder = Path(name)
         few = Links.of(folder, _FEW)
         turn(few, folder)  # byte code is written, caches warm up

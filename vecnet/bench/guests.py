@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,6 +29,7 @@ from vecnet.bench.wires import single
 from vecnet.datapath.loops import forward
 from vecnet.datapath.port import Port, open_port
 from vecnet.errors import HostError
+from vecnet.kernel.brief_folder import brief_tree
 from vecnet.loopback.wire import Wire
 from vecnet.topology import Topology
 
@@ -111,7 +111,7 @@ def booted(
     """
     device = wire.near.device
     inherited = device.transport.inherits()
-    with tempfile.TemporaryDirectory(prefix="vecnet-guest-") as folder:
+    with brief_tree() as (folder, _):
         init = Path(folder, "init")
         init.write_text(
             _INIT.format(

@@ -18,7 +18,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +33,7 @@ from vecnet.bench.native import Load
 from vecnet.datapath.port import Port, open_port
 from vecnet.datapath.switch import STORM, Switch
 from vecnet.errors import HostError, PortError
+from vecnet.kernel.brief_folder import brief_tree
 
 NAME = "switch"
 PORTS = (8, 64, 512)  # next to two
@@ -236,7 +236,7 @@ def _has_room(count: int) -> bool:
 @contextmanager
 def _other(name: str) -> Iterator[Middle]:
     """What a frame costs another switch: its processor time, while two sockets send to each other through it."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with brief_tree() as (folder, _), ExitStack() as stack:
         path = Path(folder, "switch")
         words = [str(path) if word == "PATH" else word for word in OTHERS[name]]
         program = stack.enter_context(

@@ -13,7 +13,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from functools import partial
@@ -22,6 +21,7 @@ from typing import IO
 from vecnet.doctor.finding import Finding, State
 from vecnet.errors import InputError
 from vecnet.guests.kernel import read_version
+from vecnet.kernel.brief_folder import brief_tree
 from vecnet.signals import end_with_parent
 
 _NAMES = ("linux", "linux.uml")  # of a guest's kernel; the second is Debian's
@@ -77,7 +77,7 @@ def _mend(said: bytes) -> str:
 
 def _boot(path: str) -> bytes:
     """What it says, until it has come up, or ended, or its time is over. Nothing of it is left."""
-    with tempfile.TemporaryDirectory(prefix="vecnet-") as folder:
+    with brief_tree() as (folder, _):
         try:
             process = subprocess.Popen(
                 [path, *_WORDS, f"uml_dir={folder}/"],

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from vecnet.errors import HostError, Problem, ProgramMissing
+from vecnet.kernel.brief_folder import brief_tree
 from vecnet.plain import Senseless, parsed
 
 COLLECTIONS = Path(__file__).parent  # ansible_collections/vecnet/uml is below it
@@ -74,7 +75,7 @@ def events(
 
     `inventory` is the path of the user's own, or what to write into one. Raises HostError where Ansible itself stops.
     """
-    with tempfile.TemporaryDirectory(prefix="vecnet-") as folder:
+    with brief_tree() as (folder, held):
         variables = Path(folder, "variables.yml")
         variables.write_text(yaml.dump(_unsafe(dict(values)), Dumper=_Dumper, allow_unicode=False), "utf-8")
         if not isinstance(inventory, str):
@@ -82,7 +83,7 @@ def events(
             own.write_text(yaml.dump(_unsafe(dict(inventory)), Dumper=_Dumper, allow_unicode=False), "utf-8")
             inventory = str(own)
         words = ["playbook", "--inventory", inventory, "--extra-vars", f"@{variables}", f"vecnet.uml.{name}"]
-        yield from _run(words, folder)
+        yield from _run(words, folder, held)
 
 
 def _unsafe(value: object) -> object:
@@ -96,7 +97,7 @@ def _unsafe(value: object) -> object:
     return value
 
 
-def _run(words: Sequence[str], folder: str) -> Generator[Event, None, None]:
+def _run(words: Sequence[str], folder: str, held: int) -> Generator[Event, None, None]:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ansible", *words],
@@ -105,6 +106,7 @@ def _run(words: Sequence[str], folder: str) -> Generator[Event, None, None]:
             stderr=said,
             text=True,
             env=_environment() | {"ANSIBLE_LOCAL_TEMP": folder},  # which it may leave behind at an interrupt
+            pass_fds=(held,),  # it reads there even if this process is killed
             start_new_session=True,  # a terminal's interrupt is for this process, which lets all hosts end
         )
         told = False
