@@ -87,10 +87,10 @@ def test_descriptors_that_are_left_open_are_found(monkeypatch: pytest.MonkeyPatc
 
 def test_memory_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[bytes] = []
-    with probing(monkeypatch, lambda _, __: kept.append(os.urandom(ROOM))):
-        report = soaked(1)
+    with probing(monkeypatch, lambda _, __: kept.append(os.urandom(2 * ROOM))):
+        report = soaked()
     found = drift(report)["memory of this process"]
-    assert len(kept) > FEWEST
+    assert len(kept) >= FEWEST
     assert (found.verdict, found.codes) == (Verdict.FAIL, (Code.MEMORY_GROWS,))
     assert "it may grow by 8 MiB" in found.reason
 
