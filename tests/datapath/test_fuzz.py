@@ -110,19 +110,34 @@ def seeds_of(harness: str) -> list[bytes]:
     return ports + [bytes([FORMS]) + seed for seed in carried()]
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("harness", "runs"), HARNESSES.items())
-def test_a_harness_finds_nothing(harness: str, runs: int, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What all harnesses have in common, compiled once."""
     need_command("clang")
-    table, program = tmp_path / "table.c", tmp_path / harness
+    folder = tmp_path_factory.mktemp("objects")
+    table = folder / "table.c"
     table.write_bytes(subprocess.run([sys.executable, NATIVE / "build.py"], check=True, capture_output=True).stdout)
     sources = [path for path in NATIVE.glob("*.c") if path.name != "sock.c"]
-    sources += [*(NATIVE / "transports").glob("*.c"), NATIVE / "fuzz/fake_sock.c", NATIVE / f"fuzz/{harness}.c", table]
+    sources += [*(NATIVE / "transports").glob("*.c"), NATIVE / "fuzz/fake_sock.c", table]
+    _clang("-c", *sources, cwd=folder)
+    objects = sorted(folder.glob("*.o"))
+    assert len(objects) == len(sources)
+    return objects
+
+
+def _clang(*words: str | Path, cwd: Path) -> None:
     done = subprocess.run(
-        ["clang", *FLAGS, f"-I{NATIVE}", "-o", program, *sources], capture_output=True, text=True, check=False
+        ["clang", *FLAGS, f"-I{NATIVE}", *words], capture_output=True, text=True, check=False, cwd=cwd
     )
     need("libclang_rt.fuzzer" not in done.stderr, "needs clang's runtime: libclang-rt-dev")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("harness", "runs"), HARNESSES.items())
+def test_a_harness_finds_nothing(harness: str, runs: int, objects: list[Path], tmp_path: Path) -> None:
+    program = tmp_path / harness
+    _clang("-o", program, NATIVE / f"fuzz/{harness}.c", *objects, cwd=tmp_path)
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     seeds = seeds_of(harness)
