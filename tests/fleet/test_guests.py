@@ -25,7 +25,7 @@ from tests.need import need_command
 from tests.uml.guest import PYTHON, Guest, Kernel, Place, Report
 from vecnet.topology import Topology, load
 
-pytestmark = [pytest.mark.uml, pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.uml, pytest.mark.timeout(300)]
 
 SIX = {"alpha": "2001:db8::11", "beta": "2001:db8::12", "gamma": "2001:db8::13"}
 GUESTS = {"web": ("alpha", "7.2"), "db": ("beta", "6.12"), "app": ("gamma", "6.1")}
