@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import re
 import shlex
@@ -208,13 +207,7 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     """The topology in a file; `kernel` is that of the guests that state none. Raises InputError."""
     from vecnet.topology import load
 
-    gc.disable()
-    try:
-        topology = load(file, kernel=kernel)
-        gc.freeze()  # it is needed until the end: looking through it for garbage would take a while
-        return topology
-    finally:
-        gc.enable()
+    return load(file, kernel=kernel)
 
 
 def load_part(file: str, on: str | None) -> Topology:
