@@ -150,6 +150,17 @@ static inline void vn_count(struct vn_port *port, enum vn_counter counter, uint6
 	__atomic_store_n(&port->counters[counter], value + more, __ATOMIC_RELAXED);
 }
 
+/* A system call took or brought so many packets. */
+static inline void vn_count_batch(struct vn_port *port, enum vn_counter calls, enum vn_counter max, enum vn_counter average,
+				  uint64_t packets)
+{
+	uint64_t seen = __atomic_load_n(&port->counters[average], __ATOMIC_RELAXED);
+	vn_count(port, calls, 1);
+	__atomic_store_n(&port->counters[average], (seen + packets) / 2, __ATOMIC_RELAXED);
+	if (packets > __atomic_load_n(&port->counters[max], __ATOMIC_RELAXED))
+		__atomic_store_n(&port->counters[max], packets, __ATOMIC_RELAXED);
+}
+
 static inline void vn_put32(uint8_t *at, uint32_t value)
 {
 	value = __builtin_bswap32(value); /* all our targets are little-endian; see the assertion below */
@@ -223,9 +234,11 @@ int vn_adopt(struct vn_port *port, int fd, struct vn_failure *failure);
 int vn_memory_make(struct vn_port *port);
 void vn_memory_free(struct vn_port *port);
 
-/* batch.c. Where frames are `whole`, each has its virtio-net header before it, which counts to its length. */
+/* receive.c. Where frames are `whole`, each has its virtio-net header before it, which counts to its length. */
 int vn_receive(struct vn_port *port, struct vn_frame *frames, int most, bool whole);
 enum vn_counter vn_judge(const struct vn_port *port, const uint8_t *packet, uint32_t length);
+
+/* transmit.c, with `whole` frames likewise. */
 int vn_transmit(struct vn_port *port, const uint8_t *base, const struct vn_frame *frames, int count, bool whole);
 
 static inline int vn_ready(struct vn_port *port)

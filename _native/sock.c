@@ -59,7 +59,7 @@ static int probe_route(const struct vn_port *port, const char *name, struct vn_f
 	return rc;
 }
 
-/* Let UDP packets come and go in trains, where the kernel can; see batch.c. */
+/* Let UDP packets come and go in trains, where the kernel can; see transmit.c. */
 static void accept_trains(struct vn_port *port)
 {
 	const int on = 1;

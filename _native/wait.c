@@ -1,4 +1,4 @@
-/* Calls that wait, around the batches of batch.c: for frames, for room in a queue, for the end of a time.
+/* Calls that wait, around the batches of receive.c and transmit.c: for frames, for room in a queue, for a time to end.
  *
  * Here, too, is the slow way of sending: a frame with a virtio-net header that goes out on a wire without one is cut
  * first, and its checksum filled in.
