@@ -159,7 +159,7 @@ def test_down_goes_on_without_one_that_is_dead_and_leaves_nothing(machines: Mach
 
 FILL = """
 set -e
-keep=$(mktemp -d /run/keep.XXX); mount --bind "$1" "$keep"
+keep=/run/keep; mkdir "$keep"; mount --bind "$1" "$keep"
 mount --bind "$HOME" "$HOME"; mount -o remount,bind,ro "$HOME"  # where Python would write at last
 for place in /tmp /var/tmp; do mount -t tmpfs -o size=64k full "$place"; done
 mkdir -p "$1"; mount --bind "$keep" "$1"

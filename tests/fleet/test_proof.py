@@ -15,19 +15,12 @@ from typing import Any
 import pytest
 
 from tests.fleet.test_netns import folder, hosts
+from tests.fleet.test_reach import LAB
 from vecnet.fleet.playbook import COLLECTIONS
 
 __all__ = ["folder", "hosts"]  # fixtures
 
 pytestmark = pytest.mark.long
-LAB = """
-name: lab
-hosts: {alpha: {address: 192.0.2.11}, beta: {address: 192.0.2.12}}
-guests: {web: {on: alpha}, db: {on: beta}}
-links:
-  - {transport: l2tpv3, name: wire, endpoints: [web:vec0, db:vec0]}
-  - {transport: l2tpv3, name: own, endpoints: {db:vec1: {local: 127.0.0.2}, db:vec2: {local: 127.0.0.3}}}
-"""
 PLAY = """
 - hosts: beta
   gather_facts: false

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -123,59 +124,36 @@ def command(
             )
         probes = probes or names
     whole = None if _is_string(subject) else load_topology(subject)
+    many = jobs or loopback.JOBS
     if whole is not None and meant(whole, on, inventory):
         given: dict[str, object] = {"--peer": peer, "--mirror": mirror, "--impair": impair, "--pcap": pcap}
         given |= {"--baseline": baseline, longer.name: longer.name or None}
         across.refuse([option for option, value in given.items() if value not in (None, False)])
-        names = _chosen(whole, links, only)
         from vecnet.fleet import proof
 
-        with progress("loopback") as report_progress:
-            report = proof.prove(
-                whole,
-                inventory,
-                links=names,
-                probes=probes,
-                live=live,
-                jobs=jobs or loopback.JOBS,
-                progress=report_progress,
-            )
-        _tell(ctx, report, files, verbose, longer)
-        return
-    if inventory is not None:
-        raise InputError("--inventory goes with a topology that names hosts", "leave it out")
-    name, subjects, topology = _subjects(subject, whole, on, links, peer, mirror)
-    if only:
-        chosen = _only(only, name, {one.name: (one.near.name, one.far.name) for one in subjects})
-        subjects = [one for one in subjects if one.name in chosen]
-    if impair is not None:
-        impairment = _impairment(impair)
-        subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
-    if longer.by_the_book:
-        with progress("loopback") as report_progress:
-            report = longer.measure(name, subjects, topology, links, live, report_progress)
-        _tell(ctx, report, files, verbose, longer)
-        return
-    if longer.span is not None:
-        many = jobs or loopback.JOBS
-        with progress("loopback") as report_progress:
-            report = longer.soak(name, subjects, topology, probes, live, many, report_progress)
-        _tell(ctx, report, files, verbose, longer)
-        return
-    before = read(baseline) if baseline is not None else None
-    captures = make_folder(pcap) if pcap is not None else None
+        names = _chosen(whole, links, only)
+        proved = partial(proof.prove, whole, inventory, links=names, probes=probes, live=live, jobs=many)
+    else:
+        if inventory is not None:
+            raise InputError("--inventory goes with a topology that names hosts", "leave it out")
+        name, subjects, topology = _subjects(subject, whole, on, links, peer, mirror)
+        if only:
+            chosen = _only(only, name, {one.name: (one.near.name, one.far.name) for one in subjects})
+            subjects = [one for one in subjects if one.name in chosen]
+        if impair is not None:
+            impairment = _impairment(impair)
+            subjects = [dataclasses.replace(one, impairment=impairment) for one in subjects]
+        if longer.by_the_book:
+            proved = partial(longer.measure, name, subjects, topology, links, live)
+        elif longer.span is not None:
+            proved = partial(longer.soak, name, subjects, topology, probes, live, many)
+        else:
+            before = read(baseline) if baseline is not None else None
+            captures = make_folder(pcap) if pcap is not None else None
+            proved = partial(loopback.prove, name, subjects, topology=topology, probes=probes, live=live, jobs=many)
+            proved = partial(proved, captures=captures, baseline=before)
     with progress("loopback") as report_progress:
-        report = loopback.prove(
-            name,
-            subjects,
-            topology=topology,
-            probes=probes,
-            captures=captures,
-            live=live,
-            baseline=before,
-            jobs=jobs or loopback.JOBS,
-            progress=report_progress,
-        )
+        report = proved(progress=report_progress)
     _tell(ctx, report, files, verbose, longer)
 
 
