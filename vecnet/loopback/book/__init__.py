@@ -24,7 +24,7 @@ from vecnet.progress import Progress, quiet
 if TYPE_CHECKING:
     from vecnet.loopback.book.standards import Criteria
     from vecnet.loopback.book.trial import Way
-    from vecnet.loopback.diagnose import Host
+    from vecnet.loopback.diagnose import Finding, Host
     from vecnet.loopback.subject import Subject
     from vecnet.loopback.wire import Wire
     from vecnet.topology import Topology
@@ -113,7 +113,9 @@ def _of_subject(
             ways.extend(_ways(wire))
             return "both ends open", {}
 
-        looked = lambda: diagnosis(subject, wire, "frames", host)  # noqa: E731
+        def looked() -> Sequence[Finding]:
+            return diagnosis(subject, wire, "frames", host)
+
         first = attempted("open", partial(outcome_of, open_both), looked)
         yield first
         if first.verdict is not Verdict.PASS:
