@@ -105,7 +105,6 @@ class _Attempt:
 
     def results(self, probes: Sequence[str]) -> list[Result]:
         """Those of the named probes, after that of "open"."""
-
         with ExitStack() as stack, self.how.turn:
 
             def open_both() -> Found:
@@ -116,22 +115,18 @@ class _Attempt:
             return one_after_another(self._attempted("open", open_both), probes, self._probe, self.done)
 
     def _probe(self, name: str) -> Result:
-
         assert self.wire is not None
         return self._attempted(name, partial(_judged, self.crossing.subject, name, partial(PROBES[name], self.wire)))
 
     def _attempted(self, name: str, probe: Callable[[], Found]) -> Result:
-
         return replace(attempted(name, probe, partial(self._causes, name)), beside=self.how.beside)
 
     def _causes(self, probe: str) -> list[Finding]:
-
         return diagnosed(self.wire, probe) if self.wire is not None and not self.how.again else []
 
 
 def _judged(subject: Subject, name: str, probe: Callable[[], Found]) -> Found:
     """What a probe found. Raises Failed where that is not as expected, and Untested where no host can tell."""
-
     reason, figures = probe()
     for one in subject.expected:
         if not set(MEASURES[one.key].figures.get(name, ())) <= figures.keys():
