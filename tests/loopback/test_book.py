@@ -312,14 +312,31 @@ def test_the_table_and_the_chart_show_what_was_measured() -> None:
     assert "960.0,160.0 800.0,250.0" in curves, "half of all at 100 %, nothing at 50 %"
 
 
+THROUGH = (
+    "name: book\nlinks:\n"
+    "- {transport: l2tpv3, endpoints: {mid:vec0: {local: 127.0.1.1}, left:vec0: {local: 127.0.1.2}}}\n"
+    "- {transport: gre, endpoints: {mid:vec1: {local: 127.0.2.1}, right:vec0: {local: 127.0.2.2}}}\n"
+)
+
+
+def test_a_guest_that_is_not_there_is_what_keeps_frames_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not that one link's end uses UDP and the other's GRE: they are no ends of one wire."""
+    need_root()
+    monkeypatch.setattr("vecnet.loopback.book.trial.LONGEST", 0.1)
+    lab = loads(THROUGH)
+    with private_network():
+        host.prepare_sandbox(lab)
+        report = measure("book", [subject_through(lab, "mid")], Criteria(0.02), topology=lab, through="mid")
+    ((first,),) = [link.results for link in report.links]
+    told = "no frame came. mid has to run, and to bridge its ends of the two links"
+    assert (first.verdict, first.reason) == (Verdict.FAIL, f"left:vec0 to right:vec0: {told}")
+    assert first.codes == (Code.NO_FRAME,)
+
+
 def test_what_forwards_between_two_links_is_measured_through_both() -> None:
     """Here two loops forward in the guest's place; tests/uml has a real one."""
     need_root()
-    lab = loads(
-        "name: book\nlinks:\n"
-        "- {transport: l2tpv3, endpoints: {mid:vec0: {local: 127.0.1.1}, left:vec0: {local: 127.0.1.2}}}\n"
-        "- {transport: gre, endpoints: {mid:vec1: {local: 127.0.2.1}, right:vec0: {local: 127.0.2.2}}}\n"
-    )
+    lab = loads(THROUGH)
     subject = subject_through(lab, "mid")
     assert (subject.near.name, subject.far.name, subject.transport) == ("left:vec0", "right:vec0", "l2tpv3/gre")
     assert subject.mtu == min(link.mtu for link in lab.links)

@@ -94,7 +94,8 @@ class Longer:
                 raise InputError("--through goes with a topology, which says what links a guest has", "give a FILE")
             require_guest(topology, self.through)
             subjects = [subject_through(topology, self.through, links)]
-        return measure(name, subjects, criteria, topology=topology, live=live, progress=progress)
+        through = self.through or ""
+        return measure(name, subjects, criteria, topology=topology, live=live, through=through, progress=progress)
 
     def soak(
         self,

@@ -41,11 +41,13 @@ def measure(
     *,
     topology: Topology | None = None,
     live: bool = False,
+    through: str = "",
     progress: Progress = quiet,
 ) -> Verdicts:
     """Measure every subject, one alone after another. A probe of the report is a size of frames.
 
-    An interrupt ends it, and the report has what is whole by then. Raises HostError.
+    `through` is the guest between their ends, where there is one: then the ends are not of one link. An interrupt ends
+    it, and the report has what is whole by then. Raises HostError.
     """
     from vecnet.host.lock import locked
     from vecnet.kernel.namespaces import Namespaces
@@ -59,7 +61,7 @@ def measure(
         for subject in subjects:
             results: list[Result] = []
             try:
-                for result in _of_subject(subject, criteria, host, live, count.one):
+                for result in _of_subject(subject, criteria, host, live, through, count.one):
                     results.append(result)  # one by one: what has come before an interrupt is kept
             except KeyboardInterrupt:
                 interrupted = True
@@ -90,11 +92,12 @@ def _sizes(subject: Subject, criteria: Criteria) -> tuple[list[int], list[int]]:
 
 
 def _of_subject(
-    subject: Subject, criteria: Criteria, host: Host, live: bool, done: Callable[[], None]
+    subject: Subject, criteria: Criteria, host: Host, live: bool, through: str, done: Callable[[], None]
 ) -> Iterator[Result]:
     """The result of opening it, and of each size."""
     from vecnet.loopback.book.spoiled import apart, spoiled
-    from vecnet.loopback.diagnose import diagnosis
+    from vecnet.loopback.codes import Code
+    from vecnet.loopback.diagnose import Finding, diagnosis
     from vecnet.loopback.trial import attempted, outcome_of
     from vecnet.loopback.verdict import Untested
     from vecnet.loopback.wire import opened, refuse_in_use
@@ -114,6 +117,8 @@ def _of_subject(
             return "both ends open", {}
 
         def looked() -> Sequence[Finding]:
+            if through:
+                return [Finding(Code.NO_FRAME, f"{through} has to run, and to bridge its ends of the two links")]
             return diagnosis(subject, wire, "frames", host)
 
         first = attempted("open", partial(outcome_of, open_both), looked)
