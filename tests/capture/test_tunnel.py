@@ -144,7 +144,6 @@ def test_frames_of_a_tunnel_between_guests_and_what_an_end_drops(name: str, tmp_
 
 
 @pytest.mark.kernel
-@pytest.mark.long
 def test_the_packets_of_a_kernels_tunnel_beside_their_frames() -> None:
     """As the host sees them; what it drops, too, which its own interface does not show."""
     need("VECNET_KERNEL" in os.environ, "needs a kernel with gretap and l2tp: make test-kernel")

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.datapath.wires import wait_for
 from tests.host.network import host_state, names, topology
 from tests.kernel.guest_end import GuestEnd, frame
 from tests.kernel.lab import check_to_guest, opened, run, tapped, underlay
@@ -196,10 +193,6 @@ def test_two_topologies_share_an_underlay_address() -> None:
 MODULES = ("l2tp_eth", "l2tp_ip6", "l2tp_ip", "l2tp_netlink", "ip6_gre", "ip_gre")
 
 
-def _removed(module: str) -> bool:
-    return subprocess.run(["rmmod", module], capture_output=True, check=False).returncode == 0
-
-
 @contextmanager
 def no_modules(*names: str) -> Iterator[None]:
     """Modules that are loaded no more, and no others are, within the block."""
@@ -207,7 +200,7 @@ def no_modules(*names: str) -> Iterator[None]:
     before = loader.read_text()
     for name in names:
         if Path("/sys/module", name).exists():
-            wait_for(partial(_removed, name), 60)  # a namespace that is gone is cleared by a worker, some time later
+            run(f"rmmod {name}")
     loader.write_text("/bin/false\n")
     try:
         yield

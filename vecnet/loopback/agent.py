@@ -15,7 +15,9 @@ import json
 import os
 import random
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 NIC = "vec0"
 _CHUNK = 1 << 16  # bytes
 TIMEOUT = 5.0  # seconds without progress, of a transfer
+_SETTLES, _LOOK = 2.0, 0.001  # seconds for the last acknowledgements, and between two looks
+_SETTLED = (6, 7)  # TCP_TIME_WAIT and TCP_CLOSE, linux/tcp_states.h, of tcpi_state
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,21 @@ def transfer(connection: socket.socket, outgoing: bytes, expected: int) -> Trans
     except OSError as error:
         failure.append(f"after {received} of {expected} bytes: {error.strerror or error}")
     sender.join()
+    _settle(connection)
     return Transferred(received, digest.hexdigest(), "; ".join(failure))
+
+
+def _settle(connection: socket.socket) -> None:
+    """Wait until the other end has acknowledged all that was sent, or see to it that closing gives that up.
+
+    The wire is closed next: the kernel would go on sending for minutes, and keep the network namespace for as long.
+    """
+    end = time.monotonic() + _SETTLES
+    while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] not in _SETTLED:
+        if time.monotonic() > end:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        time.sleep(_LOOK)
 
 
 def in_turn(connection: socket.socket, outgoing: bytes, expected: int, *, first: bool) -> Transferred:
