@@ -93,6 +93,11 @@ class Machine:
         assert self._started is not None
         self._started.communicate()
 
+    def end(self) -> None:
+        """Kill it, where it has not ended."""
+        assert self._started is not None
+        self._started.kill()
+
     def listens(self) -> bool:
         return ":22 " in self.run("ss", "-Hlnt")
 
@@ -123,6 +128,7 @@ class Machines:
         self.by_name: dict[str, Machine] = {}
 
     def start(self, *names: str) -> None:
+        _hang_up(self._folder / "c")  # ssh may still have a connection to one that was killed
         for name in names:
             self.by_name[name] = Machine(name, self._names[name], self._folder)
         deadline = time.monotonic() + 20
