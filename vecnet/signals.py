@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,18 @@ def handled(numbers: Iterable[Signals], handler: Callable[[int], None]) -> Itera
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def queued(numbers: Iterable[Signals]) -> Iterator[queue.SimpleQueue[int]]:
+    """Within the block these signals are put into a queue, but for those that are ignored. The main thread's alone.
+
+    A handler runs in the middle of what the main thread does. Of all that one can wait for, this queue alone lets
+    itself be put to while the same thread gets: an Event would wait for its own lock for ever.
+    """
+    got: queue.SimpleQueue[int] = queue.SimpleQueue()
+    with handled(numbers, got.put):
+        yield got
 
 
 @contextmanager

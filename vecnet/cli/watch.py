@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -44,14 +44,13 @@ def command(subject: str | None, on: str | None, interval: float | None, count: 
     if subject is not None:
         say_what_is_meant(subject)
     from vecnet.observing.state import read
-    from vecnet.signals import handled
+    from vecnet.signals import queued
 
-    ended = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    with handled(numbers, lambda _: ended.set()), _screen() as screen:
+    with queued((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) as signals, _screen() as screen:
         before = read(name, topology)
         for _ in itertools.count() if count is None else range(count):
-            if ended.wait(interval or _USUAL):
+            with suppress(queue.Empty):
+                signals.get(timeout=interval or _USUAL)
                 break
             after = read(name, topology)
             screen.show(_lines(before, after, name))

@@ -7,7 +7,6 @@ SIGHUP              read the file again; what is not changed goes on, what is wr
 from __future__ import annotations
 
 import os
-import queue
 import signal
 from collections.abc import Callable, Iterator
 
@@ -20,7 +19,7 @@ from vecnet.serving.folder import locked
 from vecnet.serving.notify import notify, reloading
 from vecnet.serving.plan import planned
 from vecnet.serving.served import Joined, Say, Served, ServedSwitch
-from vecnet.signals import handled
+from vecnet.signals import queued
 from vecnet.topology.model import Topology
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
@@ -32,9 +31,8 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
     For the main thread. Raises VecnetError where something cannot be served.
     """
     topology = read()
-    events: queue.SimpleQueue[int] = queue.SimpleQueue()  # signals
     with (
-        handled((*_ENDS, signal.SIGHUP), events.put),
+        queued((*_ENDS, signal.SIGHUP)) as signals,
         locked(topology.name) as folder,
         Served(folder, say) as served,
         Answering(f"{folder}/{runtime.CONTROL}", _Server(topology.name, served)),
@@ -42,7 +40,7 @@ def serve(read: Callable[[], Topology], say: Say, ready: Callable[[Topology], No
         served.apply(planned(topology))
         ready(topology)
         notify("READY=1", f"STATUS=serves {topology.name}", f"MAINPID={os.getpid()}")
-        while events.get() == signal.SIGHUP:
+        while signals.get() == signal.SIGHUP:
             reloading()
             try:
                 again = read()
