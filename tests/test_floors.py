@@ -21,6 +21,7 @@ ROOT = Path(vecnet.__file__).parent
 FLOORS = {
     "text": 0,
     "errors": 0,
+    "record": 0,
     "columns": 1,
     "plain": 1,
     "registry": 1,

@@ -31,13 +31,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vecnet.record import record
 from vecnet.text import shown
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(frozen=True, slots=True, order=True)
 class Position:
     """A place in a file; line and column count from 1."""
 

@@ -79,6 +79,8 @@ class Option:
 
     def write(self, value: Value) -> str:
         """The text of `value` that the guest reads as meant."""
+        if isinstance(value, str):
+            return value
         if isinstance(value, bool):
             return str(int(value))
         if self.reading is Reading.SIGNED32 and isinstance(value, int) and value > 0x7FFFFFFF:

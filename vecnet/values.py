@@ -228,6 +228,8 @@ class NewIfName(IfName):
     )
 
     def parse(self, text: str) -> str:
+        if _PLAIN_NAME.fullmatch(text) and text not in self._RESERVED:
+            return text
         super().parse(text)
         if not self._SHELLS_OWN.isdisjoint(text):
             char = next(char for char in text if char in self._SHELLS_OWN)
@@ -301,10 +303,9 @@ class Mac(Kind[str]):
     def parse(self, text: str) -> str:
         if not _MAC.fullmatch(text):
             raise self._refuse(text)
-        octets = bytes.fromhex(text.replace(":", ""))
-        if octets[0] & 1:
+        if int(text[1], 16) & 1:
             raise Refused(f"{text} is a multicast address", "clear the lowest bit of its first byte")
-        if not any(octets):
+        if not text.strip("0:"):
             raise self._refuse(text)
         return text.lower()
 
