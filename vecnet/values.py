@@ -244,7 +244,8 @@ class NewIfName(IfName):
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
-_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+NAME_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_NAME = re.compile(NAME_PATTERN)
 
 
 class Name(Kind[str]):
@@ -258,7 +259,7 @@ class Name(Kind[str]):
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "pattern": f"^{_NAME.pattern}$"}
+        return {"type": ["string", "integer"], "pattern": f"^{NAME_PATTERN}$"}
 
 
 class FilterText(Kind[str]):

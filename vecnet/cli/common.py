@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -212,7 +213,12 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     """The topology in a file; `kernel` is that of the guests that state none. Raises InputError."""
     from vecnet.topology import load
 
-    return load(file, kernel=kernel)
+    gc.disable()
+    try:
+        return load(file, kernel=kernel)
+    finally:
+        gc.set_threshold(gc.get_threshold()[0] + gc.get_count()[0])  # or it would look through all of it at once
+        gc.enable()
 
 
 def load_part(file: str, on: str | None) -> Topology:

@@ -292,7 +292,11 @@ def _placed(topology: Network, namespaces: Namespaces) -> Network:
     names: dict[int, str | None] = {namespaces.home.cookie: None}
     for name in sorted(_named(topology)):
         names.setdefault(namespaces[name].cookie, name)
-    interfaces = [replace(one, netns=names[namespaces[one.netns].cookie]) for one in topology.interfaces]
+    known: dict[str | None, str | None] = {name: names[namespaces[name].cookie] for name in _named(topology)}
+    known[None] = None
+    interfaces = [
+        one if known[one.netns] == one.netns else replace(one, netns=known[one.netns]) for one in topology.interfaces
+    ]
     return _Placed(topology.name, interfaces, topology.outer_ends)
 
 

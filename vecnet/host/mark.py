@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from urllib.parse import quote, unquote
+
+from vecnet.record import record
 
 _MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
 _DOOMED = 0x00800000
@@ -44,7 +46,7 @@ def undoomed(number: int) -> int:
     return number & _MASK
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mark:
     """What an alias says: the topology, the link, whether this is a pair's second end, the home namespace, and notes of
     what cannot be read back."""

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from vecnet import text
+from vecnet.record import record
 from vecnet.transports.link import Attributes
 
 Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
@@ -25,7 +26,7 @@ ONCE = UNSAID | {"once": True}  # … of one that only its making looks at, and 
 UNNOTED = {"unnoted": True}  # … of one that a mark does not tell of
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class EndState:
     """One interface of the kernel, as it is or as it shall be, in iproute2's words."""
 
@@ -45,7 +46,7 @@ class EndState:
         return (self.netns or "", self.ifname)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Node:
     """An interface as it is, or as it shall be: its own end, and a pair's second; its kind's values.
 

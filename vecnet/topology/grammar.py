@@ -13,11 +13,22 @@ from vecnet.impairment import ImpairmentText
 from vecnet.transports import TRANSPORTS
 from vecnet.transports.base import MAX_MTU, MIN_MTU, Transport
 from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key, Keys
-from vecnet.values import Flag, IfName, Integer, IpAddress, IpInterface, KernelName, Mac, Name, NewIfName
+from vecnet.values import (
+    NAME_PATTERN,
+    Flag,
+    IfName,
+    Integer,
+    IpAddress,
+    IpInterface,
+    KernelName,
+    Mac,
+    Name,
+    NewIfName,
+)
 from vecnet.vecstring import MAX_UNIT
 
 GUEST_IFNAME = r"vec(0|[1-9][0-9]{0,3})"
-_GUEST_IFNAME = re.compile(GUEST_IFNAME)
+_GUEST_END = re.compile(f"({NAME_PATTERN}):({GUEST_IFNAME})")
 _NAME, _IFNAME = Name(), NewIfName()
 
 _IP = Key(IpInterface(), "the inner address, or a list of them", many=True)
@@ -140,6 +151,9 @@ def parse_endpoint(text: str, switches: Collection[str] = (), hosts: Collection[
     Of these switches `lan:web`, and of these hosts, where there are any, `alpha:tap0` in place of `host:tap0`. Raises
     Refused.
     """
+    guest = _GUEST_END.fullmatch(text)
+    if guest and (name := guest[1]) not in (HOST, OUTSIDE, ELSEWHERE) and name not in switches and name not in hosts:
+        return End(name, guest[2])
     node, colon, ifname = text.partition(":")
     if not colon or not node or not ifname:
         raise Refused(f"{text!r} names no endpoint", "write guest:vecN or host:ifname")
@@ -158,9 +172,7 @@ def parse_endpoint(text: str, switches: Collection[str] = (), hosts: Collection[
         if re.fullmatch("vec[0-9]+", ifname):
             raise Refused(f"{text!r}: a port of a switch is not named like a guest's interface", f"write {node}:web")
         return End(None, _NAME.parse(ifname), where=node)
-    if not _GUEST_IFNAME.fullmatch(ifname):
-        message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
-        own, named = (next(iter(hosts)), "switches or hosts") if hosts else (HOST, "switches")
-        instead = f"write {node}:vec0, or {own}:{ifname.strip()} for the host's end, or add {node} to {named}"
-        raise Refused(message, instead)
-    return End(node, ifname)
+    message = f"{text!r} names no endpoint: a guest's interface is named vec0 to vec{MAX_UNIT}"
+    own, named = (next(iter(hosts)), "switches or hosts") if hosts else (HOST, "switches")
+    instead = f"write {node}:vec0, or {own}:{ifname.strip()} for the host's end, or add {node} to {named}"
+    raise Refused(message, instead)

@@ -18,6 +18,8 @@ def of_guests(doc: Document, draft: Draft, other: Kernel | None) -> dict[str, Ke
 
     Says which guests no link names, and which binaries are no kernels.
     """
+    if not draft.guests and (other is None or not other.stated):
+        return {}
     named = sorted({end.node for link in draft.links for end in link.spec.ends if end.node is not None})
     kernels = dict.fromkeys(named, other) if other and other.stated else {}
     for guest, declared in draft.guests.items():

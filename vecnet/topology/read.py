@@ -393,7 +393,7 @@ def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[st
     every = dict(bridges)
     for link in links:
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            name = end.bridge
+            name = end.bridge if end.given else None
             if name is None or name in every:
                 continue
             import difflib

@@ -113,7 +113,8 @@ def _of_program(link: Link) -> Iterator[Mistake]:
 def _options(draft: Draft, link: LinkDraft, spec: Link, judged: Judged) -> tuple[Transport, Transport]:
     common: dict[str, Value] = {"gro": link.transport.vnet}
     for given in (draft.defaults.given, link.given):
-        common |= {key: given[key] for key in _COMMON if key in given} if given else {}
+        if given:
+            common |= {key: given[key] for key in _COMMON if key in given}
 
     def one(end: int) -> Transport:
         this = spec.ends[end]
