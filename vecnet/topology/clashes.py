@@ -145,21 +145,19 @@ def _usable_addresses(doc: Document, draft: Draft, wires: list[Wire]) -> None:
     for stated, mtu in every:
         for address in stated.given.get("ip", ()):
             interface = ipaddress.ip_interface(address)
-            network = interface.network
-            wide = interface.version == 4 and network.prefixlen < 31
-            machine = f"write one of its machines, such as {network[1 % network.num_addresses]}/{network.prefixlen}"
-            if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
-                doc.wrong(stated.at("ip"), f"{interface.ip} cannot be the address of an interface", "choose another")
+            ip, network = interface.ip, interface.network
+            wide = ip.version == 4 and network.prefixlen < 31
+            if ip.is_multicast or ip.is_unspecified or ip.is_loopback:
+                doc.wrong(stated.at("ip"), f"{ip} cannot be the address of an interface", "choose another")
             elif network.prefixlen < SHORTEST_PREFIX:
                 message = f"{address} would take a large part of the internet to this wire"
-                own = f"{interface.ip}/{24 if interface.version == 4 else 64}"
+                own = f"{ip}/{24 if ip.version == 4 else 64}"
                 doc.wrong(stated.at("ip"), message, f"write the prefix length of the wire's own network, such as {own}")
-            elif wide and interface.ip == network.network_address:
-                message = f"{address} is the address of the network itself"
-                doc.wrong(stated.at("ip"), message, machine)
-            elif wide and interface.ip == network.broadcast_address:
-                message = f"{address} is the broadcast address of its network"
-                doc.wrong(stated.at("ip"), message, machine)
-            elif interface.version == 6 and mtu is not None and mtu < IPV6_MIN_MTU:
+            elif wide and ip in (network.network_address, network.broadcast_address):
+                itself = ip == network.network_address
+                what = "the address of the network itself" if itself else "the broadcast address of its network"
+                machine = f"write one of its machines, such as {network[1]}/{network.prefixlen}"
+                doc.wrong(stated.at("ip"), f"{address} is {what}", machine)
+            elif ip.version == 6 and mtu is not None and mtu < IPV6_MIN_MTU:
                 message = f"IPv6 needs an MTU of at least {IPV6_MIN_MTU}, and this wire's is {mtu}"
                 doc.wrong(stated.at("ip"), message, f"leave {address} out, or use a way with a larger MTU")

@@ -46,7 +46,7 @@ def check(doc: Document, wires: list[Wire], kernels: dict[str, Kernel]) -> None:
     for wire in wires:
         for end, options, stated_end in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
             if end.node is None or (options.is_plain and end.node not in kernels):
-                continue  # some kernel takes what is plain, and any does that has the transport
+                continue
             guests = kernels.get(end.node, EVERY).which_has(options.name).guests
             for problem in options.problems(options.cases(vars(options)), guests):
                 doc.wrong(stated_end.node, f"{end}: {problem.message}", problem.instead)

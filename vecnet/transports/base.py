@@ -40,7 +40,7 @@ class Transport:
     """
 
     __slots__ = ("__dict__", "__weakref__", "is_plain")  # so that `vars` are the options
-    is_plain: ClassVar[bool]  # of one that was made: whether no case concerns it
+    is_plain: ClassVar[bool]  # of one that was made: every guest that has the transport does as meant, without a word
 
     name: ClassVar[str]
     sides: ClassVar[Sides] = Sides.ANY
@@ -98,8 +98,11 @@ class Transport:
             for key, value in self.derived(vars(self)).items():
                 object.__setattr__(self, key, value)
             cases = list(self.cases(vars(self)))
-            object.__setattr__(self, "is_plain", not cases)
-            if cases:  # what is wrong with the options together, unless some guest takes them
+            having = [guest for guest in GENERATIONS if self.name not in guest.lacks]
+            rows = [guest.row(self.name, case)[1] for guest in having for case in cases]
+            is_plain = all(row.severity < Severity.IGNORED and not row.word for row in rows)
+            object.__setattr__(self, "is_plain", is_plain)
+            if not is_plain:  # what is wrong with the options together, unless some guest takes them
                 problems = min((self.problems(cases, (guest,)) for guest in GENERATIONS), key=len)
         if problems:
             raise VecStringError(problems)
@@ -118,8 +121,8 @@ class Transport:
         if self.is_plain:
             return ()
         having = [guest for guest in guests if self.name not in guest.lacks]
-        effects = (guest.effect(self.name, case) for case in self.cases(vars(self)) for guest in having)
-        return tuple(dict.fromkeys(effect.word for effect in effects if effect.word))
+        rows = (guest.row(self.name, case)[1] for case in self.cases(vars(self)) for guest in having)
+        return tuple(dict.fromkeys(row.word for row in rows if row.word))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:
