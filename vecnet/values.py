@@ -26,7 +26,7 @@ _TRUE = {"on", "true", "yes", "y", "1"}
 _FALSE = {"off", "false", "no", "n", "0"}
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
-_PLAIN_V4 = re.compile(rf"{_V4}(/(3[0-2]|[12]?[0-9]))?")  # which is canonical as it stands
+_V4_PREFIXED = rf"{_V4}/(3[0-2]|[12]?[0-9])"
 _V6 = "(?=.*:.*:)[0-9a-fA-F:.]+"
 
 
@@ -321,8 +321,8 @@ class IpAddress(Kind[str]):
     expects = "an IPv4 or IPv6 address"
 
     def parse(self, text: str) -> str:
-        if "/" not in text and _PLAIN_V4.fullmatch(text):
-            return text
+        if re.fullmatch(_V4, text):
+            return text  # which is canonical as it stands
         if "%" in text:
             raise Refused(f"{text!r} has a scope, which names an interface", "use an address of global scope")
         try:
@@ -340,8 +340,8 @@ class Host(Word):
     expects = "an IPv4 or IPv6 address, or a host name"
 
     def parse(self, text: str) -> str:
-        if "/" not in text and _PLAIN_V4.fullmatch(text):
-            return text
+        if re.fullmatch(_V4, text):
+            return text  # which is canonical as it stands
         super().parse(text)
         try:
             return str(_address(text))
@@ -360,7 +360,7 @@ class IpInterface(Kind[str]):
     expects = "an address with its prefix length, such as 10.0.0.1/24"
 
     def parse(self, text: str) -> str:
-        if "/" in text and _PLAIN_V4.fullmatch(text):
+        if re.fullmatch(_V4_PREFIXED, text):
             return text
         if "%" in text:
             raise Refused(f"{text!r} has a scope, which follows from the interface", "write it without '%'")
@@ -372,7 +372,7 @@ class IpInterface(Kind[str]):
             raise self._refuse(text) from None
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^({_V4}/(3[0-2]|[12]?[0-9])|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
+        return {"type": "string", "pattern": f"^({_V4_PREFIXED}|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 
 
 class Account(Kind[str]):

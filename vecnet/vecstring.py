@@ -30,6 +30,7 @@ from vecnet.guests.agreed import agreed, united
 from vecnet.guests.judge import Judgement, judge
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import FINE, Effect, Option, Severity, Value, kstrtox
+from vecnet.records import record
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.values import ends_word
 
@@ -85,7 +86,7 @@ def _in_order(transport: str) -> list[tuple[str, Value, Option]]:
     return [(key, declared[key].default, declared[key]) for key in keys]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Token:
     """One piece of the string and what the guest makes of it. `column` counts from 1."""
 
@@ -94,7 +95,7 @@ class Token:
     effect: Effect = FINE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Explanation:
     """How guests read a string: token by token, then what concerns several tokens or the whole.
 

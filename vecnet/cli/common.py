@@ -217,7 +217,8 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     try:
         return load(file, kernel=kernel)
     finally:
-        gc.set_threshold(gc.get_threshold()[0] + gc.get_count()[0])  # or it would look through all of it at once
+        # or all of it would be looked through at once, and what most commands make of it, as much again, after that
+        gc.set_threshold(gc.get_threshold()[0] + 2 * gc.get_count()[0])
         gc.enable()
 
 

@@ -35,12 +35,13 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
 from vecnet.host.plan import Action, Node, Plan, Step
 from vecnet.host.stages import Progress
+from vecnet.records import record
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
@@ -278,7 +279,7 @@ def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Placed:
     """A network whose interfaces' namespaces each go by one name."""
 

@@ -10,7 +10,7 @@ from vecnet.errors import InputError, Position
 from vecnet.expectation import Expected
 from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
-from vecnet.record import record
+from vecnet.records import record
 from vecnet.transports.base import Transport
 from vecnet.transports.link import ELSEWHERE, HostInterface, Link, OuterEnd
 from vecnet.vecstring import VecDevice
@@ -86,7 +86,7 @@ class ResolvedLink:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Switching:
     """What is stated of a switch: seconds that a silent address is known, and how many are; None as a switch has it."""
 
@@ -94,7 +94,7 @@ class Switching:
     addresses: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Machine:
     """A host that a file names: its outer addresses, and the largest packet on its way to others, in bytes."""
 

@@ -273,6 +273,12 @@ class Transport:
         return iter(())
 
 
+def small_buffers(on_the_host: str) -> Case:
+    """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
+    instead = f"give gro=1, or on the host, as vecnet up does: {on_the_host}"
+    return Case(Situation.SMALL_BUFFERS, "gro", "without gro ", instead)
+
+
 def other_mac(mac: str | None) -> str | None:
     """The address of a wire's other end: `mac` with its lowest bit flipped, where that is an address."""
     if mac in (None, "00:00:00:00:00:01"):

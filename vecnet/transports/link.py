@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
 from vecnet.errors import Position
 from vecnet.impairment import Impairment
-from vecnet.record import record
+from vecnet.records import record
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
@@ -32,7 +32,7 @@ class Sides(Enum):
     OUTSIDE_AND_GUEST = "one end outside, at somebody's program, and one at a guest"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed.
 
@@ -57,7 +57,7 @@ class Keys(dict[str, Key]):
         self.required = tuple(name for name, key in keys.items() if key.required)
 
 
-@dataclass(slots=True)  # not frozen, for it finds out much of itself; nobody changes one
+@record(frozen=False, slots=True)  # not frozen, for it finds out much of itself; nobody changes one
 class End:
     """One end of a link: `web:vec0`, `host:tap0`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
 
@@ -106,7 +106,7 @@ class End:
         return self.text
 
 
-@dataclass(slots=True)  # as End
+@record(frozen=False, slots=True)  # as End
 class Link:
     """A link with two ends: guests first, then switches, then the host or what is outside, else in the order of names.
 
@@ -163,12 +163,12 @@ class Link:
         return chosen_mac(self.topology, self.name, self.ends[end].text)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Attributes:
     """What the interfaces of one kind alone have, in iproute2's words. Each kind has a class of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TapAttributes(Attributes):
     """Who may open it, by name or number, and whether each frame has a virtio-net header before it."""
 
@@ -177,14 +177,14 @@ class TapAttributes(Attributes):
     vnet_hdr: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class VethAttributes(Attributes):
     """Whether IPv6 gives the named end an address of its own."""
 
     autoconf: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class GreAttributes(Attributes):
     """Of gretap and ip6gretap. Keys are None where packets have none; `iseq` demands rising sequence numbers."""
 
@@ -197,7 +197,7 @@ class GreAttributes(Attributes):
     iseq: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class L2tpAttributes(Attributes):
     """A tunnel, udp or ip, with one session. `cookie` is what is sent, `peer_cookie` what is demanded."""
 
@@ -223,7 +223,7 @@ class Peer:
     mac: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class GuestFilter:
     """What an end's packet socket takes: frames that match `expression`, but not the guest's own, by a file at `path`;
     "" for any. `flash` where the guest may load another."""
@@ -318,7 +318,7 @@ class Claim:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OuterEnd:
     """An end of a tunnel: the outer address that it has, and what it claims there.
 
@@ -335,7 +335,7 @@ class OuterEnd:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mistake:
     """Values of a link that do not go together: at an end's key, or at the link's own where `end` is None."""
 

@@ -13,7 +13,7 @@ from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.runtime import filter_path
 from vecnet.transports.answers import Sample
-from vecnet.transports.base import Transport
+from vecnet.transports.base import Transport, small_buffers
 from vecnet.transports.link import (
     GuestFilter,
     HostInterface,
@@ -26,7 +26,6 @@ from vecnet.transports.link import (
     chosen_mac,
     existing_interface,
 )
-from vecnet.transports.tap import small_buffers
 from vecnet.values import FilterText, Flag, IfName, NewIfName, Word
 
 _AT_THE_HOST, _BETWEEN_GUESTS = VethAttributes(), VethAttributes(autoconf=False)

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
-from vecnet.guests import Case, Situation
+from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
-from vecnet.transports.base import Transport
+from vecnet.transports.base import Transport, small_buffers
 from vecnet.transports.link import HostInterface, Key, Link, Sides, TapAttributes, host_interface
 from vecnet.values import Account, IfName, Word
 
@@ -61,12 +61,6 @@ class Tap(Transport):
     @classmethod
     def opened_in(cls, link: Link) -> str | None:
         return link.ends[1].given.get("netns")
-
-
-def small_buffers(on_the_host: str) -> Case:
-    """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
-    instead = f"give gro=1, or on the host, as vecnet up does: {on_the_host}"
-    return Case(Situation.SMALL_BUFFERS, "gro", "without gro ", instead)
 
 
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:
