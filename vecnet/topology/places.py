@@ -66,6 +66,8 @@ class Places:
 
         What cannot cross is an error.
         """
+        if not self.hosts and not transport.elsewhere_keys:
+            return ends
         if not self.hosts:
             return [(_on(end, ELSEWHERE) if end.kind == ELSEWHERE else end, stated) for end, stated in ends]
         homes = [self._host_of(doc, end, stated) for end, stated in ends]

@@ -172,11 +172,10 @@ def _names_bridge(doc: Document, key: Node, name: str, hosts: Mapping[str, State
 
 def _link(doc: Document, node: Node, topology: str, places: Places, switches: Collection[str]) -> LinkDraft | None:
     before = len(doc.problems)
-    if doc.is_null(node):
-        doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
-        return None
     entries = doc.entries(node, "a link")
     if not entries:
+        if doc.is_null(node):
+            doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
         return None
     transport = _transport(doc, node, entries)
     ends = _ends(doc, node, entries, transport, places, switches)
@@ -184,7 +183,8 @@ def _link(doc: Document, node: Node, topology: str, places: Places, switches: Co
         return None
     own, keys = {key: entry for key, entry in entries.items() if key not in _APART}, grammar.link_keys(transport)
     given = doc.values(f"{a(transport.name)} link", node, own, keys) if own or keys.required else {}
-    given |= _expected(doc, entries)
+    if "expect" in entries:
+        given |= _expected(doc, entries)
     if len(ends) != 2 or not _sides(doc, transport, ends):
         return None
     placed = places.placed(doc, transport, ends)
@@ -393,8 +393,7 @@ def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[st
     every = dict(bridges)
     for link in links:
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            name = end.bridge if end.given else None
-            if name is None or name in every:
+            if "bridge" not in end.given or (name := end.bridge) is None or name in every:
                 continue
             import difflib
 

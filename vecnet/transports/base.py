@@ -175,8 +175,8 @@ class Transport:
     def shape(cls, options: Mapping[str, Value]) -> Hashable:
         """What the judgement of these options follows from, beside that of each varying one by itself."""
         varying = cls.varying
-        given = [(key, ... if key in varying and value is not None else value) for key, value in options.items()]
-        return (cls.name, *given)
+        values = [... if key in varying and value is not None else value for key, value in options.items()]
+        return (cls.name, *options, *values)
 
     def alike(self, mac: str | None, options: Mapping[str, Value]) -> Self:
         """What has this address and these options, which are of the same shape. Raises VecStringError.
