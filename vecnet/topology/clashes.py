@@ -37,7 +37,7 @@ def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInte
 
 def _once(doc: Document, named: Iterable[Named]) -> None:
     every = list(named)
-    if len({identity for identity, *_ in every}) == len(every):
+    if len({one[0] for one in every}) == len(every):
         return
     seen: dict[Hashable, tuple[str, Node]] = {}
     placed = [
