@@ -236,6 +236,16 @@ def served(processors: Collection[int] = place.FAR_PROCESSOR) -> float:
         server.wait()
 
 
+def both_ways(folder: Path, processors: Collection[int] = place.FAR_PROCESSOR) -> tuple[float, float]:
+    """Bits a second that arrive of what a booted guest sends, and of what it takes in after that."""
+    sent = served(processors)
+    (folder / "turn").touch()
+    await_file(folder / "turned", "ends no stream")
+    served(processors)
+    await_file(folder / "taken", "takes no stream in")
+    return sent, received_bits((folder / "taken").read_text())
+
+
 def received_bits(report: str) -> float:
     """Bits a second that arrived, by iperf3's report."""
     try:
