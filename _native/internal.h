@@ -268,7 +268,8 @@ void vn_numbered_renumber(uint8_t *frame, uint64_t number, uint32_t length);
 struct vn_pcapng {
 	int fd, error;       /* error: the errno that ended it, or 0 */
 	bool never_waits;    /* the descriptor does not block: packets that it has no room for are lost */
-	uint64_t lost, full_at; /* packets; the time of the last one that found its reader slow */
+	uint64_t lost[2];    /* packets, of even interfaces and of odd ones */
+	uint64_t full_at;    /* the time of the last one that found its reader slow */
 	size_t used;
 	uint8_t buffer[1 << 18];
 };

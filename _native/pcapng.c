@@ -150,7 +150,7 @@ void vn_pcapng_packet(struct vn_pcapng *file, uint32_t interface, uint64_t time,
 	const uint32_t total = 32 + padded(length) + option_size(strlen(comment)) + option_size(4) + 4;
 	const uint32_t fixed[] = {BLOCK_PACKET, total, interface, (uint32_t)(time >> 32), (uint32_t)time, length, length};
 	if (!has_room(file, total, time)) {
-		file->lost++;
+		file->lost[interface % 2]++;
 		return;
 	}
 	put(file, fixed, sizeof(fixed));

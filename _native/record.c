@@ -163,10 +163,10 @@ void vn_recorder_live(struct vn_recorder *recorder)
 	recorder->file.never_waits = true;
 }
 
-uint64_t vn_recorder_lost(struct vn_recorder *recorder)
+uint64_t vn_recorder_lost(struct vn_recorder *recorder, int outer)
 {
 	pthread_mutex_lock(&recorder->mutex);
-	const uint64_t lost = recorder->file.lost;
+	const uint64_t lost = recorder->file.lost[outer];
 	pthread_mutex_unlock(&recorder->mutex);
 	return lost;
 }

@@ -115,7 +115,8 @@ int vn_recorder_close(struct vn_recorder *recorder);
 /* Of a new recorder, whose descriptor does not block: nobody waits for its reader, and packets that it does not take are
  * lost. On the outer interface it leaves out what is the frame itself, and was not dropped. */
 void vn_recorder_live(struct vn_recorder *recorder);
-uint64_t vn_recorder_lost(struct vn_recorder *recorder);
+/* So far, of the inner interfaces or the outer ones. */
+uint64_t vn_recorder_lost(struct vn_recorder *recorder, int outer);
 void vn_recorder_free(struct vn_recorder *recorder);
 /* A port is at its end: what is recorded of it ends here. */
 void vn_recorder_remove(struct vn_recorder *recorder, struct vn_port *port);

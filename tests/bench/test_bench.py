@@ -185,6 +185,21 @@ def test_a_real_guest_is_measured(transport: str) -> None:
 
 
 @pytest.mark.uml
+@pytest.mark.long
+def test_a_guests_tcp_through_the_switch() -> None:
+    need_root()
+    need_command(guests.KERNEL, "iperf3", "ip", "nsenter", "unshare")
+    report = _bench("--switch", "--no-making", timeout=300)
+    found = [one for one in report["streams"] if one["reference"] == "a guest on a tap"]
+    assert [(one["transport"], one["what"]) for one in found] == [
+        ("raw", f"a guest's TCP {way} through the switch") for way in ("out", "in")
+    ]
+    for one in found:
+        assert 1e6 < one["bits_per_s"] < 1e12
+        assert 1e6 < one["reference_bits_per_s"] < 1e12
+
+
+@pytest.mark.uml
 def test_a_real_guest_is_measured_with_other_settings() -> None:
     need_root()
     need_command(guests.KERNEL, "iperf3", "ip", "unshare")

@@ -32,7 +32,7 @@ from vecnet.cli.capture import command, judge
 from vecnet.cli.extcap import command as extcap
 from vecnet.datapath.capture import Captured, read_capture
 from vecnet.datapath.port import Port
-from vecnet.datapath.record import record
+from vecnet.datapath.record import Recorder, record
 from vecnet.errors import HostError, InputError, VecnetError
 from vecnet.serving.control import Watched, states
 
@@ -373,6 +373,31 @@ def test_the_switch_waits_for_no_reader() -> None:
     assert 0 < lost < 4000
     assert len(found) == 4000 - lost
     assert found[:100] == [frame(number, DB, WEB, 1000) for number in range(100)]
+
+
+def test_a_lost_outer_packet_is_no_lost_frame() -> None:
+    """A tunnel's port shows each frame and its outer packet: what is kept and what is lost are told of either."""
+    string = "vec0:transport=l2tpv3,udp=1,src=127.0.0.{0},dst=127.0.0.{1},srcport=1701,dstport=1701"
+    string += ",rx_session={0},tx_session={1}"
+    mine, theirs = socket.socketpair()
+    ip("link", "set", "lo", "up")
+    with mine, theirs, open_port(string.format(1, 2)) as a, open_port(string.format(2, 1)) as b:
+        recorder = Recorder(os.dup(theirs.fileno()))
+        theirs.close()
+        recorder.add(b)
+        for batch in range(125):
+            a.send([frame(32 * batch + number, DB, WEB, 1000) for number in range(32)])
+            assert len(receive(b, 32)) == 32
+        lost, outer_lost = recorder.lost, recorder.outer_lost
+        data = bytearray()
+        reader = threading.Thread(target=lambda: data.extend(b"".join(iter(lambda: mine.recv(1 << 20), b""))))
+        reader.start()
+        recorder.close()
+        reader.join()
+    Path("/run/kept.pcapng").write_bytes(data)  # of the test's own namespace
+    sides = [one.interface % 2 for one in read_capture(Path("/run/kept.pcapng"))]
+    assert 0 < lost < 4000
+    assert (sides.count(0), sides.count(1)) == (4000 - lost, 4000 - outer_lost)
 
 
 def pcapng(count: int) -> bytes:

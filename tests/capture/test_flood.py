@@ -2,6 +2,8 @@
 capture loses is told to the frame.
 
 web ══ lan:web ── served switch lan ── lan:db ══ db        vecnet capture FILE lan:web
+
+By bess each frame is a packet of its own; by l2tpv3 over UDP a call takes a train of them, so many more pass.
 """
 
 from __future__ import annotations
@@ -10,25 +12,52 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import environment
-from tests.serving.test_serve import folder, guest, serving
+from tests.serving.test_serve import LAB, folder, guest, serving
+from vecnet import load, open_port
 from vecnet.datapath.loops import drain, generate
 from vecnet.datapath.port import Port
 
 __all__ = ["folder"]  # a fixture
 
+Guests = Callable[[Path, Path], AbstractContextManager[tuple[Port, Port]]]
+
 COUNT = 1_000_000
 WEB, DB = "02:00:00:00:00:01", "02:00:00:00:00:02"
+OVER_UDP = """
+name: lab
+switches: {lan: }
+links:
+  - {transport: l2tpv3, endpoints: {web:vec0: {local: 127.0.0.1}, lan:web: {local: 127.0.0.2}}}
+  - {transport: l2tpv3, endpoints: {db:vec0: {local: 127.0.0.3}, lan:db: {local: 127.0.0.4}}}
+"""
+
+
+@contextmanager
+def by_bess(file: Path, folder: Path) -> Iterator[tuple[Port, Port]]:
+    with guest(f"{folder}/lan:web") as web, guest(f"{folder}/lan:db") as db:
+        yield web, db
+
+
+@contextmanager
+def over_udp(file: Path, folder: Path) -> Iterator[tuple[Port, Port]]:
+    lab = load(file)
+    with open_port(lab.devices("web")[0]) as web, open_port(lab.devices("db")[0]) as db:
+        yield web, db
 
 
 @pytest.mark.long
-def test_the_traffic_waits_for_no_capture(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "guests"), [(LAB, by_bess), (OVER_UDP, over_udp)])
+def test_the_traffic_waits_for_no_capture(folder: Path, tmp_path: Path, text: str, guests: Guests) -> None:
     file = folder.parents[1] / "lab.yaml"
-    with serving(file) as server, guest(f"{folder}/lan:web") as web, guest(f"{folder}/lan:db") as db:
+    file.write_text(text)
+    with serving(file) as server, guests(file, folder) as (web, db):
         db.send(bytes.fromhex("ffffffffffff020000000002" + "88b5") + bytes(46))  # so that it is known
         assert web.recv(5)
         bare = moved(server.pid, web, db)

@@ -24,7 +24,7 @@ import pytest
 
 import vecnet
 from tests.datapath.wires import frame, receive, tap, veth, wait_for
-from tests.host.network import ip
+from tests.host.network import ip, private_network
 from vecnet.datapath.capture import read_capture
 from vecnet.datapath.loops import drain
 from vecnet.datapath.port import Port
@@ -112,6 +112,12 @@ def test_opening_says_what_is_missing_and_how_to_give_it(device: str, kind: type
             vecnet.open_port(device)
         assert open_descriptors() == before
     assert type(caught.value) is kind
+
+
+def test_the_loopback_is_brought_up_and_given_no_route() -> None:
+    with private_network(), pytest.raises(AddressMissing) as caught:
+        vecnet.open_port(UDP)
+    assert caught.value.problems[0].instead == "bring the loopback up: ip link set lo up"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@
 | guests.py | a real guest on the same strings: small packets, iperf3 |
 | settings.py | real guests of any kernels, with other settings than a topology chooses |
 | switch.py | the switch, next to `forward`, to more of its ports, and to vde_switch and uml_switch |
+| guest_through_switch.py | a real guest's TCP through the switch, next to its TCP on a tap |
 | streams.py | a host's TCP through `forward`, next to the kernel's bridge |
 | place.py | namespaces, interfaces in them, and which processor |
 | commands.py | vecnet's commands next to `ip`: many links made and removed, and starting |

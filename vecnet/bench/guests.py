@@ -54,7 +54,9 @@ ip neigh del {far} dev {device}
 while [ ! -e {folder}/turn ]; do {client} >/dev/null 2>&1 || sleep 0.05; done
 : >{folder}/turned
 while [ ! -e {folder}/stop ]; do
-    {client} -R -J >{folder}/taking 2>/dev/null && mv {folder}/taking {folder}/taken || sleep 0.05
+    # iperf3 may end well although nobody served it, and says so in its report
+    {client} -R -J >{folder}/taking 2>/dev/null && grep -q sum_received {folder}/taking &&
+        mv {folder}/taking {folder}/taken || sleep 0.05
 done
 poweroff -f
 """
@@ -234,10 +236,23 @@ def served(processors: Collection[int] = place.FAR_PROCESSOR) -> float:
         server.wait()
 
 
+def both_ways(folder: Path, processors: Collection[int] = place.FAR_PROCESSOR) -> tuple[float, float]:
+    """Bits a second that arrive of what a booted guest sends, and of what it takes in after that."""
+    sent = served(processors)
+    (folder / "turn").touch()
+    await_file(folder / "turned", "ends no stream")
+    served(processors)
+    await_file(folder / "taken", "takes no stream in")
+    return sent, received_bits((folder / "taken").read_text())
+
+
 def received_bits(report: str) -> float:
     """Bits a second that arrived, by iperf3's report."""
     try:
-        return float(json.loads(report)["end"]["sum_received"]["bits_per_second"])
+        told = json.loads(report)
+        if "error" in told:
+            raise HostError(f"iperf3 says: {told['error']}")
+        return float(told["end"]["sum_received"]["bits_per_second"])
     except (ValueError, KeyError, TypeError):
         raise HostError("no stream came to iperf3") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from vecnet.bench import commands, from_python, guests, measure, place, streams, switch, wires
+from vecnet.bench import commands, from_python, guest_through_switch, guests, measure, place, streams, switch, wires
 from vecnet.bench.figures import Case, Effort, Figure, Figures, Stream, Task
 from vecnet.progress import Progress, quiet
 from vecnet.topology import Topology
@@ -40,6 +40,16 @@ class Wanted:
         return tuple(name for name in self.names if wires.samples()[name][1].vnet) if self.streams else ()
 
     @property
+    def switched_guest(self) -> bool:
+        return self.switch and self.guests and self.streams
+
+    @property
+    def wires(self) -> tuple[str, ...]:
+        """The samples that the topology is to have."""
+        added = (guest_through_switch.THROUGH, guest_through_switch.REFERENCE) if self.switched_guest else ()
+        return tuple(dict.fromkeys((*self.names, *added)))
+
+    @property
     def makes(self) -> bool:
         return self.making and any(wires.samples()[name][1].name == commands.TRANSPORT for name in self.names)
 
@@ -52,7 +62,9 @@ class Wanted:
     def quick_seconds(self) -> int:
         """About what all of it takes with the effort `QUICK`, on a machine that does nothing else."""
         each = len(self.lengths) + self.gso + 6 * self.guests
-        return len(self.names) * each + 2 * len(self.whole) + 8 * self.makes + 5 * self.switch
+        return (
+            len(self.names) * each + 2 * len(self.whole) + 8 * self.makes + 5 * self.switch + 12 * self.switched_guest
+        )
 
 
 def run(lab: Topology, wanted: Wanted, effort: Effort, progress: Progress = quiet) -> Figures:
@@ -89,6 +101,7 @@ def run(lab: Topology, wanted: Wanted, effort: Effort, progress: Progress = quie
         with place.on(place.FAR_PROCESSOR):
             results += switch.measured(effort)
         found += [switch.stream(name, effort) for name in switch.STREAMS] if wanted.streams else []
+        found += guest_through_switch.streams(lab, effort) if wanted.switched_guest else []
     if wanted.makes:
         step()
         tasks += commands.wires_made(effort)

@@ -1,7 +1,7 @@
 """Real guests with other settings than a topology chooses: what each carries, next to a guest with what it chooses.
 
-One setting is varied at a time. In each turn a guest boots for each of them, that of the topology's own choice first,
-so that what else the machine does meanwhile disturbs all alike. Each sends small packets, then a TCP stream, and then
+One setting is varied at a time. In each turn a guest boots for each of them, and another begins the next turn, so that
+what else the machine does meanwhile disturbs all alike. Each sends small packets, then a TCP stream, and then
 takes one in (guests.py). One that cannot be measured is told with its reason, and the others go on.
 """
 
@@ -97,8 +97,9 @@ def measured(
         name = version(kernel)
         for transport, settings in wanted.items():
             turns: dict[str, list[dict[str, float]]] = {setting.name: [] for setting in settings}
-            for _ in range(effort.slow_runs):
-                for setting in settings:
+            for turn in range(effort.slow_runs):
+                first = turn % len(settings)
+                for setting in settings[first:] + settings[:first]:
                     progress(done, total)
                     done += 1
                     try:
@@ -141,10 +142,5 @@ def _carried(lab: Topology, transport: str, setting: Setting, kernel: str, effor
             packet = guests.counted(wire.far, _LENGTH, process, effort.seconds / 2)
             (folder / str(_LENGTH)).touch()
             with guests.far_stack(wire, far):
-                out = guests.served(far)
-                (folder / "turn").touch()
-                guests.await_file(folder / "turned", "ends no stream")
-                guests.served(far)
-                guests.await_file(folder / "taken", "takes no stream in")
-                taken = guests.received_bits((folder / "taken").read_text())
+                out, taken = guests.both_ways(folder, far)
                 return {OUT: out, IN: taken, PACKETS: 1e9 / packet.wall}

@@ -125,18 +125,21 @@ class _Port:
         self.name = f"{switch}:{port}"
         self._watched = control.Watched(topology, switch, port)
         self.descriptor = self._watched.descriptor
+        self._outer_lost = 0
 
     def stop(self) -> None:
         self._watched.stop()
 
     def finish(self) -> int:
-        lost = self._watched.lost
+        lost = self._watched.lost()
         if lost is None:
             raise HostError(f"{self.name}: who served it has ended, and has not told what was lost")
-        return lost
+        frames, self._outer_lost = lost
+        return frames
 
     def notes(self) -> Iterator[str]:
-        yield from ()
+        if self._outer_lost:
+            yield f"of the tunnel's own packets beside these, {self._outer_lost} lost"
 
     def __enter__(self) -> Self:
         return self

@@ -122,7 +122,7 @@ def command(
                 topology = lab.bring_up(lambda: settings.topology(settings_of, folder))
                 report = settings.measured(topology, binaries, settings_of, effort, show)
             else:
-                topology = lab.bring_up(lambda: wires.topology(names, depth, folder))
+                topology = lab.bring_up(lambda: wires.topology(wanted.wires, depth, folder))
                 report = bench.run(topology, wanted, effort, show)
         except Outcome as outcome:
             raise HostError(f"a wire to be measured does not carry: {outcome}") from None

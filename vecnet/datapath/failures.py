@@ -16,7 +16,7 @@ from vecnet.errors import (
     PortError,
     ResourceMissing,
 )
-from vecnet.kernel.unforeseen import advice
+from vecnet.kernel.unforeseen import advice, way_to
 
 _VDEPLUG = "its network must be there first; vdeplug 4 is Debian's vdeplug, and slirp:// its libvdeplug-slirp"
 
@@ -102,7 +102,7 @@ def _explained(step: int, detail: str, number: int, transports: tuple[str, ...])
         return (
             AddressMissing,
             f"no route leads to {detail} ({why})",
-            f"add one with: ip route add {detail} via …",
+            way_to(detail),
         )
     if step == lib.VN_STEP_CONNECT:
         if denied:

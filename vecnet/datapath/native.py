@@ -201,9 +201,8 @@ class RecorderHandle:
         """Of a new one, whose descriptor does not block: packets that it does not take are lost."""
         lib.vn_recorder_live(self.recorder)
 
-    @property
-    def lost(self) -> int:
-        count: int = lib.vn_recorder_lost(self.recorder)
+    def lost(self, outer: bool) -> int:
+        count: int = lib.vn_recorder_lost(self.recorder, outer)
         return count
 
     def close(self) -> None:

@@ -47,8 +47,13 @@ class Recorder:
 
     @property
     def lost(self) -> int:
-        """Packets that a descriptor had no room for."""
-        return self.handle.lost
+        """Frames that a descriptor had no room for."""
+        return self.handle.lost(outer=False)
+
+    @property
+    def outer_lost(self) -> int:
+        """Outer packets that it had no room for; of each, the frame may be there."""
+        return self.handle.lost(outer=True)
 
     def add(self, port: Port, name: str = "") -> None:
         """Record this port, too, under `name`: the string's vecN where none is given.

@@ -21,7 +21,7 @@ from vecnet.host.kinds.base import Intent
 from vecnet.host.plan import EndState, Node, Plan, Step
 from vecnet.host.refusals import together
 from vecnet.host.snapshot import Snapshot
-from vecnet.kernel import netem
+from vecnet.kernel import netem, unforeseen
 from vecnet.kernel.probe import lacks_ipv6, udp_error
 from vecnet.transports.link import OuterEnd
 
@@ -158,7 +158,7 @@ def _routed(netns: str | None, remote: str, snapshot: Snapshot) -> bool:
 
 
 def _unreached(who: str, remote: str) -> HostError:
-    return HostError(f"{who}: no route leads to {remote}", f"add one with: ip route add {remote} via …")
+    return HostError(f"{who}: no route leads to {remote}", unforeseen.way_to(remote))
 
 
 def _missing(who: str, local: str, endpoint: str) -> HostError:

@@ -37,6 +37,13 @@ def advice(error: OSError) -> str:
     return known() if known else ""
 
 
+def way_to(address: str) -> str:
+    """What to do where no route leads to an address. Those of the loopback come with it."""
+    if address.startswith("127.") or address == "::1":
+        return "bring the loopback up: ip link set lo up"
+    return f"add one with: ip route add {address} via …"
+
+
 def _is_path(name: object) -> bool:
     return isinstance(name, str | bytes | os.PathLike)
 

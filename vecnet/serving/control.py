@@ -64,6 +64,8 @@ class Recording(Protocol):
 
     @property
     def lost(self) -> int: ...
+    @property
+    def outer_lost(self) -> int: ...
     def flush(self) -> None: ...
     def close(self) -> None: ...
 
@@ -201,7 +203,7 @@ class Answering:
         with suppress(OSError):
             recording.close()
         with suppress(OSError):
-            _say(asking, {"lost": recording.lost})
+            _say(asking, {"lost": recording.lost, "outer_lost": recording.outer_lost})
 
     def _join(self, asking: socket.socket, switch: str, descriptor: int, mtu: int) -> bool:
         try:
@@ -246,6 +248,7 @@ class _Word:
 
     error: str = ""
     lost: int | None = None
+    outer_lost: int = 0
     done: bool = False
 
 
@@ -337,10 +340,10 @@ class Watched:
         """Have it end: what was recorded comes still."""
         self._server.end()
 
-    @property
-    def lost(self) -> int | None:
-        """Packets that we did not read in time, once the descriptor is at its end; None where that was not told."""
-        return self._server.answer().lost
+    def lost(self) -> tuple[int, int] | None:
+        """Frames that we did not read in time, and outer packets, once the descriptor is at its end; None: not told."""
+        word = self._server.answer()
+        return None if word.lost is None else (word.lost, word.outer_lost)
 
     def close(self) -> None:
         self._server.close()
