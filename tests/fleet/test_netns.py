@@ -170,6 +170,7 @@ def test_the_role_in_a_play_of_the_users_own(folder: Path) -> None:
     """The example's; but the machines are namespaces, where vecnet and root are already."""
     for path in EXAMPLE.iterdir():
         shutil.copy(path, folder)
+    (folder / "hosts.yml").write_text(inventory(("alpha", "beta"), ansible_host="{{ inventory_hostname }}"))
     there = ("-e", "lab_install=false", "-e", "ansible_become=false")
     words = ("playbook", "-i", "lab.vecnet.yml", "-i", "hosts.yml", "site.yml", *there)
     before = host_state()
