@@ -8,7 +8,7 @@ MANY := $(shell echo $$(($$(nproc) * 3 / 2))) # of a worker's time a third is wa
 
 unexport PYTHONDONTWRITEBYTECODE # the tests start hundreds of commands, and each would compile all modules again
 
-.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench recording docs check format venv deps wheel wheel-aarch64 wheel-musl deb release-tools release onefile clean
+.PHONY: demo test test-beside test-long test-kernel sanitize fuzz bench recording docs check format venv deps wheel wheel-aarch64 wheel-musl deb fresh release-tools release onefile clean
 
 demo: venv ## real guests ping each other and reach the host, without root, and by a wire that vecnet made
 	./topologies/demo/run
@@ -65,8 +65,11 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-deb: ## the Debian package, built and tried in chroots of its own: minutes, and root
-	.ci/deb
+deb: wheel ## the Debian package, built and tried on fresh machines of Debian's newest suite: minutes, and root
+	.ci/fresh sid deb
+
+fresh: wheel ## make fresh SUITE=noble: had in every way, used, and removed on fresh machines of that suite: minutes, and root
+	.ci/fresh $(or $(SUITE),bookworm)
 
 wheel: venv ## one for every Python from 3.11 on: the same commit gives the same bytes, and auditwheel names what it runs on
 	rm -rf build dist/built
@@ -100,4 +103,4 @@ deps: ## the system's packages, and guest kernels of every generation
 	@$(PYTHON) -m tests.uml.fetch
 
 clean:
-	rm -rf .venv .sanitize build dist site *.egg-info .kernel .guests .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .sanitize build dist site *.egg-info vecnet/_native.abi3.so _native/generated .kernel .guests .mypy_cache .ruff_cache .pytest_cache .hypothesis

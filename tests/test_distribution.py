@@ -23,7 +23,8 @@ def test_what_is_installed_has_this_name_alone() -> None:
     assert set(metadata.packages_distributions()["vecnet"]) == {NAME}
     assert metadata.version(NAME) == vecnet.__version__
     points = {(point.group, point.name) for point in metadata.distribution(NAME).entry_points}
-    assert points == {("console_scripts", "vecnet"), ("console_scripts", "vecnet-extcap"), ("pytest11", "vecnet")}
+    commands = {("console_scripts", "vecnet"), ("console_scripts", "vecnet-extcap"), ("pipx.run", NAME)}
+    assert points == {*commands, ("pytest11", "vecnet")}
 
 
 def test_pyproject_agrees() -> None:

@@ -1,10 +1,5 @@
 """The pages of docs/: what each shows is run, top to bottom, in a folder and a network of its own, and prints what the
-page says that it prints.
-
-    `lab.yaml`:   before a block    the block is that file
-    ```sh                           commands; they must succeed, and what installs packages is passed over
-    ```text                         what the commands before it print, among other lines; … is anything
-    ```python                       a program; where a file's name stands before it, that file
+page says that it prints; what installs packages is passed over. tests/pages.py says what a block is.
 
 A command within a sentence is held to exist.
 """
@@ -12,6 +7,7 @@ A command within a sentence is held to exist.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,43 +18,15 @@ from manual import pages
 from tests.cli.command import EXECUTABLE, environment
 from tests.host.network import ip, private_network
 from tests.need import need_command, need_root
-from vecnet.cli import COMMANDS
+from tests.pages import BLOCK, follow, install
+from vecnet.cli import COMMANDS, vecnet
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TEXTS = {str(path.relative_to(DOCS)): path.read_text() for path in sorted(DOCS.rglob("*.md"))}
-BLOCK = re.compile(r"([^\n]*)\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INSTALLS = re.compile(r"(sudo apt-get|pipx?) install ")
+INDENTED = re.compile(r"^ {4}(?:[A-Z_]+=\S+ )*(?:sudo )?vecnet ([a-z].*)", re.MULTILINE)
+WITH_GUESTS = ("tutorial.md", "howto/rootless.md")
 WITH_BLOCKS = [name for name, text in TEXTS.items() if BLOCK.search(text)]
-
-
-def commands(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not INSTALLS.match(line))
-
-
-def run(script: str, folder: Path) -> str:
-    path = f"{EXECUTABLE.parent}:{environment()['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-m", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env=environment(PATH=path, XDG_RUNTIME_DIR=str(folder / "run"), TMPDIR=str(folder)),
-        stdin=subprocess.DEVNULL,
-        timeout=240,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, (script, said)
-    assert "Traceback" not in said
-    return said
-
-
-def missing(shown: str, said: str) -> list[str]:
-    """The lines that a page shows and that were not printed."""
-    printed = said.splitlines()
-    patterns = {line: re.escape(line.rstrip()).replace("…", ".*") for line in shown.splitlines()}
-    return [line for line, one in patterns.items() if not any(re.fullmatch(one, out.rstrip()) for out in printed)]
 
 
 @pytest.fixture
@@ -73,34 +41,55 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def shows(name: str, folder: Path) -> None:
-    said = ""
-    for before, language, text in BLOCK.findall(TEXTS[name]):
-        file = re.search(r"`([\w.]+)`[^`]*:$", before)
-        if file:
-            (folder / file[1]).write_text(text)
-        elif language == "sh":
-            said = run(commands(text), folder)
-        elif language == "text":
-            assert not missing(text, said), said
-        else:
-            assert language == "python", f"{name} does not say which file is ```{language}"
-            (folder / "shown.py").write_text(text)
-            said = run("python shown.py", folder)
+    path = f"{EXECUTABLE.parent}:{environment()['PATH']}"
+    follow(TEXTS[name], folder, environment(PATH=path, XDG_RUNTIME_DIR=str(folder / "run"), TMPDIR=str(folder)))
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_BLOCKS if name != "tutorial.md"])
+@pytest.mark.parametrize("name", [name for name in WITH_BLOCKS if name not in WITH_GUESTS])
 def test_a_page_does_what_it_shows(name: str, folder: Path) -> None:
     shows(name, folder)
 
 
 @pytest.mark.uml
-def test_the_tutorial(folder: Path) -> None:
+@pytest.mark.parametrize("name", WITH_GUESTS)
+def test_a_page_with_guests(name: str, folder: Path) -> None:
     need_command("linux.uml", "slirp4netns", "ping")
-    shows("tutorial.md", folder)
+    shows(name, folder)
+    example = ROOT / "examples" / Path(name).stem  # of the same files
+    assert all((folder / path.name).read_bytes() == path.read_bytes() for path in example.glob("*"))
+
+
+def test_what_stands_indented_on_a_page_is_a_command_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those commands need what the page speaks of, another machine or a guest that runs: their words are looked at."""
+    monkeypatch.chdir(tmp_path)
+    seen = 0
+    for name, text in TEXTS.items():
+        for line in INDENTED.findall(text):
+            words = shlex.split(re.split(r"  +| \| ", line)[0])
+            for file in (word for word in words if word.endswith((".yaml", ".json"))):
+                Path(file).touch()
+            context = vecnet.make_context("vecnet", words, resilient_parsing=True)
+            _, command, rest = vecnet.resolve_command(context, words)
+            assert command is not None, (name, line)
+            command.make_context(words[0], rest, parent=context)  # raises what a user would read
+            seen += 1
+    assert seen > 10
+
+
+def test_a_page_installs_what_a_distribution_has() -> None:
+    """`.ci/fresh` does so on machines that have nothing yet."""
+    page = TEXTS["tutorial.md"]
+    for distribution, other in (("debian", "ubuntu"), ("ubuntu", "debian")):
+        (common, kernel) = install(page, distribution)
+        assert "pipx install uml-vecnet" in common
+        assert "install user-mode-linux" in kernel
+        assert kernel not in install(page, other)
 
 
 def test_there_are_pages() -> None:
-    named = ("pytest", "prove", "router", "eth0", "export", "wireshark", "many")
+    named = ("pytest", "prove", "rootless", "router", "eth0", "export", "wireshark", "many")
     assert {"tutorial.md", *(f"howto/{name}.md" for name in named)} <= set(WITH_BLOCKS)
 
 

@@ -68,6 +68,24 @@ def test_a_guests_kernel_boots() -> None:
     assert ", 7.2" in found.said
 
 
+@pytest.mark.parametrize(
+    ("release", "mend"),
+    [
+        ("ID=debian", "apt-get install user-mode-linux, or --linux PATH"),
+        (
+            "ID=mint\nID_LIKE='ubuntu debian'",
+            "Ubuntu has no user-mode-linux; install Debian's as the tutorial says, or --linux PATH",
+        ),
+    ],
+)
+def test_where_a_guests_kernel_is_to_be_had(release: str, mend: str, tmp_path: Path) -> None:
+    (tmp_path / "os-release").write_text(f"{release}\n")
+    for name in ("/etc/os-release", "/usr/lib/os-release"):  # one may be a link to the other
+        mount("--bind", str(tmp_path / "os-release"), name)
+    _, found = doctor(PATH=NO_GUEST)
+    assert (found["guest"]["state"], found["guest"]["mend"]) == ("note", mend)
+
+
 @pytest.mark.uml
 def test_an_ordinary_user_whose_guests_may_too_little(tmp_path: Path) -> None:
     """CAP_NET_RAW is in the bounding set of nobody, so that the command that is printed gives it to the binary."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from vecnet.cli import vecnet
 from vecnet.fleet.playbook import COLLECTIONS
 from vecnet.topology import load
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "ansible"
 HOSTILE = "{{ lookup('ansible.builtin.pipe', 'touch PWNED') }} {% raw %} ' \" \\ $(touch PWNED) !unsafe 🐍"
 LAB = f"""# {HOSTILE}
 name: lab
@@ -162,22 +164,15 @@ def test_the_inventory_plugin_reads_the_hosts(file: Path, folder: Path) -> None:
     assert found["_meta"]["hostvars"]["beta"]["vecnet_guests"] == [{"__ansible_unsafe": "db"}]
 
 
-ROLE = """
-- name: A lab
-  hosts: all
-  gather_facts: false
-  roles:
-    - role: vecnet.uml.lab
-      vars: {lab_file: lab.yaml, lab_install: false}
-"""
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("hosts")
 def test_the_role_in_a_play_of_the_users_own(folder: Path) -> None:
-    (folder / "lab.yaml").write_text(LAB)
-    (folder / "site.yml").write_text(ROLE)
-    words = ("playbook", "-i", "hosts.yml", "site.yml")
+    """The example's; but the machines are namespaces, where vecnet and root are already."""
+    for path in EXAMPLE.iterdir():
+        shutil.copy(path, folder)
+    (folder / "hosts.yml").write_text(inventory(("alpha", "beta"), ansible_host="{{ inventory_hostname }}"))
+    there = ("-e", "lab_install=false", "-e", "ansible_become=false")
+    words = ("playbook", "-i", "lab.vecnet.yml", "-i", "hosts.yml", "site.yml", *there)
     before = host_state()
     checked = ansible(*words, "--check", "--diff")
     assert "+ tap tap0, web:vec0--alpha:tap0" in checked

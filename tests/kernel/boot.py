@@ -21,16 +21,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.uml.fetch import Apt, Missing
+
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = ROOT / ".kernel"
-PACKAGE = (
-    r"linux-image-6\.1\.0-(\d+)-amd64"  # bookworm's, which has every tunnel; not the cloud image, which lacks some
-)
+SUITE = "bookworm"  # whose kernel has every tunnel
+PACKAGE = r"linux-image-6\.1\.0-(\d+)-amd64"  # not the cloud image, which lacks some
 LIMIT = 900  # seconds for a boot with all its tests
 COMMANDS = {"qemu-system-x86_64": "qemu-system-x86", "depmod": "kmod", "busybox": "busybox-static", "file": "file"}
 PASSED_ON = ("CI", "PYTEST_ADDOPTS", "HYPOTHESIS_PROFILE", "VECNET_THOROUGH")
@@ -82,21 +84,29 @@ def find_kernel() -> Path | None:
 def download_kernel() -> Path:
     """Debian's newest 6.1 image with its modules, unpacked into `.kernel/`."""
     KERNEL.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KERNEL, prefix="part-") as folder:
+        try:
+            archive = of_this_machine(Path(folder)) or Apt(Path(folder)).package(PACKAGE, SUITE)
+        except Missing as error:
+            raise SystemExit(f"test-kernel: Debian's kernel cannot be had: {error}") from None
+        version = archive.name.partition("_")[0].removeprefix("linux-image-")
+        unpacked = KERNEL / version
+        shutil.rmtree(unpacked, ignore_errors=True)
+        subprocess.run(["dpkg-deb", "-x", archive, unpacked], check=True)
+    subprocess.run(["depmod", "-b", unpacked, version], check=True)
+    return unpacked / "boot" / f"vmlinuz-{version}"
+
+
+def of_this_machine(folder: Path) -> Path | None:
+    """The package of the machine's own lists, downloaded; None where they are another suite's."""
     listed = subprocess.run(["apt-cache", "pkgnames", "linux-image-6.1.0-"], capture_output=True, text=True, check=True)
     packages = [name for name in listed.stdout.split() if re.fullmatch(PACKAGE, name)]
     if not packages:
-        raise SystemExit("test-kernel: apt knows no linux-image-6.1.0-*-amd64; run apt-get update on Debian bookworm")
+        return None
     package = max(packages, key=_number)
-    version = package.removeprefix("linux-image-")
-    unpacked = KERNEL / version
     print(f"test-kernel: downloading {package}", file=sys.stderr)
-    subprocess.run(["apt-get", "-qq", "download", package], cwd=KERNEL, check=True)
-    (archive,) = KERNEL.glob(f"{package}_*.deb")
-    shutil.rmtree(unpacked, ignore_errors=True)
-    subprocess.run(["dpkg-deb", "-x", archive, unpacked], check=True)
-    subprocess.run(["depmod", "-b", unpacked, version], check=True)
-    archive.unlink()
-    return unpacked / "boot" / f"vmlinuz-{version}"
+    subprocess.run(["apt-get", "-qq", "download", package], cwd=folder, check=True)
+    return next(folder.glob(f"{package}_*.deb"))
 
 
 def _number(name: str) -> int:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.need import need
 from tests.plugin.conftest import LAB, PYTEST, Pytest, assert_nothing_left
 
 pytestmark = pytest.mark.unsanitized
+ROOT = Path(__file__).parents[2]
 HEAD = """
 import logging, os, subprocess, sys, time, unittest, warnings
 import pytest
@@ -367,3 +369,12 @@ def read_all(terminal: int) -> str:
     except OSError:  # its other end has closed
         pass
     return data.decode()
+
+
+def test_warnings_that_are_errors(run: Pytest, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's configuration says so; the plugin gives none where it is installed as files of its own, either."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    need((ROOT / "uml_vecnet.egg-info").exists(), "needs the list of files that `pip install --editable` leaves")
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    done = run('import pytest\n@pytest.mark.vecnet("lab.yaml")\ndef test_one(vecnet_topology): pass\n')
+    done.assert_outcomes(passed=1)

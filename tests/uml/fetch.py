@@ -1,13 +1,15 @@
-"""Guest kernels of every generation: Debian's and Ubuntu's own packages, each from the suite that has it.
+"""Guest kernels of every generation: Debian's own packages, each from the suite that has it.
 
-    python -m tests.uml.fetch        those that are missing, into `.guests/GENERATION/linux.uml`
+    python -m tests.uml.fetch            those that are missing, into `.guests/GENERATION/linux.uml`
+    python -m tests.uml.fetch PACKAGE    a file of another package, see FILES_OF
 
 One more is no guest's: the oldest kernel that the tests run vecnet itself on, with the modules that this takes. And
 programs for links' ends that the machine's suite does not have are fetched likewise, into `.guests/programs/`.
 
-The machine's own mirror has the other suites too. Their lists are kept apart from the machine's, nothing is installed,
-and no privilege is needed. A kernel wants a C library as new as itself: it has the one of its suite, in its folder.
-Signatures are always checked, with the keyring of the distribution: what it has no key for is not taken.
+Debian's mirror has the other suites too: the machine's own one, or where this is Ubuntu, which has no such packages,
+Debian's. Their lists are kept apart from the machine's, nothing is installed, and no privilege is needed. A kernel
+wants a C library as new as itself: it has the one of its suite, in its folder.
+Signatures are always checked, with Debian's keyring: what it has no key for is not taken.
 
 What is there is left alone. A folder gets its name last, so that a run that is stopped leaves no half of a kernel.
 Where a kernel cannot be had, the reason is said and the tests that need it skip; with CI=true that is a failure.
@@ -24,25 +26,22 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 
 GUESTS = Path(__file__).resolve().parents[2] / ".guests"
 GENERATIONS = ("6.1", "6.12", "7.2")
-OLDEST = "5.10"  # that vecnet is run on as a host; Debian alone has it
+OLDEST = "5.10"  # that vecnet is run on as a host
 OWN = "linux.uml"  # the machine's own, of the installed package
 PACKAGES = ("user-mode-linux", "libc6")
 FILES = ("linux.uml", "libc.so.6", "ld-linux-x86-64.so.2")  # the modules, nine tenths of the package, stay behind
 MODULES = ("crc-ccitt.ko", "ipv6.ko", "tun.ko", "veth.ko", "llc.ko", "stp.ko", "bridge.ko")  # but for these, of OLDEST
-PROGRAMS = ("gvproxy",)  # of packages with the same names
-SUITES = {
-    "debian": ("bullseye", "bookworm", "trixie", "sid"),
-    "ubuntu": ("jammy", "noble", "plucky", "questing", "resolute", "devel"),
-}
-KEYRINGS = {
-    "debian": ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg"),
-    "ubuntu": ("ubuntu-archive-keyring.gpg",),
-}
+FILES_OF = {"gvproxy": "gvproxy", "ubuntu-keyring": "ubuntu-archive-keyring.gpg"}  # the one that is wanted of a package
+PROGRAMS = ("gvproxy",)
+SUITES = ("bullseye", "bookworm", "trixie", "sid")
+KEYRINGS = ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg")
+DEBIAN = "http://deb.debian.org/debian"  # for a machine whose own mirror is another distribution's
 
 # apt's, for one run: its own lists, no packages that are installed, no pins, and no hooks of the machine's.
 _CONFIGURATION = """
@@ -98,16 +97,13 @@ def kernel(name: str) -> str | None:
     return next((path for path in (OWN, fetched) if _name(version(path)) == name), None)
 
 
-def _wanted() -> list[str]:
-    return [*GENERATIONS, *([OLDEST] if _distribution() == "debian" else [])]
-
-
-def main() -> int:
+def main(packages: Sequence[str] = ()) -> int:
     GUESTS.mkdir(exist_ok=True)
     with (GUESTS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = [name for name in _wanted() if kernel(name) is None]
-        programs = [name for name in PROGRAMS if shutil.which(name, path=path()) is None]
+        kernels = () if packages else (*GENERATIONS, OLDEST)
+        missing = [name for name in kernels if kernel(name) is None]
+        programs = [name for name in packages or PROGRAMS if shutil.which(FILES_OF[name], path=path()) is None]
         if not missing and not programs:
             return 0
         print(f"fetching guest kernels and programs: {', '.join([*missing, *programs])}", file=sys.stderr)
@@ -120,6 +116,8 @@ def main() -> int:
                 failed += [f"program {name}: {error}" for name in programs if (error := _fetched_program(apt, name))]
             except Missing as error:
                 failed = [f"{', '.join([*missing, *programs])}: {error}"]
+        if kernels and shutil.which(OWN, path=path()) is None:
+            _call_one_the_machines_own()
     for line in failed:
         print(f"not fetched: {line}", file=sys.stderr)
     return 1 if failed and os.environ.get("CI") == "true" else 0
@@ -147,10 +145,18 @@ def _fetched_program(apt: Apt, name: str) -> str:
         unpacked = apt.program(name)
         final = GUESTS / "programs"
         final.mkdir(exist_ok=True)
-        (unpacked / name).rename(final / name)
+        (unpacked / FILES_OF[name]).rename(final / FILES_OF[name])
     except Missing as error:
         return str(error)
     return ""
+
+
+def _call_one_the_machines_own() -> None:
+    """Where the distribution has no package of a guest's kernel, the oldest one is what `linux.uml` starts."""
+    (GUESTS / "programs").mkdir(exist_ok=True)
+    own = GUESTS / "programs" / OWN
+    own.unlink(missing_ok=True)
+    own.symlink_to(Path("..", GENERATIONS[0], OWN))
 
 
 def _make_it_run(unpacked: Path, final: Path) -> None:
@@ -159,44 +165,61 @@ def _make_it_run(unpacked: Path, final: Path) -> None:
 
 
 class Apt:
-    """The packages of a distribution's suites, as the machine's own mirror has them."""
+    """The packages of Debian's suites."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "deb") -> None:
+        """`kind` is that of sources.list(5): packages, or with "deb-src" their sources."""
         self._folder = folder
         if platform.machine() != "x86_64":
             raise Missing(f"guests are x86-64 programs, and this machine is {platform.machine()}")
-        distribution = _distribution()
         for name in ("lists/partial", "archives/partial"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
         (folder / "apt.conf").write_text(_CONFIGURATION.format(folder=folder, user=user))
-        lines = [
-            f"deb {_options(distribution)}{mirror} {suite} main {'universe' * (distribution == 'ubuntu')}"
-            for mirror in _mirrors()
-            for suite in SUITES[distribution]
-        ]
+        lines = [f"{kind} {_options()}{mirror} {suite} main" for mirror in _mirrors() for suite in SUITES]
         (folder / "sources.list").write_text("\n".join(lines) + "\n")
         # A suite that a mirror has not is no matter: what counts is what there is in the end.
-        complaints = self._apt("apt-get", "-qq", "update", check=False)
-        self._suites = self._offers()
-        if not self._suites:
-            raise Missing(f"this machine's mirror has none\n{complaints}".strip())
+        self._complaints = self._apt("apt-get", "-qq", "update", check=False)
 
     def unpacked(self, name: str) -> Path:
         """The kernel of a generation, and the C library of its suite, in a folder of their own."""
         if name not in self._suites:
-            raise Missing("this machine's mirror has none")
+            raise self._has_none()
         packages, files = (PACKAGES[:1], (OWN, *MODULES)) if name == OLDEST else (PACKAGES, FILES)
         return self._files(name, packages, self._suites[name], files)
 
     def program(self, name: str) -> Path:
         """A folder with the program of the package of that name, of the oldest suite that has it."""
         offered = [suite for _, suite in self._listed(name)]
-        suites = [suite for suite in SUITES[_distribution()] if suite in offered]
+        suites = [suite for suite in SUITES if suite in offered]
         if not suites:
-            raise Missing("this machine's mirror has none")
-        return self._files(name, (name,), suites[0], (name,))
+            raise self._has_none()
+        return self._files(name, (name,), suites[0], (FILES_OF[name],))
+
+    def package(self, pattern: str, suite: str) -> Path:
+        """The archive of a suite's newest package whose name the pattern matches, ordered by the numbers in it."""
+        known = [name for name in self._apt("apt-cache", "pkgnames").split() if re.fullmatch(pattern, name)]
+        if not known:
+            raise self._has_none()
+        folder = self._folder / "package"
+        folder.mkdir()
+        newest = max(known, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+        self._apt("apt-get", "-qq", "download", f"{newest}/{suite}", cwd=folder)
+        (archive,) = folder.glob("*.deb")
+        return archive
+
+    def source(self, name: str, suite: str) -> Path:
+        """The source of a package as its authors published it, without Debian's patches."""
+        folder = self._folder / f"{name}-source"
+        folder.mkdir()
+        self._apt("apt-get", "-qq", "source", "--download-only", f"{name}/{suite}", cwd=folder)
+        (description,) = folder.glob("*.dsc")
+        _run("dpkg-source", "--skip-patches", "--extract", description, folder / "unpacked")
+        return folder / "unpacked"
+
+    def _has_none(self) -> Missing:
+        return Missing(f"the mirror has none\n{self._complaints}".strip())
 
     def _files(self, name: str, packages: Collection[str], suite: str, files: Collection[str]) -> Path:
         """Files of packages, in a folder of their own."""
@@ -211,7 +234,8 @@ class Apt:
             raise Missing(f"the packages of {suite} have no {', '.join(lacking)}")
         return folder
 
-    def _offers(self) -> dict[str, str]:
+    @cached_property
+    def _suites(self) -> dict[str, str]:
         """Which suite has a generation. The newest generation is the newest kernel that there is."""
         offered: dict[str, tuple[str, str]] = {}
         for number, suite in self._listed(PACKAGES[0]):
@@ -232,16 +256,11 @@ class Apt:
         return done.stdout if check else done.stderr
 
 
-def _distribution() -> str:
-    release = platform.freedesktop_os_release()
-    for name in (release["ID"], *release.get("ID_LIKE", "").split()):
-        if name in SUITES:
-            return name
-    raise Missing(f"{release['ID']} has no packages of guest kernels that this script knows")
-
-
 def _mirrors() -> list[str]:
-    """The addresses of the machine's own repositories; a suite with a dash is an addition to another."""
+    """The addresses of the machine's own repositories, on Debian; a suite with a dash is an addition to another."""
+    release = platform.freedesktop_os_release()
+    if "ubuntu" in (release["ID"], *release.get("ID_LIKE", "").split()):
+        return [DEBIAN]
     targets = _run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages").stdout
     mirrors = [line.split()[0] for line in targets.splitlines() if "-" not in line.split()[-1]]
     if not mirrors:
@@ -249,9 +268,9 @@ def _mirrors() -> list[str]:
     return list(dict.fromkeys(mirrors))
 
 
-def _options(distribution: str) -> str:
+def _options() -> str:
     """The keyring that a suite must be signed with. Without one, apt takes those that the machine trusts in general."""
-    rings = [Path("/usr/share/keyrings", name) for name in KEYRINGS[distribution]]
+    rings = [Path("/usr/share/keyrings", name) for name in KEYRINGS]
     return next((f"[signed-by={ring}] " for ring in rings if ring.exists()), "")
 
 
@@ -287,4 +306,4 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -44,7 +44,7 @@ for attempt in {{1..30}}; do ping -q -n -c 1 -W 1 10.0.2.2 && break; done
 exec 3<>/dev/tcp/10.0.2.2/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3 >{folder}/{name}.page
 {more}
 : >{folder}/{name}.done
-poweroff -f
+echo o >/proc/sysrq-trigger; sleep 60
 """
 SERVE = f"""timeout 60 {Path(sys.executable).resolve()} -c '
 import socket

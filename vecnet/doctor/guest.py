@@ -9,6 +9,7 @@ which memory may be executed; arch/um/os-Linux/start_up.c, which tries ptrace.
 from __future__ import annotations
 
 import os
+import platform
 import selectors
 import shutil
 import signal
@@ -50,8 +51,8 @@ def binary(linux: str | None) -> str | None:
 def examine(path: str | None, needed: tuple[str, ...]) -> Finding:
     """Boot it. Where there is none, that is a note: guests may have theirs elsewhere."""
     if path is None:
-        mend = f"apt-get install {_PACKAGE}, or --linux PATH"
-        return Finding("guest", State.NOTE, f"neither {' nor '.join(_NAMES)} in PATH is a guest's kernel", mend)
+        lacking = f"neither {' nor '.join(_NAMES)} in PATH is a guest's kernel"
+        return Finding("guest", State.NOTE, lacking, f"{_how_to_install_one()}, or --linux PATH")
     began = time.monotonic()
     said = _boot(path)
     name = f"{path}, {read_version(path)},"
@@ -63,6 +64,15 @@ def examine(path: str | None, needed: tuple[str, ...]) -> Finding:
         mend = "build it with CONFIG_UML_NET_VECTOR"
         return Finding("guest", State.MISSING, f"{name} has no vector devices", mend, needed)
     return Finding("guest", State.OK, f"{name} boots here, in {time.monotonic() - began:.1f} s", needed=needed)
+
+
+def _how_to_install_one() -> str:
+    release: dict[str, str] = {}
+    with suppress(OSError):
+        release = platform.freedesktop_os_release()
+    if "ubuntu" in (release.get("ID"), *release.get("ID_LIKE", "").split()):
+        return f"Ubuntu has no {_PACKAGE}; install Debian's as the tutorial says"
+    return f"apt-get install {_PACKAGE}"
 
 
 def _mend(said: bytes) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+import vecnet
 from vecnet import sandbox
 from vecnet.errors import HostError
 from vecnet.signals import end_with_parent
@@ -38,6 +39,8 @@ def main(channel: int, parent: int) -> None:
         end_with_parent(parent)
         sys.argv = start["argv"]
         os.environ["PYTEST_XDIST_WORKER"] = start["workerinput"]["workerid"]
+        # pytest would warn that it comes too late to rewrite it: an error where a project's configuration says so
+        vecnet.__doc__ = f"{vecnet.__doc__}\nPYTEST_DONT_REWRITE"
         pytest.main(start["args"], plugins=[Worker(first, start["workerinput"], start["basetemp"])])
 
 
