@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import string
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import vecnet
-from tests.devices import DEVICES, OPTIONS, transports
+from tests.devices import DEVICES, MACS, OPTIONS, transports
 from tests.thorough import examples
 from vecnet.errors import VecStringError
 from vecnet.guests import GENERATIONS
@@ -58,6 +58,45 @@ def test_the_laws_of_the_string(kind: type[Transport]) -> None:
     law()
     never = {"vec"} if issubclass(kind, Tunnel) else set()  # it sends nothing with vec=0
     assert seen == {"transport", *kind.options()} - never
+
+
+@pytest.mark.parametrize("kind", OPTIONS, ids=lambda kind: kind.name)
+def test_options_of_one_shape_are_judged_alike(kind: type[Transport]) -> None:
+    seen: set[str] = set()
+
+    @settings(laws, max_examples=examples(25))
+    @given(OPTIONS[kind], OPTIONS[kind], st.booleans(), MACS.map(lambda octets: octets.hex(":")))
+    def law(one: dict[str, Any], other: dict[str, Any], vec: bool, mac: str) -> None:
+        one["vec"] = vec  # without it a tunnel is refused
+        swapped = {key: other.get(key, value) if key in kind.varying else value for key, value in one.items()}
+        if kind.shape(swapped) != kind.shape(one):
+            return
+        seen.update(key for key in one if swapped[key] != one[key])
+        try:
+            judged = kind(**one)
+        except VecStringError:
+            with pytest.raises(VecStringError):
+                kind(**swapped)
+            return
+        alike, alone = judged.alike(mac, swapped), kind(mac=mac, **swapped)
+        assert alike == alone
+        assert alike.is_plain is alone.is_plain
+        if alone.is_plain:
+            having = [guest for guest in GENERATIONS if kind.name not in guest.lacks]
+            assert not kind.problems(alone.cases(vars(alone)), having)
+            assert not explain(str(vecnet.VecDevice(0, alone))).words
+        assert [case.situation for case in alike.cases(vars(alike))] == [
+            case.situation for case in judged.cases(vars(judged))
+        ]
+
+    law()
+    assert bool(seen) == bool(kind.varying)
+
+
+def test_what_varies_in_a_shape_is_judged_by_itself() -> None:
+    tap = vecnet.Tap(ifname="tap0")
+    with pytest.raises(VecStringError, match="ifname: 'a/b' is not an interface name"):
+        tap.alike(None, {"ifname": "a/b"})
 
 
 @laws

@@ -8,6 +8,7 @@ Lower floors know nothing of higher ones; a test holds it.
 | floor | where | subject |
 |---|---|---|
 | 0 | text.py, errors.py | text for people, escaped; the exceptions |
+| 0 | records.py | dataclasses that cost little |
 | 1 | values.py, options.py, impairment.py | kinds of values; an option and how a driver reads it; tc-netem's words |
 | 1 | expectation.py | what is expected of a wire |
 | 1 | registry.py | classes that lie a file each in a package |

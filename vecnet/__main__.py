@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -17,6 +18,8 @@ def main() -> None:
     except OSError as error:  # while it loads: later ones are told with more words
         print(f"vecnet cannot be loaded: {error}; is `ulimit -n` too small?", file=sys.stderr)
         sys.exit(1)
+    finally:
+        gc.freeze()  # the interpreter looks for garbage as it ends, which takes a tenth of a short command's time
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ to load.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from vecnet.records import record
 from vecnet.text import shown
 
 _GAP = 2  # spaces between columns
@@ -23,7 +23,7 @@ _INDENT = 2  # spaces before a row's further lines
 _NARROWEST = 20  # no terminal that is looked at has fewer columns
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Styled:
     """Text with a colour of `click.style`, and bold or not, which `str` and a pipe do without."""
 

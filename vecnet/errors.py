@@ -29,15 +29,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from vecnet.records import record
 from vecnet.text import shown
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record(frozen=True, slots=True, order=True)
 class Position:
     """A place in a file; line and column count from 1."""
 
@@ -49,7 +49,7 @@ class Position:
         return f"{shown(self.file)}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong: a sentence, what to write instead, and where. Both sentences are fit to be shown."""
 

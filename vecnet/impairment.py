@@ -14,16 +14,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vecnet.errors import Refused
+from vecnet.records import record
 from vecnet.values import Kind, Schema
 
 _TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _RATE = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(frozen=True, kw_only=True)
 class Impairment:
     """Probabilities from 0 to 1, times in seconds, the rate in bits a second (0: no limit)."""
 

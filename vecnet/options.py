@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TypeVar, overload
 
+from vecnet.records import record
 from vecnet.values import Flag, Kind
 
 Value = str | int | bool | None  # of an option; None where it is left out and has no default
@@ -36,7 +36,7 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Effect:
     """What a guest does, in a sentence, and what to write instead.
 
@@ -66,7 +66,7 @@ class Reading(Enum):
     TWICE = "base 10 when the socket is opened, any base when headers are formed"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Option:
     """An option's declaration: its values, how the guest reads them, and what they mean."""
 
@@ -79,6 +79,8 @@ class Option:
 
     def write(self, value: Value) -> str:
         """The text of `value` that the guest reads as meant."""
+        if isinstance(value, str):
+            return value
         if isinstance(value, bool):
             return str(int(value))
         if self.reading is Reading.SIGNED32 and isinstance(value, int) and value > 0x7FFFFFFF:

@@ -25,7 +25,8 @@ MAX_ACCOUNT = 0xFFFFFFFE  # credentials(7): the number above it means "no change
 _TRUE = {"on", "true", "yes", "y", "1"}
 _FALSE = {"off", "false", "no", "n", "0"}
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_V4 = rf"{_OCTET}(\.{_OCTET}){{3}}"  # for a JSON Schema; the loader asks the ipaddress module
+_V4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_V4_PREFIXED = rf"{_V4}/(3[0-2]|[12]?[0-9])"
 _V6 = "(?=.*:.*:)[0-9a-fA-F:.]+"
 
 
@@ -228,6 +229,8 @@ class NewIfName(IfName):
     )
 
     def parse(self, text: str) -> str:
+        if _PLAIN_NAME.fullmatch(text) and text not in self._RESERVED:
+            return text
         super().parse(text)
         if not self._SHELLS_OWN.isdisjoint(text):
             char = next(char for char in text if char in self._SHELLS_OWN)
@@ -242,7 +245,8 @@ class NewIfName(IfName):
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
-_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+NAME_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_NAME = re.compile(NAME_PATTERN)
 
 
 class Name(Kind[str]):
@@ -256,7 +260,7 @@ class Name(Kind[str]):
         return text
 
     def schema(self) -> Schema:
-        return {"type": ["string", "integer"], "pattern": f"^{_NAME.pattern}$"}
+        return {"type": ["string", "integer"], "pattern": f"^{NAME_PATTERN}$"}
 
 
 class FilterText(Kind[str]):
@@ -301,10 +305,9 @@ class Mac(Kind[str]):
     def parse(self, text: str) -> str:
         if not _MAC.fullmatch(text):
             raise self._refuse(text)
-        octets = bytes.fromhex(text.replace(":", ""))
-        if octets[0] & 1:
+        if int(text[1], 16) & 1:
             raise Refused(f"{text} is a multicast address", "clear the lowest bit of its first byte")
-        if not any(octets):
+        if not text.strip("0:"):
             raise self._refuse(text)
         return text.lower()
 
@@ -318,6 +321,8 @@ class IpAddress(Kind[str]):
     expects = "an IPv4 or IPv6 address"
 
     def parse(self, text: str) -> str:
+        if re.fullmatch(_V4, text):
+            return text  # which is canonical as it stands
         if "%" in text:
             raise Refused(f"{text!r} has a scope, which names an interface", "use an address of global scope")
         try:
@@ -335,6 +340,8 @@ class Host(Word):
     expects = "an IPv4 or IPv6 address, or a host name"
 
     def parse(self, text: str) -> str:
+        if re.fullmatch(_V4, text):
+            return text  # which is canonical as it stands
         super().parse(text)
         try:
             return str(_address(text))
@@ -353,6 +360,8 @@ class IpInterface(Kind[str]):
     expects = "an address with its prefix length, such as 10.0.0.1/24"
 
     def parse(self, text: str) -> str:
+        if re.fullmatch(_V4_PREFIXED, text):
+            return text
         if "%" in text:
             raise Refused(f"{text!r} has a scope, which follows from the interface", "write it without '%'")
         try:
@@ -363,7 +372,7 @@ class IpInterface(Kind[str]):
             raise self._refuse(text) from None
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^({_V4}/(3[0-2]|[12]?[0-9])|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
+        return {"type": "string", "pattern": f"^({_V4_PREFIXED}|{_V6}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"}
 
 
 class Account(Kind[str]):

@@ -30,6 +30,7 @@ from vecnet.guests.agreed import agreed, united
 from vecnet.guests.judge import Judgement, judge
 from vecnet.guests.kernel import EVERY, Kernel, asked
 from vecnet.options import FINE, Effect, Option, Severity, Value, kstrtox
+from vecnet.records import record
 from vecnet.transports import TRANSPORTS, Transport
 from vecnet.values import ends_word
 
@@ -71,25 +72,21 @@ class VecDevice:
         return VecDevice(self.unit, self.transport.mirror())
 
     def __str__(self) -> str:
-        return f"vec{self.unit}:" + ",".join(f"{key}={value}" for key, value in _tokens(self.transport))
-
-
-def _tokens(transport: Transport) -> Iterator[tuple[str, str]]:
-    """The canonical tokens: the transport, its own options in their declared order, then the common ones."""
-    yield "transport", transport.name
-    for key, declared in _in_order(transport.name):
-        value = getattr(transport, key)
-        if value != declared.default:
-            yield key, declared.write(value)
+        values = vars(self.transport)
+        declared = _in_order(self.transport.name)
+        tokens = [f"{key}={option.write(values[key])}" for key, default, option in declared if values[key] != default]
+        return ",".join((f"vec{self.unit}:transport={self.transport.name}", *tokens))
 
 
 @cache
-def _in_order(transport: str) -> tuple[tuple[str, Option], ...]:
+def _in_order(transport: str) -> list[tuple[str, Value, Option]]:
+    """A transport's own options with their defaults, in their declared order, then the common ones."""
     declared, common = TRANSPORTS[transport].options(), Transport.options()
-    return tuple((key, declared[key]) for key in [*(key for key in declared if key not in common), *common])
+    keys = [*(key for key in declared if key not in common), *common]
+    return [(key, declared[key].default, declared[key]) for key in keys]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Token:
     """One piece of the string and what the guest makes of it. `column` counts from 1."""
 
@@ -98,7 +95,7 @@ class Token:
     effect: Effect = FINE
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Explanation:
     """How guests read a string: token by token, then what concerns several tokens or the whole.
 

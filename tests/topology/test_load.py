@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import yaml
 
 from vecnet import parse
 from vecnet.errors import InputError
 from vecnet.topology import Topology, loads
+from vecnet.topology.document import Document
 from vecnet.transports.l2tpv3 import L2tpv3
 from vecnet.transports.link import L2tpAttributes, TapAttributes
 
@@ -254,6 +256,19 @@ def test_long_names_are_cut_and_stay_apart() -> None:
     names |= {interface.ifname for interface in made(text).interfaces}
     assert len(names) == 6
     assert all(len(name) <= 15 for name in names)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "~", "null", "Null", "NULL", "nUll", "<<", "=", "on", "1", "'~'", "'<<'", "! ~", "[]"]
+)
+def test_what_is_null_or_merges_is_what_yaml_says(word: str) -> None:
+    def said(node: yaml.Node | None) -> list[bool]:
+        assert isinstance(node, yaml.MappingNode)
+        ((key, value),) = node.value
+        return [one.tag == f"tag:yaml.org,2002:{tag}" for one in (key, value) for tag in ("null", "merge", "seq")]
+
+    text = f"? {word}\n: {word}\n"
+    assert said(Document("lab.yaml", text).root) == said(yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def test_the_model_is_plain_data() -> None:

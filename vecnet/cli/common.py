@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
-import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from vecnet.cli.terminal import emit, say
 from vecnet.errors import HostError, InputError, Problem, Refused, VecnetError
 from vecnet.values import Name
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from vecnet.guests.kernel import Kernel
     from vecnet.host.plan import Step
     from vecnet.topology import ResolvedLink, Topology
@@ -41,8 +41,7 @@ class GuestName(NameType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         topology = topology_to_complete(ctx, self._argument)
-        guests = topology.guests if topology else ()
-        return [CompletionItem(guest) for guest in guests if guest.startswith(incomplete)]
+        return _offered(topology.guests if topology else (), incomplete)
 
 
 class LinkName(NameType):
@@ -56,8 +55,7 @@ class LinkName(NameType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         topology = topology_to_complete(ctx, self._argument)
-        links = topology.links if topology else ()
-        return [CompletionItem(link.name) for link in links if link.name.startswith(incomplete)]
+        return _offered([link.name for link in topology.links] if topology else (), incomplete)
 
 
 def once(*names: str, **options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -78,6 +76,8 @@ class ReportFile(click.Path):
         super().__init__(dir_okay=False, writable=True, allow_dash=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from pathlib import Path  # importing it takes long, and most commands write no report
+
         super().convert(value, param, ctx)
         file = Path(value)
         if not value:
@@ -123,6 +123,12 @@ def write_report(file: str, text: str) -> None:
         raise HostError(f"the report cannot be written to {file}: {error.strerror}", advice(error)) from None
 
 
+def _offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # for shells that complete a word alone
+
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def topology_to_complete(ctx: click.Context, argument: str) -> Topology | None:
     """The topology whose names a shell completes; None where there is none. Standard input is the shell's own."""
     # click stops at the option that still lacks its value, and leaves the words before it in ctx.args
@@ -151,7 +157,7 @@ class HostName(NameType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         file = "file" if "file" in {one.name for one in ctx.command.params} else "subject"
         topology = topology_to_complete(ctx, file)
-        return [CompletionItem(host) for host in (topology.hosts if topology else ()) if host.startswith(incomplete)]
+        return _offered(topology.hosts if topology else (), incomplete)
 
 
 on_option = once("--on", "on", type=HostName(), help="What this host of FILE has to do, where FILE names hosts.")
@@ -207,7 +213,13 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
     """The topology in a file; `kernel` is that of the guests that state none. Raises InputError."""
     from vecnet.topology import load
 
-    return load(file, kernel=kernel)
+    gc.disable()
+    try:
+        return load(file, kernel=kernel)
+    finally:
+        # or all of it would be looked through at once, and what most commands make of it, as much again, after that
+        gc.set_threshold(gc.get_threshold()[0] + 2 * gc.get_count()[0])
+        gc.enable()
 
 
 def load_part(file: str, on: str | None) -> Topology:
@@ -253,6 +265,8 @@ def subject_topology(file: str) -> Topology:
 
 def say_what_is_meant(subject: str) -> None:
     """Of a FILE|NAME that is taken for a name: that a file of that name was not looked at."""
+    from pathlib import Path
+
     if not is_file(subject) and Path(subject).is_file():
         say(f"{subject} is taken for a topology's name; the file is ./{subject}")
 
@@ -336,23 +350,29 @@ def strings(topology: Topology, chosen: Collection[str], form: str) -> str:
 
 def strings_of(own: Mapping[str, list[str]], beside: Mapping[str, list[str]], form: str) -> str:
     """Guests' own vec strings, and the words that they need beside them, as lines of text."""
-    guests = list(own)
-    every = {name: own[name] + beside[name] for name in guests}
+    every = {name: own[name] + beside[name] for name in own}
     if form == "json":
-        lines = [json_text({name: {"strings": own[name], "words": beside[name]} for name in guests})]
-    elif len(every) == 1:
-        (words,) = every.values()
-        lines = [shlex.join(words)] if form == "shell" else words
+        lines = [json_text({name: {"strings": own[name], "words": beside[name]} for name in own})]
     elif form == "shell":
-        # none holds white space, so that the shell cuts $vec_GUEST at the right places
-        variables = _variables(guests).items()
-        lines = [f"vec_{variable}={shlex.quote(' '.join(every[name]))}" for variable, name in variables]
-        lines += [
-            f"words_{variable}={shlex.quote(' '.join(beside[name]))}" for variable, name in variables if beside[name]
-        ]
+        lines = _for_a_shell(every, beside)
+    elif len(every) == 1:
+        (lines,) = every.values()
     else:
         lines = [f"{name}\t{word}" for name, words in every.items() for word in words]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join([f"{line}\n" for line in lines])
+
+
+def _for_a_shell(every: Mapping[str, list[str]], beside: Mapping[str, list[str]]) -> list[str]:
+    """One guest's words, or assignments; no word holds white space, so that the shell cuts $vec_GUEST at the right
+    places."""
+    import shlex  # for this form alone
+
+    if len(every) == 1:
+        return [shlex.join(words) for words in every.values()]
+    variables = _variables(list(every)).items()
+    lines = [f"vec_{variable}={shlex.quote(' '.join(every[name]))}" for variable, name in variables]
+    beside = {name: words for name, words in beside.items() if words}
+    return lines + [f"words_{v}={shlex.quote(' '.join(beside[name]))}" for v, name in variables if name in beside]
 
 
 def _variables(guests: list[str]) -> dict[str, str]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from vecnet.guests.situation import Case, Situation
 from vecnet.options import Effect, Severity
+from vecnet.records import record
 from vecnet.values import Kind
 
 ANY = "*"  # in a table: every option that has no row of its own
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Does:
     """A row: how far the guest is from what was meant, and the sentence's end, with words in braces."""
 
@@ -68,7 +68,7 @@ Rows = Mapping[str, Does | Steps]  # by "transport.option", "option", "transport
 Misreading = Callable[[str], str | None]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@record(frozen=True, slots=True, eq=False)
 class Guest:
     """A generation, by the first kernel version that is known to behave so.
 

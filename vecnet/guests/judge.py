@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from vecnet.errors import Refused
 from vecnet.guests.guest import Guest
 from vecnet.guests.situation import Case, Situation
 from vecnet.options import Option, Reading, Value, guest_number, strtol
+from vecnet.records import record
 from vecnet.values import Flag
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Judgement:
     """What a person means by a value, None where that cannot be told, and the case that the guest is in."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from vecnet.errors import InputError, Refused
 from vecnet.guests import GENERATIONS, Guest
+from vecnet.records import record
 from vecnet.values import KERNEL_VERSION
 
 _BANNER = re.compile(rb"Linux version ([0-9]{1,4}\.[0-9]{1,4}[\w.+~-]{0,60}) ")  # init/version.c
 _SECONDS = 10  # that a binary has to say its version
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Kernel:
     """The generations that a guest may belong to. `stated` is the version that was given; "" for any kernel.
 

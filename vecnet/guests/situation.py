@@ -6,8 +6,10 @@ Who reads a string knows what was meant and names the situation; a generation's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from vecnet.records import record
 
 
 class Situation(Enum):
@@ -65,7 +67,7 @@ class Situation(Enum):
     FAILED_OPEN = "opening the device fails"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Case:
     """One case of a situation: the option that it is about, how the sentence begins, and what to write instead.
 

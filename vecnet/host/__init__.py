@@ -35,12 +35,13 @@ Source: rtnetlink(7), veth(4); linux/if_tun.h, linux/l2tp.h.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from vecnet.host.lock import TIMEOUT, Say, locked, say_on_stderr
 from vecnet.host.plan import Action, Node, Plan, Step
 from vecnet.host.stages import Progress
+from vecnet.records import record
 
 if TYPE_CHECKING:
     from vecnet.host.health import Report
@@ -278,7 +279,7 @@ def _named(topology: Network) -> set[str]:
     return {interface.netns for interface in topology.interfaces if interface.netns is not None}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class _Placed:
     """A network whose interfaces' namespaces each go by one name."""
 
@@ -292,7 +293,11 @@ def _placed(topology: Network, namespaces: Namespaces) -> Network:
     names: dict[int, str | None] = {namespaces.home.cookie: None}
     for name in sorted(_named(topology)):
         names.setdefault(namespaces[name].cookie, name)
-    interfaces = [replace(one, netns=names[namespaces[one.netns].cookie]) for one in topology.interfaces]
+    known: dict[str | None, str | None] = {name: names[namespaces[name].cookie] for name in _named(topology)}
+    known[None] = None
+    interfaces = [
+        one if known[one.netns] == one.netns else replace(one, netns=known[one.netns]) for one in topology.interfaces
+    ]
     return _Placed(topology.name, interfaces, topology.outer_ends)
 
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from urllib.parse import quote, unquote
+
+from vecnet.records import record
 
 _MARKED = 0x76000000  # "v" in the highest byte: far from the groups that people give
 _DOOMED = 0x00800000
@@ -44,7 +46,7 @@ def undoomed(number: int) -> int:
     return number & _MASK
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mark:
     """What an alias says: the topology, the link, whether this is a pair's second end, the home namespace, and notes of
     what cannot be read back."""
@@ -77,4 +79,5 @@ def read(alias: str) -> Mark | None:
         return Mark(words[1], words[2])
     notes = dict(word.split("=", 1) for word in words[3:] if "=" in word)
     home = notes.pop("home", "")
-    return Mark(unquote(words[1]), unquote(words[2]), "peer" in words[3:], int(home) if home.isdigit() else None, notes)
+    topology, link = (unquote(word) if "%" in word else word for word in words[1:3])
+    return Mark(topology, link, "peer" in words[3:], int(home) if home.isdigit() else None, notes)

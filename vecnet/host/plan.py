@@ -9,12 +9,13 @@ import string
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 from vecnet import text
+from vecnet.records import record
 from vecnet.transports.link import Attributes
 
 Key = tuple[str, str]  # the namespace's name ("" at home) and the interface's
@@ -25,7 +26,7 @@ ONCE = UNSAID | {"once": True}  # … of one that only its making looks at, and 
 UNNOTED = {"unnoted": True}  # … of one that a mark does not tell of
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class EndState:
     """One interface of the kernel, as it is or as it shall be, in iproute2's words."""
 
@@ -45,7 +46,7 @@ class EndState:
         return (self.netns or "", self.ifname)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Node:
     """An interface as it is, or as it shall be: its own end, and a pair's second; its kind's values.
 
@@ -209,7 +210,7 @@ class Action(StrEnum):
     KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Step:
     """One difference: `before` is None where something is made, `after` where it is removed."""
 
@@ -262,7 +263,7 @@ _SIGNS = dict(zip(Action, ("+", "~", "±", "-", "="), strict=True))
 _DONE = dict(zip(Action, ("made", "changed", "made again", "removed", "kept"), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Plan:
     """What is to be done, or was done, for a topology."""
 

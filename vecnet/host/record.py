@@ -6,17 +6,18 @@ It is plain data that survives a journey as JSON: whoever changes several hosts 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from vecnet.errors import InputError
 from vecnet.host.kinds import KINDS
 from vecnet.host.plan import EndState, Key, Node, Plan
 from vecnet.host.snapshot import is_link_local
+from vecnet.records import record
 from vecnet.transports.link import Attributes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Record:
     """The interfaces as they were, those that were to be touched, and the link-local addresses that somebody stated."""
 

@@ -6,7 +6,7 @@ import gc
 import ipaddress
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from vecnet.errors import HostError
@@ -17,6 +17,7 @@ from vecnet.kernel import ethtool, genl, netem
 from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
 from vecnet.kernel.namespaces import Namespace, Namespaces, ran_out
 from vecnet.kernel.rtnl import Interface, bare, read_addresses, read_links, read_packet_sockets
+from vecnet.records import record
 
 
 def is_link_local(text: str) -> bool:
@@ -36,7 +37,7 @@ def many_objects() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass
+@record(frozen=False)
 class View:
     """All that is known of a namespace; what is dear is read when it is first asked for."""
 

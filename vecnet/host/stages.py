@@ -20,7 +20,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby
 from typing import Protocol
@@ -32,6 +31,7 @@ from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.netlink import BATCH, Refusal
 from vecnet.kernel.rtnl import read_links, sends
 from vecnet.kernel.template import Unindexed
+from vecnet.records import record
 
 Progress = Callable[[int, int], None]
 Check = Callable[[], None]
@@ -69,7 +69,7 @@ class Call(Protocol):
     def __call__(self, place: Namespace) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToIndex:
     """A message with the number of an interface that may not be there yet: it is looked up when the message is sent."""
 
@@ -77,7 +77,7 @@ class ToIndex:
     message: Unindexed
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Op:
     """One message or call, for `node`. `what` says in words what the kernel is asked to do."""
 

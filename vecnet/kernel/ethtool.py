@@ -33,7 +33,7 @@ def read_checksum_offload(place: Namespace) -> dict[int, bool]:
     found = {}
     read: dict[bytes, bool | None] = {}  # interfaces of one kind have the same features, thousands of times
     for _, message in place.generic.dump(ask):
-        got = netlink.attributes(message[genl.HEADER.size :], (1, 2, 3))
+        got = netlink.attributes(message[genl.HEADER.size :], frozenset((1, 2, 3)))
         if len(got) < 3:
             continue
         sets = bytes(got[2]) + bytes(got[3])

@@ -8,13 +8,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from ipaddress import ip_address
 
 from vecnet.kernel import genl, netlink
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.template import IFNAMSIZ, Mark, Template, name, u16, u32
+from vecnet.records import record
 
 Attrs = list[tuple[str, object]]
 
@@ -40,7 +41,7 @@ _COUNTERS = {"tx_errors": 3, "rx_seq_discards": 6, "rx_oos_packets": 7, "rx_erro
 _COUNTERS_LATER = {"rx_cookie_discards": 10, "rx_invalid": 11}  # newer kernels
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Session:
     """A session. `cookie` is what is sent, `peer_cookie` what is demanded, as long as in packets or empty."""
 
@@ -53,7 +54,7 @@ class Session:
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Tunnel:
     tunnel_id: int
     peer_tunnel_id: int

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from vecnet.records import record
 
 _GONE = -1  # the interface of a packet socket whose interface was deleted
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LeftBehind:
     """A process, by its number and name, with its command's words, that holds what was an interface's.
 

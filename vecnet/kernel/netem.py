@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
 
 from vecnet.errors import HostError
 from vecnet.kernel import netlink
@@ -20,6 +19,7 @@ from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.netlink import ACKED, MAKE
 from vecnet.kernel.rtnl import RTM_DELQDISC
 from vecnet.kernel.template import Unindexed
+from vecnet.records import record
 
 MODULE = "sch_netem"
 RTM_NEWQDISC, RTM_GETQDISC = 36, 38
@@ -35,7 +35,7 @@ MOST = 0xFFFFFFFF  # of a probability that is 1; as a rate it limits nothing
 _LO = 1  # the index of lo, in every namespace
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Values:
     """netem's own numbers: times in ticks, probabilities of `MOST`, the rate in bytes a second (0: none)."""
 
@@ -50,7 +50,7 @@ class Values:
     rate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Root:
     """An interface's root queueing discipline that somebody has given it; with `values` where it is vecnet's netem."""
 
@@ -88,7 +88,7 @@ def read_roots(place: Namespace) -> dict[int, Root]:
     for kind, message in place.route.dump(request):
         _, index, handle, parent, _ = _TCMSG.unpack_from(message)
         if kind == RTM_NEWQDISC and parent == TC_H_ROOT and handle:  # the kernel's own choice has none
-            got = netlink.attributes(message[_TCMSG.size :], (TCA_KIND, TCA_OPTIONS))
+            got = netlink.attributes(message[_TCMSG.size :], frozenset((TCA_KIND, TCA_OPTIONS)))
             ours = handle == _OURS and netlink.text(got[TCA_KIND]) == "netem"
             found[index] = Root(netlink.text(got[TCA_KIND]), _read(got[TCA_OPTIONS]) if ours else None)
     return found

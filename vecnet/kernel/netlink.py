@@ -15,10 +15,10 @@ import struct
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from vecnet.errors import HostError
 from vecnet.kernel.unforeseen import advice
+from vecnet.records import record
 
 NETLINK_GENERIC = 16
 NESTED = 0x8000  # in an attribute's type: it holds attributes
@@ -46,7 +46,7 @@ _PAUSE = 0.02  # seconds
 Attributes = dict[int, memoryview]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Refusal:
     """The kernel's answer to a message that it did not do: errno, and its own words where it has some."""
 
@@ -58,20 +58,46 @@ class Refusal:
         return f"{self.words.rstrip('.')} ({text})" if self.words else text
 
 
-def attributes(data: memoryview, wanted: Collection[int] | None = None) -> Attributes:
+class _Layout:
+    """Where the wanted attributes of a message are. Thousands of interfaces have few layouts, and it is told at once
+    whether a message has this one: whether the same lengths and kinds are at the same places."""
+
+    def __init__(self, data: memoryview, wanted: Collection[int]) -> None:
+        self._places: list[tuple[int, int, int]] = []  # kind, begin and end of each
+        headers, offset = "=", 0
+        while offset + 4 <= len(data):
+            length, kind = _ATTRIBUTE.unpack_from(data, offset)
+            headers += "HH"
+            if length < 4:
+                break
+            if kind & _TYPE_MASK in wanted:
+                self._places.append((kind & _TYPE_MASK, offset + 4, offset + length))
+            whole = (length + 3) & ~3
+            headers += f"{min(whole, len(data) - offset) - 4}x"
+            offset += whole
+        self._headers = struct.Struct(headers)
+        self._told = self._headers.unpack_from(data)
+
+    def fits(self, data: memoryview) -> bool:
+        """Of a message of the same length."""
+        return self._headers.unpack_from(data) == self._told
+
+    def read(self, data: memoryview) -> Attributes:
+        return {kind: data[begin:end] for kind, begin, end in self._places}
+
+
+_layouts: dict[tuple[int, bytes, frozenset[int]], _Layout] = {}  # the last one of such messages
+
+
+def attributes(data: memoryview, wanted: frozenset[int] | None = None) -> Attributes:
     """The attributes in `data` by number, or those of `wanted` alone; of a repeated one the last."""
-    found: Attributes = {}
-    offset, end = 0, len(data)
-    unpack = _ATTRIBUTE.unpack_from
-    while offset + 4 <= end:
-        length, kind = unpack(data, offset)
-        if length < 4:
-            break
-        kind &= _TYPE_MASK
-        if wanted is None or kind in wanted:
-            found[kind] = data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-    return found
+    if wanted is None:
+        return dict(every(data))
+    like = len(data), bytes(data[:4]), wanted  # an interface's name comes first, and with it its length
+    layout = _layouts.get(like)
+    if layout is None or not layout.fits(data):
+        layout = _layouts[like] = _Layout(data, wanted)
+    return layout.read(data)
 
 
 def every(data: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from vecnet.kernel import netlink
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.netlink import ACKED, MAKE, SET
 from vecnet.kernel.template import IFNAMSIZ, Mark, Template, Unindexed, name, u32
+from vecnet.records import record
 
 if TYPE_CHECKING:
     from vecnet.kernel.encode import Attrs  # pyroute2, which takes a while, comes with the first message
@@ -51,7 +52,7 @@ _USED = frozenset(
 )
 
 
-@dataclass(slots=True)
+@record(frozen=False, slots=True)
 class Interface:
     """An interface as the kernel tells it."""
 
@@ -102,7 +103,7 @@ def sends(place: Namespace, ifname: str) -> bool:
     """
     message = _asked(place, ifname)
     flags = IFINFO.unpack_from(message)[3]
-    got = netlink.attributes(message[IFINFO.size :], (IFLA_QDISC,))
+    got = netlink.attributes(message[IFINFO.size :], frozenset((IFLA_QDISC,)))
     return bool(flags & IFF_RUNNING) and netlink.text(got[IFLA_QDISC]) != "noop"
 
 
@@ -131,7 +132,7 @@ def way_to(place: Namespace, address: str) -> tuple[bool, int]:
     family = socket.AF_INET6 if len(raw) == 16 else socket.AF_INET
     payload = _RTMSG.pack(family, 8 * len(raw), 0, 0, 0, 0, 0, 0, 0) + netlink.pack(RTA_DST, raw)
     _, message = place.route.ask(netlink.message(RTM_GETROUTE, netlink.NLM_F_REQUEST, payload))
-    got = netlink.attributes(message[_RTMSG.size :], (RTA_OIF,))
+    got = netlink.attributes(message[_RTMSG.size :], frozenset((RTA_OIF,)))
     return _RTMSG.unpack_from(message)[7] == RTN_LOCAL, netlink.number(got[RTA_OIF]) if RTA_OIF in got else 0
 
 
@@ -216,7 +217,7 @@ def bare(address: str) -> str:
     return address.partition(" ")[0].partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Settings:
     """What an interface shall have; None is what it has already, or the kernel's own choice."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
+
+from vecnet.records import record
 
 IFNAMSIZ = 16  # linux/if.h; a name is as well taken with zeros up to here
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mark:
     """A value that is one letter over and over: `size` bytes of a message, in the form that an encoder takes."""
 
@@ -67,7 +68,7 @@ class Template:
         return Unindexed(self.stamp(**values), self._places[name].start)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Unindexed:
     """A message that lacks the number of an interface, which may still have to be made."""
 

@@ -11,12 +11,12 @@ import socket
 import stat
 import struct
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from vecnet.errors import HostError
 from vecnet.kernel import netlink
+from vecnet.records import record
 
 _EVERY_PROCESS = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h: the namespace that sees all processes
 _LISTENS = 1 << 16  # __SO_ACCEPTCON
@@ -31,7 +31,7 @@ _ANSWER_SIZE = 16  # struct unix_diag_msg
 _NAME, _UID = 0, 7
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Peer:
     """Who listens at the other end of a connected socket: the process, 0 where it cannot be seen, and its user."""
 
@@ -120,7 +120,7 @@ def users(prefix: bytes) -> dict[bytes, int | None] | None:
     try:
         with closing(netlink.Socket(_NETLINK_SOCK_DIAG)) as diag:
             for _, message in diag.dump(netlink.message(_SOCK_DIAG_BY_FAMILY, flags, request)):
-                got = netlink.attributes(message[_ANSWER_SIZE:], (_NAME, _UID))
+                got = netlink.attributes(message[_ANSWER_SIZE:], frozenset((_NAME, _UID)))
                 name = bytes(got.get(_NAME, b""))
                 if name.startswith(prefix):
                     found[name] = netlink.number(got[_UID]) if _UID in got else None

@@ -17,6 +17,7 @@ from vecnet.mconsole import LONGEST_REQUEST, Guest
 from vecnet.plugging import note
 from vecnet.plugging.devices import Given, given, links, up_by_name
 from vecnet.plugging.note import Plugged
+from vecnet.records import record
 from vecnet.topology.model import ResolvedLink, Topology
 from vecnet.transports.link import Attributes
 from vecnet.vecstring import VecDevice
@@ -24,7 +25,7 @@ from vecnet.vecstring import VecDevice
 _UNKNOWN = "a string that vecnet does not know"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Device(Attributes):
     """What a device in a guest was given; None where nothing tells."""
 

@@ -77,9 +77,7 @@ def loads(
         circles.check(doc, draft, wires)
         booted = kernels.of_guests(doc, draft, kernel)
         kernels.check(doc, wires, booted)
-        expected = [resolve.expected(doc, draft, wire) for wire in wires]
-        doc.finish()
-        links = (
+        links = [
             ResolvedLink(
                 wire.draft.name,
                 wire.spec,
@@ -87,10 +85,11 @@ def loads(
                 wire.interfaces,
                 doc.at(wire.draft.node),
                 wire.draft.given.get("impair"),
-                expected=of_it,
+                expected=resolve.expected(doc, draft, wire),
             )
-            for wire, of_it in zip(wires, expected, strict=True)
-        )
+            for wire in wires
+        ]
+        doc.finish()
         switches = {
             name: Switching(stated.given.get("age"), stated.given.get("addresses"))
             for name, stated in draft.switches.items()

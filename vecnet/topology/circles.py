@@ -12,6 +12,8 @@ _EVERY = "all"  # as a port that is mirrored
 
 def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
     """Report the links that close a circle, switches that have no link, and ports that cannot mirror."""
+    if not draft.bridges and not draft.switches:
+        return
     joined: dict[str, str] = {}  # each to another of the same part
 
     def part(of: str) -> str:
@@ -19,12 +21,15 @@ def check(doc: Document, draft: Draft, wires: list[Wire]) -> None:
             of = joined[of]
         return of
 
-    both = [(wire, [_ethernet(end) for end in wire.spec.ends]) for wire in wires]
-    between = [(wire, ends) for wire, ends in both if all(ends)]
-    for wire, ends in sorted(between, key=lambda one: doc.at(one[0].draft.node)):
-        one, other = (part(end) for end in ends)
+    between = [
+        (wire, near, far)
+        for wire in wires
+        if (far := _ethernet(wire.spec.ends[1])) and (near := _ethernet(wire.spec.ends[0]))
+    ]
+    for wire, near, far in sorted(between, key=lambda one: doc.at(one[0].draft.node)):
+        one, other = part(near), part(far)
         if one == other:
-            message = f"{wire.draft.name} closes a circle: {ends[0]} and {ends[1]} are joined already"
+            message = f"{wire.draft.name} closes a circle: {near} and {far} are joined already"
             doc.wrong(wire.draft.node, message, "leave one of the links out: a broadcast would go round for ever")
         joined[one] = other
     used = {end.switch for link in draft.links for end in link.spec.ends}

@@ -7,11 +7,11 @@ other end.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from yaml.nodes import Node
 
-from vecnet.topology.document import Document
+from vecnet.topology.document import Document, Stated
 from vecnet.topology.read import Draft
 from vecnet.topology.resolve import Wire
 from vecnet.transports.link import ELSEWHERE, HOST, End, HostInterface, end_of, named_on
@@ -19,7 +19,8 @@ from vecnet.transports.link import ELSEWHERE, HOST, End, HostInterface, end_of, 
 IPV6_MIN_MTU = 1280  # RFC 8200, section 5
 SHORTEST_PREFIX = 8  # bits: the largest networks that are anybody's own, 10.0.0.0/8 and fd00::/8 (RFC 1918, 4193)
 
-Named = tuple[tuple[object, ...], str, Node]  # what is unique, the sentence's subject, and where it was written
+# what is unique, the sentence's subject with gaps for str.format, what fills them, and where it was written
+Named = tuple[Hashable, str, tuple[object, ...], Stated, str]
 
 
 def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> None:
@@ -28,17 +29,22 @@ def check(doc: Document, draft: Draft, wires: list[Wire], bridges: list[HostInte
     _once(doc, _interface_names(draft, wires, bridges))
     _once(doc, _macs(draft, wires, bridges))
     _once(doc, _inner_addresses(draft, wires))
-    for wire in wires:
-        _bridge_is_there(doc, draft, wire)
+    for wire in wires if draft.bridges else ():
+        for index, bridge in wire.bridges:
+            _bridge_is_there(doc, draft, wire, index, bridge)
     _usable_addresses(doc, draft, wires)
 
 
 def _once(doc: Document, named: Iterable[Named]) -> None:
     every = list(named)
-    if len({identity for identity, _, _ in every}) == len(every):
+    if len({one[0] for one in every}) == len(every):
         return
-    seen: dict[tuple[object, ...], tuple[str, Node]] = {}
-    for identity, text, node in sorted(every, key=lambda entry: _place_in_file(entry[2])):
+    seen: dict[Hashable, tuple[str, Node]] = {}
+    placed = [
+        (identity, subject.format(*words), stated.at(key) if key else stated.node)
+        for identity, subject, words, stated, key in every
+    ]
+    for identity, text, node in sorted(placed, key=lambda entry: _place_in_file(entry[2])):
         if identity in seen:
             first, where = seen[identity]
             line = where.start_mark.line + 1
@@ -53,39 +59,39 @@ def _place_in_file(node: Node) -> tuple[int, int]:
 
 def _link_names(wires: list[Wire]) -> Iterator[Named]:
     for wire in wires:
-        yield (wire.draft.name,), f"the link name {wire.draft.name}", wire.draft.at("name")
+        yield wire.draft.name, "the link name {}", (wire.draft.name,), wire.draft, "name"
 
 
 def _interface_names(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
         name = named_on(bridge.host, bridge.ifname)
-        yield (bridge.host, bridge.netns, bridge.ifname), f"the interface {name}", draft.bridges[name].node
+        identity = bridge.host, bridge.netns, bridge.ifname
+        yield identity, "the interface {}", (name,), draft.bridges[name], ""
     for wire in wires:
         for interface in wire.interfaces:
-            host = interface.host
-            node = wire.draft.ends[end_of(wire.spec, interface)].at("ifname")
-            yield (host, interface.netns, interface.ifname), f"the interface {interface.ifname}", node
+            host, ifname = interface.host, interface.ifname
+            stated = wire.draft.ends[end_of(wire.spec, interface)]
+            yield (host, interface.netns, ifname), "the interface {}", (ifname,), stated, "ifname"
             if interface.peer is not None:
-                peer = interface.peer.ifname
-                chosen = "" if "ifname" in wire.draft.ends[0].given else f", chosen for {wire.spec.ends[0]},"
-                yield (host, None, peer), f"the interface {peer}{chosen}", wire.draft.ends[0].at("ifname")
+                ifname, stated = interface.peer.ifname, wire.draft.ends[0]
+                subject = "the interface {}" if "ifname" in stated.given else "the interface {}, chosen for {},"
+                yield (host, None, ifname), subject, (ifname, wire.spec.ends[0]), stated, "ifname"
 
 
 def _macs(draft: Draft, wires: list[Wire], bridges: list[HostInterface]) -> Iterator[Named]:
     for bridge in bridges:
         if bridge.mac is not None:
             name = named_on(bridge.host, bridge.ifname)
-            text = f"the MAC address {bridge.mac} of bridge {name}"
-            yield (bridge.mac,), text, draft.bridges[name].at("mac")
+            yield bridge.mac, "the MAC address {} of bridge {}", (bridge.mac, name), draft.bridges[name], "mac"
+    of = "the MAC address {} of {}"
     for wire in wires:
         for end, options, stated in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
             if end.node is not None:
-                yield (options.mac,), f"the MAC address {options.mac} of {end}", stated.at("mac")
+                yield options.mac, of, (options.mac, end), stated, "mac"
         for interface in wire.interfaces:
             if interface.mac is not None:
-                text = f"the MAC address {interface.mac} of {interface.ifname}"
                 stated = wire.draft.ends[end_of(wire.spec, interface)]
-                yield (interface.mac,), text, stated.at("mac" if wire.spec.host else "")
+                yield interface.mac, of, (interface.mac, interface.ifname), stated, "mac" if wire.spec.host else ""
 
 
 def _netns(wire: Wire) -> str | None:
@@ -102,20 +108,15 @@ def _inner_addresses(draft: Draft, wires: list[Wire]) -> Iterator[Named]:
         for address in dict.fromkeys(bridge.given.get("ip", ())):
             ip = address.partition("/")[0]
             host = name.rpartition(":")[0] or HOST
-            yield (host, bridge.given.get("netns"), ip), f"the address {ip} of bridge {name}", bridge.at("ip")
+            yield (host, bridge.given.get("netns"), ip), "the address {} of bridge {}", (ip, name), bridge, "ip"
     for wire in wires:
         for end, stated in zip(wire.spec.ends, wire.draft.ends, strict=True):
-            for address in dict.fromkeys(end.given.get("ip", ())):
+            for address in dict.fromkeys(end.given["ip"]) if "ip" in end.given else ():
                 ip = address.partition("/")[0]
-                yield (_host(wire, end), _netns(wire), ip), f"the address {ip} of {end}", stated.at("ip")
+                yield (_host(wire, end), _netns(wire), ip), "the address {} of {}", (ip, end), stated, "ip"
 
 
-def _bridge_is_there(doc: Document, draft: Draft, wire: Wire) -> None:
-    for index, bridge in wire.bridges:
-        _bridge_is_there_for(doc, draft, wire, index, bridge)
-
-
-def _bridge_is_there_for(doc: Document, draft: Draft, wire: Wire, index: int, name: str) -> None:
+def _bridge_is_there(doc: Document, draft: Draft, wire: Wire, index: int, name: str) -> None:
     stated, end = wire.draft.ends[index], wire.spec.ends[index]
     if name not in draft.bridges:  # it is nearly one that is
         beside = {key: one for key, one in draft.bridges.items() if (key.rpartition(":")[0] or HOST) == end.host}
@@ -140,25 +141,23 @@ def _place(netns: str | None) -> str:
 
 def _usable_addresses(doc: Document, draft: Draft, wires: list[Wire]) -> None:
     every = [(bridge, bridge.given.get("mtu")) for bridge in draft.bridges.values()]
-    every += [(stated, wire.mtu) for wire in wires for stated in wire.draft.ends]
+    every += [(stated, wire.mtu) for wire in wires for stated in wire.draft.ends if "ip" in stated.given]
     for stated, mtu in every:
         for address in stated.given.get("ip", ()):
             interface = ipaddress.ip_interface(address)
-            network = interface.network
-            wide = interface.version == 4 and network.prefixlen < 31
-            machine = f"write one of its machines, such as {network[1 % network.num_addresses]}/{network.prefixlen}"
-            if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
-                doc.wrong(stated.at("ip"), f"{interface.ip} cannot be the address of an interface", "choose another")
+            ip, network = interface.ip, interface.network
+            wide = ip.version == 4 and network.prefixlen < 31
+            if ip.is_multicast or ip.is_unspecified or ip.is_loopback:
+                doc.wrong(stated.at("ip"), f"{ip} cannot be the address of an interface", "choose another")
             elif network.prefixlen < SHORTEST_PREFIX:
                 message = f"{address} would take a large part of the internet to this wire"
-                own = f"{interface.ip}/{24 if interface.version == 4 else 64}"
+                own = f"{ip}/{24 if ip.version == 4 else 64}"
                 doc.wrong(stated.at("ip"), message, f"write the prefix length of the wire's own network, such as {own}")
-            elif wide and interface.ip == network.network_address:
-                message = f"{address} is the address of the network itself"
-                doc.wrong(stated.at("ip"), message, machine)
-            elif wide and interface.ip == network.broadcast_address:
-                message = f"{address} is the broadcast address of its network"
-                doc.wrong(stated.at("ip"), message, machine)
-            elif interface.version == 6 and mtu is not None and mtu < IPV6_MIN_MTU:
+            elif wide and ip in (network.network_address, network.broadcast_address):
+                itself = ip == network.network_address
+                what = "the address of the network itself" if itself else "the broadcast address of its network"
+                machine = f"write one of its machines, such as {network[1]}/{network.prefixlen}"
+                doc.wrong(stated.at("ip"), f"{address} is {what}", machine)
+            elif ip.version == 6 and mtu is not None and mtu < IPV6_MIN_MTU:
                 message = f"IPv6 needs an MTU of at least {IPV6_MIN_MTU}, and this wire's is {mtu}"
                 doc.wrong(stated.at("ip"), message, f"leave {address} out, or use a way with a larger MTU")

@@ -20,14 +20,15 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from vecnet.errors import InputError, Position, Problem, Refused
-from vecnet.transports.link import Key
+from vecnet.transports.link import Key, Keys
 
 Entries = dict[str, tuple[Node, Node]]  # a mapping's keys with the nodes of the key and of its value
 
 MAX_BYTES = 16 * 2**20  # 4096 links take 600 kB
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _TAGS = {_TAG + tag for tag in ("str", "int", "float", "bool", "null", "map", "seq", "merge", "timestamp", "value")}
+_NULL, _MERGE, _TEXT, _LIST, _MAPPING = (_TAG + tag for tag in ("null", "merge", "str", "seq", "map"))
+_UNQUOTED = {"": _NULL, "~": _NULL, "null": _NULL, "Null": _NULL, "NULL": _NULL, "<<": _MERGE}
 _NOUNS = {ScalarNode: "a single value", SequenceNode: "a list", MappingNode: "a mapping"}
 
 _ALIGN = "indent the keys of one mapping alike, and so the '-' of one list"
@@ -74,14 +75,34 @@ def read_text(path: str) -> str:
         raise InputError([Problem(message, "save it in the encoding UTF-8", where)]) from None
 
 
-class Stated:
-    """Values and the nodes they came from; `node` is the whole."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Gives a node without a tag one that says what the walk asks: whether it is null, a merge key, or any text.
 
-    def __init__(self, node: Node, given: dict[str, Any] | None = None, nodes: dict[str, Node] | None = None) -> None:
-        self.node, self.given, self.nodes = node, given or {}, nodes or {}
+    PyYAML's own tells numbers, times and more apart by expressions, and takes as long for it as to compose the graph.
+    """
+
+    def resolve(self, kind: type[Node], value: str, implicit: tuple[bool, bool]) -> str:
+        if kind is ScalarNode:
+            return _UNQUOTED.get(value, _TEXT) if implicit[0] else _TEXT
+        return _LIST if kind is SequenceNode else _MAPPING
+
+    def descend_resolver(self, parent: Node | None, index: object) -> None:
+        """Nothing depends on where a node is."""
+
+    def ascend_resolver(self) -> None:
+        """As above."""
+
+
+class Stated:
+    """Values and the entries they came from; `node` is the whole."""
+
+    __slots__ = ("entries", "given", "node")
+
+    def __init__(self, node: Node, given: Mapping[str, Any], entries: Entries) -> None:
+        self.node, self.given, self.entries = node, given, entries
 
     def at(self, key: str) -> Node:
-        return self.nodes.get(key, self.node)
+        return self.entries[key][1] if key in self.entries else self.node
 
 
 class Document:
@@ -101,7 +122,7 @@ class Document:
             message = f"the character U+{ord(odd.group()):04X} cannot stand in a YAML file"
             raise InputError([Problem(message, "save it as plain text", where)])
         try:
-            root = yaml.compose(text, Loader=_LOADER)
+            root = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             raise InputError([self._syntax(error, text)]) from None
         except RecursionError:
@@ -142,17 +163,19 @@ class Document:
 
     def is_null(self, node: Node) -> bool:
         """Whether nothing was written, as after `lan:`."""
-        return isinstance(node, ScalarNode) and node.tag == _TAG + "null"
+        return isinstance(node, ScalarNode) and node.tag == _NULL
 
     def text(self, node: Node, what: str) -> str | None:
         """A scalar's text; "" where nothing was written."""
+        if node.tag is _TEXT:  # as the loader says of a scalar alone, and of nearly all
+            return str(node.value)
         if not isinstance(node, ScalarNode):
             self.wrong(node, f"{what} is {_NOUNS[type(node)]}, and takes a single value")
             return None
         if node.tag not in _TAGS:
             self.wrong(node, f"the tag {node.tag} has no meaning in a topology", "leave it out")
             return None
-        return "" if self.is_null(node) else str(node.value)
+        return "" if node.tag == _NULL else str(node.value)
 
     def items(self, node: Node, what: str, of: str) -> list[Node]:
         """A list's nodes."""
@@ -165,23 +188,23 @@ class Document:
 
     def entries(self, node: Node, what: str) -> Entries:
         """A mapping's entries, merges included. A key given twice is an error, and nothing is an empty mapping."""
-        if self.is_null(node):
-            return {}
         if id(node) in self._read:
             return self._read[id(node)]
         found: Entries = {}
         self._read[id(node)] = found  # before the merges: one that merges itself ends here
         if not isinstance(node, MappingNode):
+            if self.is_null(node):
+                return found
             self.wrong(node, f"{what} is {self._noun(node)}, and takes a mapping", "write key: value, one a line")
             return found
         if node.tag not in _TAGS:
             self.wrong(node, f"the tag {node.tag} has no meaning in a topology", "leave it out")
         merges: list[Node] = []
         for key, value in node.value:
-            if key.tag == _TAG + "merge":
+            if key.tag == _MERGE:
                 merges += value.value if isinstance(value, SequenceNode) else [value]
                 continue
-            name = self.text(key, f"a key of {what}")
+            name = key.value if key.tag is _TEXT else self.text(key, f"a key of {what}")
             if name is None:
                 continue
             if name in found:
@@ -197,7 +220,7 @@ class Document:
     def _noun(self, node: Node) -> str:
         return "empty" if self.is_null(node) else _NOUNS[type(node)]
 
-    def values(self, whose: str, node: Node, entries: Entries, known: Mapping[str, Key]) -> dict[str, Any]:
+    def values(self, whose: str, node: Node, entries: Entries, known: Keys) -> dict[str, Any]:
         """The values of declared keys, parsed; says which keys are unknown, missing, or have a wrong value."""
         given = {}
         for name, (key, value) in entries.items():
@@ -210,9 +233,9 @@ class Document:
                 one = self._value(name, value, known[name])
                 if one is not None:
                     given[name] = (one,) if known[name].many else one
-        for name, declared in known.items():
-            if declared.required and name not in entries:
-                self.wrong(node, f"{whose} needs {name}, {declared.doc}", f"add {name}:")
+        for name in known.required:
+            if name not in entries:
+                self.wrong(node, f"{whose} needs {name}, {known[name].doc}", f"add {name}:")
         return given
 
     def _value(self, name: str, node: Node, declared: Key) -> Any:

@@ -18,6 +18,8 @@ def of_guests(doc: Document, draft: Draft, other: Kernel | None) -> dict[str, Ke
 
     Says which guests no link names, and which binaries are no kernels.
     """
+    if not draft.guests and (other is None or not other.stated):
+        return {}
     named = sorted({end.node for link in draft.links for end in link.spec.ends if end.node is not None})
     kernels = dict.fromkeys(named, other) if other and other.stated else {}
     for guest, declared in draft.guests.items():
@@ -43,8 +45,8 @@ def check(doc: Document, wires: list[Wire], kernels: dict[str, Kernel]) -> None:
     """Report what a guest's kernel does not take as meant."""
     for wire in wires:
         for end, options, stated_end in zip(wire.spec.ends, wire.options, wire.draft.ends, strict=True):
-            if end.node is None:
+            if end.node is None or (options.is_plain and end.node not in kernels):
                 continue
             guests = kernels.get(end.node, EVERY).which_has(options.name).guests
-            for problem in options.problems(list(options.cases(vars(options))), guests):
+            for problem in options.problems(options.cases(vars(options)), guests):
                 doc.wrong(stated_end.node, f"{end}: {problem.message}", problem.instead)

@@ -10,12 +10,13 @@ from vecnet.errors import InputError, Position
 from vecnet.expectation import Expected
 from vecnet.guests.kernel import EVERY, Kernel
 from vecnet.impairment import Impairment
+from vecnet.records import record
 from vecnet.transports.base import Transport
 from vecnet.transports.link import ELSEWHERE, HostInterface, Link, OuterEnd
 from vecnet.vecstring import VecDevice
 
 
-@dataclass(frozen=True)
+@record(frozen=True, slots=True)
 class ResolvedLink:
     """A link and both ends' options, in the order of `spec.ends`: the host, where it is one of them, is the second.
 
@@ -33,7 +34,7 @@ class ResolvedLink:
 
     def is_here(self, index: int) -> bool:
         """Whether an end is on the machine whose part this is."""
-        return self.here in (None, self.spec.ends[index].host)
+        return self.here is None or self.here == self.spec.ends[index].host
 
     @property
     def transport(self) -> str:
@@ -45,7 +46,7 @@ class ResolvedLink:
         """The largest packet inside a frame, in bytes, the same at both ends."""
         return self.options[0].mtu
 
-    @cached_property
+    @property
     def devices(self) -> tuple[VecDevice | None, VecDevice | None]:
         """Each end's device; None where no guest is, or on another machine."""
         first, second = (
@@ -85,7 +86,7 @@ class ResolvedLink:
         return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Switching:
     """What is stated of a switch: seconds that a silent address is known, and how many are; None as a switch has it."""
 
@@ -93,7 +94,7 @@ class Switching:
     addresses: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Machine:
     """A host that a file names: its outer addresses, and the largest packet on its way to others, in bytes."""
 
@@ -125,9 +126,9 @@ class Topology:
     def _devices(self) -> dict[str, tuple[VecDevice, ...]]:
         found: dict[str, list[VecDevice]] = {}
         for link in self.links:
-            for end, device in zip(link.spec.ends, link.devices, strict=True):
-                if end.node is not None and device is not None:
-                    found.setdefault(end.node, []).append(device)
+            for index, end in enumerate(link.spec.ends):
+                if end.node is not None and link.is_here(index):
+                    found.setdefault(end.node, []).append(VecDevice(end.unit, link.options[index]))
         return {guest: tuple(sorted(found[guest], key=lambda device: device.unit)) for guest in sorted(found)}
 
     @property
@@ -148,8 +149,7 @@ class Topology:
     def words(self, guest: str) -> tuple[str, ...]:
         """What a guest's command line needs beside its strings, such as init_on_alloc=1. Raises InputError."""
         guests = self.kernel(guest).guests
-        found = (word for device in self.devices(guest) for word in device.transport.words(guests))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys([word for one in self.devices(guest) for word in one.transport.words(guests)]))
 
     def on(self, host: str) -> Topology:
         """What one of the hosts has to do, as a topology of that machine alone. Raises InputError.

@@ -38,13 +38,13 @@ class Places:
         """Take in what `on` says of guests or switches."""
         for name, stated in named.items():
             on = stated.given.get("on")
-            if "on" in stated.nodes and not self.hosts:
+            if "on" in stated.entries and not self.hosts:
                 doc.wrong(stated.at("on"), f"on: the topology names no hosts for the {what} {name}", "add hosts:")
             elif on in self.hosts:
                 self.homes[name] = on
             elif on is not None:
                 doc.wrong(stated.at("on"), f"on: there is no host {on!r}", self._instead(on))
-            elif "on" not in stated.nodes:
+            elif "on" not in stated.entries:
                 self._home(doc, stated, name, f"add on: {next(iter(self.hosts), '')}, or another of hosts")
             self._asked.add(name)
 
@@ -66,6 +66,8 @@ class Places:
 
         What cannot cross is an error.
         """
+        if not self.hosts and not transport.elsewhere_keys:
+            return ends
         if not self.hosts:
             return [(_on(end, ELSEWHERE) if end.kind == ELSEWHERE else end, stated) for end, stated in ends]
         homes = [self._host_of(doc, end, stated) for end, stated in ends]
@@ -102,7 +104,7 @@ class Places:
         for index, (end, stated) in enumerate(ends):
             other = ends[1 - index][0]
             key = grammar.end_keys(transport, end.kind, end.ifname).get("local")
-            if key is None or not key.by_host or "local" in stated.nodes:
+            if key is None or not key.by_host or "local" in stated.entries:
                 found.append((end, stated))
             elif end.host not in self.hosts or end.host == other.host:
                 doc.wrong(stated.node, f"{end} needs local, {key.doc}", "add local:")

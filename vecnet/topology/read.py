@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -17,7 +17,7 @@ from vecnet.topology import grammar
 from vecnet.topology.document import Document, Entries, Stated
 from vecnet.topology.places import Places
 from vecnet.transports import TRANSPORTS, Transport
-from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Key, Link, Sides
+from vecnet.transports.link import ELSEWHERE, HOST, OUTSIDE, SWITCH, End, Keys, Link, Sides
 
 if TYPE_CHECKING:
     from vecnet.expectation import Expected
@@ -26,10 +26,20 @@ if TYPE_CHECKING:
 class LinkDraft(Stated):
     """A link as it was written. `ends` are in the order of `spec.ends`."""
 
-    def __init__(self, stated: Stated, transport: type[Transport], spec: Link, ends: tuple[Stated, Stated]) -> None:
-        super().__init__(stated.node, stated.given, stated.nodes)
+    __slots__ = ("ends", "name", "spec", "transport")
+
+    def __init__(
+        self,
+        node: Node,
+        given: dict[str, Any],
+        entries: Entries,
+        transport: type[Transport],
+        spec: Link,
+        ends: tuple[Stated, Stated],
+    ) -> None:
+        self.node, self.given, self.entries = node, given, entries
         self.transport, self.spec, self.ends = transport, spec, ends
-        self.name = str(stated.given.get("name", spec.name))
+        self.name = spec.title
 
 
 class Draft:
@@ -59,12 +69,12 @@ def read(doc: Document) -> Draft:
         if key not in grammar.TOPOLOGY:
             doc.unknown(node, key, "a topology", grammar.TOPOLOGY)
     name = _name(doc, entries)
-    defaults = Stated(root)
+    defaults = Stated(root, {}, {})
     if "defaults" in entries:
         node = entries["defaults"][1]
         found = doc.entries(node, "defaults")
         given = doc.values("defaults", node, _but_expect(found), grammar.COMMON) | _expected(doc, found)
-        defaults = Stated(node, given, _nodes(found))
+        defaults = Stated(node, given, found)
     hosts = _named(doc, entries, "host", grammar.HOST_KEYS, {})
     switches = _named(doc, entries, "switch", grammar.SWITCH_KEYS, {"host": hosts})
     guests = _named(doc, entries, "guest", grammar.GUEST, {"host": hosts, "switch": switches})
@@ -82,25 +92,23 @@ def read(doc: Document) -> Draft:
         is_whole = len(links) == len(items)
     elif isinstance(root, MappingNode) or doc.is_null(root):
         doc.wrong(root, "a topology needs links, the list of its wires", "add links:")
-    used = {end.host for link in links for end in link.spec.ends} | {key.rpartition(":")[0] for key in bridges}
-    places.check(doc, used, is_whole=is_whole)
+    if hosts:
+        used = {end.host for link in links for end in link.spec.ends} | {key.rpartition(":")[0] for key in bridges}
+        places.check(doc, used, is_whole=is_whole)
     links = _endpoints_once(doc, links)
     return Draft(name, defaults, places, guests, switches, _with_implied(bridges, links), links, is_whole)
-
-
-def _nodes(entries: Entries) -> dict[str, Node]:
-    return {key: value for key, (_, value) in entries.items()}
 
 
 def _name(doc: Document, entries: Entries) -> str:
     if "name" in entries:
         node = entries["name"][1]
-        return str(doc.values("the topology", node, {"name": entries["name"]}, {"name": grammar.NAME}).get("name", ""))
+        return str(doc.values("the topology", node, {"name": entries["name"]}, grammar.NAME).get("name", ""))
+    kind = grammar.NAME["name"].kind
     stem = os.path.splitext(os.path.basename(doc.file))[0]  # noqa: PTH119, PTH122 - as in document.py
     try:
-        return str(grammar.NAME.kind.parse(stem))
+        return str(kind.parse(stem))
     except Refused:
-        message = f"a topology is named after its file, and {stem!r} is not {grammar.NAME.kind.expects}"
+        message = f"a topology is named after its file, and {stem!r} is not {kind.expects}"
         doc.wrong(doc.root, message, "add name:")
         return ""
 
@@ -109,7 +117,7 @@ _SECTIONS = {"host": "hosts", "switch": "switches", "guest": "guests"}
 
 
 def _named(
-    doc: Document, entries: Entries, what: str, keys: Mapping[str, Key], others: Mapping[str, Mapping[str, Stated]]
+    doc: Document, entries: Entries, what: str, keys: Keys, others: Mapping[str, Mapping[str, Stated]]
 ) -> dict[str, Stated]:
     """What `hosts:`, `switches:` or `guests:` says, by name; a name is of one of them."""
     named: dict[str, Stated] = {}
@@ -128,7 +136,7 @@ def _named(
             doc.wrong(key, f"{name} is a {other}, in line {line}, and cannot be a {what}, too", "choose another name")
         else:
             found = doc.entries(value, f"{what} {name}")
-            named[name] = Stated(key, doc.values(f"{what} {name}", key, found, keys), _nodes(found))
+            named[name] = Stated(key, doc.values(f"{what} {name}", key, found, keys), found)
     return named
 
 
@@ -145,7 +153,7 @@ def _bridges(doc: Document, entries: Entries, hosts: Mapping[str, Stated]) -> di
                 message = f"{other} is not vecnet's to choose: the bridge {name} is there already"
                 doc.wrong(found[other][0], message, "leave it out, or existing: on")
         if _names_bridge(doc, key, name, hosts):
-            bridges[name] = Stated(key, given, _nodes(found))
+            bridges[name] = Stated(key, given, found)
     return bridges
 
 
@@ -164,28 +172,33 @@ def _names_bridge(doc: Document, key: Node, name: str, hosts: Mapping[str, State
 
 def _link(doc: Document, node: Node, topology: str, places: Places, switches: Collection[str]) -> LinkDraft | None:
     before = len(doc.problems)
-    if doc.is_null(node):
-        doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
-        return None
     entries = doc.entries(node, "a link")
     if not entries:
+        if doc.is_null(node):
+            doc.wrong(node, "an empty link", "write transport: and endpoints:, or leave the '-' out")
         return None
     transport = _transport(doc, node, entries)
     ends = _ends(doc, node, entries, transport, places, switches)
     if transport is None:
         return None
-    own = {key: entry for key, entry in entries.items() if key not in ("transport", "endpoints")}
-    given = doc.values(f"{a(transport.name)} link", node, _but_expect(own), grammar.link_keys(transport))
-    given |= _expected(doc, own)
+    own, keys = {key: entry for key, entry in entries.items() if key not in _APART}, grammar.link_keys(transport)
+    given = doc.values(f"{a(transport.name)} link", node, own, keys) if own or keys.required else {}
+    if "expect" in entries:
+        given |= _expected(doc, entries)
     if len(ends) != 2 or not _sides(doc, transport, ends):
         return None
     placed = places.placed(doc, transport, ends)
     if placed is None or len(doc.problems) > before:
         return None  # its values cannot be judged together
-    # as Link has it, so that the order in the file means nothing
-    (first, one), (second, two) = sorted(placed, key=lambda end: (_ORDER.index(end[0].kind), str(end[0])))
-    spec = Link(topology, (first, second), {key: given[key] for key in transport.link_keys if key in given})
-    return LinkDraft(Stated(node, given, _nodes(own)), transport, spec, (one, two))
+    (first, one), (second, two) = placed
+    if _follows(first, second):  # as Link has it, so that the order in the file means nothing
+        first, one, second, two = second, two, first, one
+    parameters = {key: given[key] for key in transport.link_keys if key in given} if given else {}
+    spec = Link(topology, (first, second), parameters, {}, given.get("name", ""))
+    return LinkDraft(node, given, entries, transport, spec, (one, two))
+
+
+_APART = ("transport", "endpoints", "expect")  # of a link's keys, those that are no single values
 
 
 def _but_expect(entries: Entries) -> Entries:
@@ -205,24 +218,31 @@ def _expected(doc: Document, entries: Entries) -> dict[str, dict[str, Expected]]
 
 
 def _transport(doc: Document, node: Node, entries: Entries) -> type[Transport] | None:
-    known = f"write one of {', '.join(TRANSPORTS)}"
     if "transport" not in entries:
-        doc.wrong(node, "a link needs transport", known)
+        doc.wrong(node, "a link needs transport", f"write one of {', '.join(TRANSPORTS)}")
         return None
     value = entries["transport"][1]
     name = doc.text(value, "transport")
-    if name is not None and name in TRANSPORTS:
-        return TRANSPORTS[name]
-    if name is not None:
-        import difflib  # for mistakes alone
+    if name is None or name in TRANSPORTS:
+        return None if name is None else TRANSPORTS[name]
+    import difflib  # for mistakes alone
 
-        near = difflib.get_close_matches(name.lower(), TRANSPORTS, 1)
-        doc.wrong(value, f"there is no transport {name!r}", f"did you mean {near[0]}?" if near else known)
+    near = difflib.get_close_matches(name.lower(), TRANSPORTS, 1)
+    instead = f"did you mean {near[0]}?" if near else f"write one of {', '.join(TRANSPORTS)}"
+    doc.wrong(value, f"there is no transport {name!r}", instead)
     return None
 
 
 _FAR = (HOST, OUTSIDE, ELSEWHERE)  # of which a link has one end at the most
+_ALL_FAR = frozenset(_FAR)
 _ORDER = ("", SWITCH, *_FAR)
+
+
+def _follows(one: End, other: End) -> bool:
+    """Whether an end comes second in its link."""
+    if one.kind == other.kind:
+        return one.text > other.text
+    return _ORDER.index(one.kind) > _ORDER.index(other.kind)
 
 
 def _ends(
@@ -246,11 +266,11 @@ def _ends(
                 doc.wrong(item, message, "write endpoints as a mapping, without '-': web:vec0: {ip: …}")
             else:
                 text = doc.text(item, "an endpoint")
-                named += [] if text is None else [(text, item, None)]
+                if text is not None:
+                    named.append((text, item, None))
         count = len(node.value)
     else:
-        found = doc.entries(node, "endpoints")
-        named = [(name, name_node, value) for name, (name_node, value) in found.items()]
+        named = [(name, name_node, value) for name, (name_node, value) in doc.entries(node, "endpoints").items()]
         count = len(named)
     if count != 2 and not (count == 0 and not doc.is_null(node) and not isinstance(node, SequenceNode | MappingNode)):
         doc.wrong(key, f"a link has exactly two ends, this one has {count}", "write one link for each wire")
@@ -261,17 +281,15 @@ def _ends(
         except Refused as error:
             doc.wrong(name_node, error.message, error.instead)
             continue
-        stated = Stated(name_node)
+        found: Entries = {}
         if transport is not None and (end.kind != OUTSIDE or end.ifname in grammar.programs(transport)):
             found = {} if value is None else doc.entries(value, name)
             keys = grammar.end_keys(transport, end.kind, end.ifname, hosts=bool(places.hosts))
-            own = _known(doc, found, transport, end)
-            whose = f"{name}, {_WHOSE[end.kind]} of {a(transport.name)} link,"
-            stated = Stated(name_node, doc.values(whose, name_node, own, keys))
-            stated.nodes.update(_nodes(found))
-        if stated.given:
-            end = End(end.node, end.ifname, stated.given, end.where, end.host)
-        ends.append((end, stated))
+            if found or keys.required:
+                whose = f"{name}, {_WHOSE[end.kind]} of {a(transport.name)} link,"
+                given = doc.values(whose, name_node, _known(doc, found, keys, transport, end), keys)
+                end = End(end.node, end.ifname, given, end.where, end.host)
+        ends.append((end, Stated(name_node, end.given, found)))
     return ends
 
 
@@ -284,9 +302,8 @@ _WHOSE = {
 }
 
 
-def _known(doc: Document, found: Entries, transport: type[Transport], end: End) -> Entries:
+def _known(doc: Document, found: Entries, keys: Keys, transport: type[Transport], end: End) -> Entries:
     """Without the keys that belong elsewhere, after saying where."""
-    keys = grammar.end_keys(transport, end.kind, end.ifname)
     if found.keys() <= keys.keys():
         return found
     name = str(end)
@@ -315,20 +332,20 @@ def _sides(doc: Document, transport: type[Transport], ends: list[tuple[End, Stat
     """Whether a link of this transport may have these ends; says why not."""
     at_host = transport.sides is not Sides.OUTSIDE_AND_GUEST
     for end, stated in ends:
-        if end.node is None and not end.switch and not _possible(transport, end):
+        if end.kind in _FAR and not _possible(transport, end):
             programs = _programs(transport)
             far_ends = " or ".join([*([f"{HOST}:ifname, or a guest's, guest:vecN,"] if at_host else []), *programs])
             doc.wrong(stated.node, f"{a(transport.name)} link has no end at {end}", f"write {far_ends.rstrip(',')}")
             return False
-    kinds, last = {end.kind for end, _ in ends}, ends[1][1].node
+    kinds, last = {ends[0][0].kind, ends[1][0].kind}, ends[1][1].node
     if kinds == {HOST} and ends[0][0].host == ends[1][0].host:
         doc.wrong(last, "both ends of the link are at the host", "one of them must be a guest's, guest:vecN")
     elif kinds == {HOST}:
         return True  # of two hosts; what may join them is said where all ends are placed
-    elif kinds <= set(_FAR):
+    elif kinds <= _ALL_FAR:
         message = "neither end of the link is a guest's or a switch's"
         doc.wrong(last, message, "one of them must be a guest's, guest:vecN")
-    elif kinds & set(_FAR) or transport.sides is Sides.ANY or (SWITCH in kinds and transport.at_switch):
+    elif kinds & _ALL_FAR or transport.sides is Sides.ANY or (SWITCH in kinds and transport.at_switch):
         return True
     else:
         joined = "a guest and a switch" if len(kinds) == 2 else "two switches" if SWITCH in kinds else "two guests"
@@ -354,20 +371,19 @@ def _possible(transport: type[Transport], end: End) -> bool:
 
 def _endpoints_once(doc: Document, links: list[LinkDraft]) -> list[LinkDraft]:
     """The links whose ends no earlier link has; what else such a link may clash with follows from that alone."""
-    seen: dict[tuple[str, object], Node] = {}
+    seen: dict[tuple[str, object], Stated] = {}
     kept = []
     for link in links:
-        before = len(doc.problems)
+        is_first = True
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
             if end.kind in (OUTSIDE, ELSEWHERE):
                 continue  # a program or a device there serves any number of links
-            where = (str(end), end.given.get("netns"))
-            if where in seen:
-                line = seen[where].start_mark.line + 1
-                message = f"the endpoint {end} is used twice, first in line {line}"
+            first = seen.setdefault((end.text, end.given.get("netns")), stated)
+            if first is not stated:
+                is_first = False
+                message = f"the endpoint {end} is used twice, first in line {first.node.start_mark.line + 1}"
                 doc.wrong(stated.node, message, "give this one another name")
-            seen.setdefault(where, stated.node)
-        if len(doc.problems) == before:
+        if is_first:
             kept.append(link)
     return kept
 
@@ -377,13 +393,12 @@ def _with_implied(bridges: dict[str, Stated], links: list[LinkDraft]) -> dict[st
     every = dict(bridges)
     for link in links:
         for end, stated in zip(link.spec.ends, link.ends, strict=True):
-            name = end.bridge
-            if name is None or name in every:
+            if "bridge" not in end.given or (name := end.bridge) is None or name in every:
                 continue
             import difflib
 
             beside = [key for key in bridges if key.rpartition(":")[0] == name.rpartition(":")[0]]
             if not difflib.get_close_matches(name, beside, 1):
                 netns = {"netns": end.given["netns"]} if "netns" in end.given else {}
-                every[name] = Stated(stated.at("bridge"), {"existing": True, **netns})
+                every[name] = Stated(stated.at("bridge"), {"existing": True, **netns}, {})
     return every

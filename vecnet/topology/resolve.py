@@ -17,14 +17,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from yaml.nodes import Node
 
 from vecnet.errors import VecStringError
 from vecnet.options import Value
-from vecnet.programs import PROGRAMS
 from vecnet.topology.document import Document, Stated
 from vecnet.topology.read import Draft, LinkDraft
 from vecnet.transports.base import DEFAULT_MTU, MAX_MTU, MIN_MTU, Transport
@@ -40,8 +39,14 @@ InterfaceMtu = Callable[[str], int | None]
 _TRIES = 64  # choices for one value, before a range counts as full
 
 
+Judged = dict[Hashable, Transport]  # a transport of each shape that was found right, see `Transport.shape`
+_COMMON = ("depth", "gro", "headroom", "vec")
+
+
 class Wire:
     """A link while it is being resolved."""
+
+    __slots__ = ("draft", "interfaces", "limit", "mtu", "options", "spec")
 
     def __init__(self, draft: LinkDraft, spec: Link, options: tuple[Transport, Transport]) -> None:
         self.draft, self.spec, self.options = draft, spec, options
@@ -60,55 +65,65 @@ class Wire:
 def wires(doc: Document, draft: Draft) -> list[Wire]:
     """The links whose values go together, with the options of both ends; MTUs are still to be found."""
     found = []
+    judged: Judged = {}
     for link in draft.links:
-        mistakes = [*link.transport.mistakes(link.spec), *_of_program(link.spec)]
+        mistakes = [*link.transport.mistakes(link.spec)]
+        if link.spec.ends[1].kind == OUTSIDE:
+            mistakes += _of_program(link.spec)
         for mistake in mistakes:
             stated: Stated = link if mistake.end is None else link.ends[mistake.end]
             doc.wrong(stated.at(mistake.key), mistake.message, mistake.instead)
         if mistakes:
             continue
         try:
-            found.append(Wire(link, link.spec, _options(draft, link, link.spec)))
+            found.append(Wire(link, link.spec, _options(draft, link, link.spec, judged)))
         except VecStringError as error:
             for problem in error.problems:
                 doc.wrong(_place(draft, link, "vec"), problem.message, problem.instead)
     _contradictions(doc, found)
-    _settle_claims(doc, draft, found)
+    _settle_claims(doc, draft, found, judged)
     return found
 
 
 def expected(doc: Document, draft: Draft, wire: Wire) -> tuple[Expected, ...]:
     """What is expected of a link, by itself or as of all; what its probes cannot tell may not be stated of it."""
-    stated = draft.defaults.given.get("expect", {}) | wire.draft.given.get("expect", {})
-    if not stated:
+    own, of_all = wire.draft.given.get("expect", {}), draft.defaults.given.get("expect", {})
+    if not own and not of_all:
         return ()
     from vecnet.expectation import measured
+    from vecnet.programs import PROGRAMS
 
     far = wire.spec.ends[1]
     told = measured(far.kind == OUTSIDE and far.ifname in PROGRAMS)
-    for key in wire.draft.given.get("expect", {}).keys() - told:
+    for key in own.keys() - told:
         node, instead = wire.draft.at("expect"), f"leave it out; what can be expected is {', '.join(sorted(told))}"
         doc.wrong(node, f"{key} is not measured of a program outside, such as {far}", instead)
-    return tuple(one for key, one in stated.items() if key in told)
+    return tuple(one for key, one in (of_all | own).items() if key in told)
 
 
 def _of_program(link: Link) -> Iterator[Mistake]:
     """What does not go together at an end outside."""
+    from vecnet.programs import PROGRAMS  # for such ends alone
+
     far = link.ends[1]
-    if far.kind == OUTSIDE and far.ifname in PROGRAMS:
+    if far.ifname in PROGRAMS:
         yield from PROGRAMS[far.ifname].mistakes(link)
 
 
-def _options(draft: Draft, link: LinkDraft, spec: Link) -> tuple[Transport, Transport]:
-    stated = {**draft.defaults.given, **link.given}
-    common: dict[str, Value] = {key: stated[key] for key in ("depth", "gro", "headroom", "vec") if key in stated}
+def _options(draft: Draft, link: LinkDraft, spec: Link, judged: Judged) -> tuple[Transport, Transport]:
+    common: dict[str, Value] = {"gro": link.transport.vnet}
+    for given in (draft.defaults.given, link.given):
+        if given:
+            common |= {key: given[key] for key in _COMMON if key in given}
 
     def one(end: int) -> Transport:
         this = spec.ends[end]
         mac = None if this.switch else this.given.get("mac") or spec.choose_mac(end)
-        own = link.transport.options_for(spec, end)
-        options: dict[str, Value] = {"gro": link.transport.vnet, **common, "mac": mac, **own}
-        return link.transport(**options)  # type: ignore[arg-type]
+        options = {**common, **link.transport.options_for(spec, end)}
+        shape = link.transport.shape(options)
+        if shape not in judged:
+            judged[shape] = link.transport(mac=mac, **options)  # type: ignore[arg-type]
+        return judged[shape].alike(mac, options)
 
     return one(0), one(1)
 
@@ -129,7 +144,7 @@ def _contradictions(doc: Document, found: list[Wire]) -> None:
                 doc.wrong(wire.draft.at(key), message, "leave it out")
 
 
-def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
+def _settle_claims(doc: Document, draft: Draft, found: list[Wire], judged: Judged) -> None:
     """Give every claim one owner: choose again what was chosen, and report what was stated twice."""
 
     def claims(wire: Wire, end: int) -> tuple[Claim, ...]:
@@ -141,8 +156,12 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
     def identity(wire: Wire, end: int, claim: Claim) -> tuple[object, ...]:
         return (wire.spec.ends[end].host, claim.what, *claim.value)
 
-    both = [(wire, end) for wire in found for end in (0, 1)]
-    every = [(wire, end, index, claim) for wire, end in both for index, claim in enumerate(claims(wire, end))]
+    every = [
+        (wire, end, index, claim)
+        for wire in found
+        for end in (0, 1)
+        for index, claim in enumerate(wire.draft.transport.claims(wire.spec, end, wire.options[end]))
+    ]
     stated = [entry for entry in every if entry[3].key in entry[0].spec.ends[entry[1]].given]
     stated.sort(key=lambda entry: doc.at(stated_at(entry[0], entry[1], entry[3])))
     taken: dict[tuple[object, ...], tuple[Wire, int, bool]] = {}
@@ -165,7 +184,7 @@ def _settle_claims(doc: Document, draft: Draft, found: list[Wire]) -> None:
             if not clashes(wire, end, claim):
                 break
             wire.spec = dataclasses.replace(wire.spec, again={**wire.spec.again, (claim.key, end): again})
-            wire.options = _options(draft, wire.draft, wire.spec)
+            wire.options = _options(draft, wire.draft, wire.spec, judged)
             claim = claims(wire, end)[index]
         else:
             doc.wrong(stated_at(wire, end, claim), f"{claim.text} is taken, and no other is free", f"state {claim.key}")
@@ -187,18 +206,19 @@ def settle_mtus(
         path = _path_mtu(draft, wire, underlay)
         if path is not None:
             wire.limit = min(MAX_MTU, path - wire.options[0].overhead)
-        wire.mtu = min(DEFAULT_MTU, wire.limit)
+            wire.mtu = min(DEFAULT_MTU, wire.limit)
         if wire.spec.existing:
             wire.mtu = known(wire.spec.ends[1].given, wire.spec.ends[1].ifname) or DEFAULT_MTU
-        node, mtu = _stated_mtu(draft, wire)
+        mtu = _stated_mtu(draft, wire)
         if wire.limit < MIN_MTU:
             message = f"the underlay leaves {wire.limit} bytes for a packet, and a guest needs {MIN_MTU}"
             doc.wrong(wire.draft.node, message, "use addresses with a larger MTU on the way")
-        elif mtu is not None and node is not None:
+        elif mtu is not None:
             if mtu > wire.limit:
                 reason = f"{path} bytes on the way less {wire.options[0].overhead} for {wire.options[0].name}"
                 message = f"mtu {mtu} does not fit {wire.draft.name}: {reason} leave {wire.limit}"
-                doc.wrong(node, message, f"write at most {wire.limit}, or leave it out")
+                where = _place(draft, wire.draft, "mtu")
+                doc.wrong(where, message, f"write at most {wire.limit}, or leave it out")
             else:
                 wire.mtu = mtu
     there = {name: known(bridge.given, name) for name, bridge in draft.bridges.items()}
@@ -209,27 +229,27 @@ def settle_mtus(
         if wire.mtu != DEFAULT_MTU and wire.mtu >= MIN_MTU:
             first, second = wire.options
             wire.options = (first.with_mtu(wire.mtu), second.with_mtu(wire.mtu))
-        made = wire.draft.transport.host_interfaces(wire.spec, wire.options)
-        at_switch = any(end.switch for end in wire.spec.ends)
-        impair = None if at_switch else wire.draft.given.get("impair")  # a switch impairs by itself
-        wire.interfaces = tuple(  # of two interfaces one does
-            _placed(doc, draft, wire, interface, None if index else impair) for index, interface in enumerate(made)
-        )
+        wire.interfaces = wire.draft.transport.host_interfaces(wire.spec, wire.options)
+        _place_interfaces(doc, draft, wire)
     return {name: lan.mtu for lan in lans for name in lan.bridges}
 
 
-def _placed(
-    doc: Document, draft: Draft, wire: Wire, interface: HostInterface, impairment: Impairment | None
-) -> HostInterface:
-    """A link's interface with what it has of its link, of the file, and of the bridge that it joins."""
-    index = end_of(wire.spec, interface)
-    end = wire.spec.ends[index]
-    where = doc.at(wire.draft.ends[index].at("existing")) if interface.existing else None
-    bridge = draft.bridges.get(end.bridge or "")
-    mac = interface.mac
-    if mac and bridge and bridge.given.get("existing") and "mac" not in end.given:
-        mac = f"fe{mac[2:]}"
-    return dataclasses.replace(interface, link=wire.draft.name, mac=mac, where=where, impairment=impairment)
+def _place_interfaces(doc: Document, draft: Draft, wire: Wire) -> None:
+    """Add what a link's interfaces have of the file, and of the bridges that they join; most have nothing."""
+    impairment: Impairment | None = wire.draft.given.get("impair")
+    if impairment and wire.interfaces and not any(end.switch for end in wire.spec.ends):  # a switch impairs by itself
+        first, *others = wire.interfaces  # of two interfaces one does
+        wire.interfaces = (dataclasses.replace(first, impairment=impairment), *others)
+    if wire.spec.existing:
+        where = doc.at(wire.draft.ends[1].at("existing"))
+        wire.interfaces = tuple(dataclasses.replace(one, where=where) for one in wire.interfaces)
+    for index, name in wire.bridges if draft.bridges else ():
+        end, bridge = wire.spec.ends[index], draft.bridges.get(name)
+        if bridge and bridge.given.get("existing") and "mac" not in end.given:
+            wire.interfaces = tuple(
+                dataclasses.replace(one, mac=f"fe{one.mac[2:]}") if one.mac and end_of(wire.spec, one) == index else one
+                for one in wire.interfaces
+            )
 
 
 def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:
@@ -251,11 +271,9 @@ def _path_mtu(draft: Draft, wire: Wire, underlay: Underlay) -> int | None:
     return min(known, default=DEFAULT_MTU)
 
 
-def _stated_mtu(draft: Draft, wire: Wire) -> tuple[Node | None, int | None]:
-    for stated in (wire.draft, draft.defaults):
-        if "mtu" in stated.given:
-            return stated.at("mtu"), stated.given["mtu"]
-    return None, None
+def _stated_mtu(draft: Draft, wire: Wire) -> int | None:
+    stated: int | None = wire.draft.given.get("mtu", draft.defaults.given.get("mtu"))
+    return stated
 
 
 def _host_of(bridge: str) -> str:
@@ -287,7 +305,7 @@ def _lans(draft: Draft, found: list[Wire]) -> list[Lan]:
     lans = {name: Lan() for name in (*draft.bridges, *(f"switch {name}" for name in switches))}
     for name in draft.bridges:
         lans[name].bridges.append(name)
-    for wire in found:
+    for wire in found if lans else ():
         places = [at for end in wire.spec.ends if (at := place(end)) is not None]
         if not places:
             continue
@@ -310,14 +328,14 @@ def _settle_lan(doc: Document, draft: Draft, lan: Lan, there: Mapping[str, int |
             message = f"mtu {mtu} of bridge {name}, which links join to the bridge {next(iter(ruling))} with {lan.mtu}"
             doc.wrong(draft.bridges[name].at("mtu"), message, f"write mtu: {lan.mtu}, or leave it out")
     for wire in lan.members:
-        node, stated = _stated_mtu(draft, wire)
+        stated = _stated_mtu(draft, wire)
         bridge = next((name for _, name in wire.bridges if name in lan.bridges), "")
         on = f"bridge {bridge}" if bridge else f"switch {wire.spec.ends[0].switch or wire.spec.ends[1].switch}"
-        if node is not None and stated is not None and stated <= wire.limit and stated != lan.mtu:
+        if stated is not None and stated <= wire.limit and stated != lan.mtu:
             follows = smallest and not ruling
             whose = f"{smallest.draft.name} on it has" if smallest and follows else "has"
             message = f"mtu {stated} on {on}, which drops larger frames than its own in silence: {whose} {lan.mtu}"
-            doc.wrong(node, message, f"write mtu: {lan.mtu}, or leave it out")
+            doc.wrong(_place(draft, wire.draft, "mtu"), message, f"write mtu: {lan.mtu}, or leave it out")
         elif lan.mtu > wire.limit:
             message = f"mtu {lan.mtu} does not fit the member {wire.draft.name} of {on}: it leaves {wire.limit}"
             ruled = draft.bridges[bridge or next(iter(ruling))]

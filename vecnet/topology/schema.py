@@ -30,7 +30,7 @@ _NAMED_END = f"^{_NODE}:(?!vec[0-9]+$)({_NAME}|{NewIfName.PATTERN})$"  # of a sw
 def schema() -> Schema:
     """The whole schema."""
     top: dict[str, Schema] = {
-        "name": grammar.NAME.kind.schema(),
+        "name": grammar.NAME["name"].kind.schema(),
         "defaults": _mapping(grammar.COMMON),
         "guests": {
             "type": ["object", "null"],

@@ -5,8 +5,9 @@ Not a transport itself: it registers nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum
+
+from vecnet.records import record
 
 
 class FarEnd(Enum):
@@ -30,7 +31,7 @@ class Protocol(IntEnum):
         return {Protocol.UDP: "UDP", Protocol.GRE: "GRE", Protocol.L2TP: "L2TPv3 over IP"}[self]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Receiver:
     """Where a tunnel's end receives. `address` may be a name, which the guest looks up.
 
@@ -43,7 +44,7 @@ class Receiver:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Sample:
     """A link of a transport as a topology file has it: what `vecnet bench` measures and examples show.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from vecnet.errors import Problem, Refused, VecStringError
@@ -40,6 +39,9 @@ class Transport:
     Source: HOWTO, "Common options"; arch/um/drivers/vector_kern.c.
     """
 
+    __slots__ = ("__dict__", "__weakref__", "is_plain")  # so that `vars` are the options
+    is_plain: ClassVar[bool]  # of one that was made: every guest that has the transport does as meant, without a word
+
     name: ClassVar[str]
     sides: ClassVar[Sides] = Sides.ANY
     link_keys: ClassVar[Mapping[str, Key]] = {}  # in a topology, at the link
@@ -55,6 +57,7 @@ class Transport:
     vnet: ClassVar[bool] = False  # whether large frames pass whole, each behind a virtio-net header: gro's default
     far_end: ClassVar[FarEnd] = FarEnd.UNKNOWN
     samples: ClassVar[tuple[Sample, ...]] = ()
+    varying: ClassVar[frozenset[str]] = frozenset()  # options by whose values no other is judged, see `shape`
     howto: ClassVar[str] = ""  # Gbit/s of a guest, in the table at the HOWTO's beginning
 
     depth: int = option(Integer(1, MAX_DEPTH), Reading.DECIMAL, "packets per system call", default=DEFAULT_DEPTH)
@@ -94,14 +97,15 @@ class Transport:
         if not problems:
             for key, value in self.derived(vars(self)).items():
                 object.__setattr__(self, key, value)
-            problems += self._refused_by_all()
+            cases = list(self.cases(vars(self)))
+            having = [guest for guest in GENERATIONS if self.name not in guest.lacks]
+            rows = [guest.row(self.name, case)[1] for guest in having for case in cases]
+            is_plain = all(row.severity < Severity.IGNORED and not row.word for row in rows)
+            object.__setattr__(self, "is_plain", is_plain)
+            if not is_plain:  # what is wrong with the options together, unless some guest takes them
+                problems = min((self.problems(cases, (guest,)) for guest in GENERATIONS), key=len)
         if problems:
             raise VecStringError(problems)
-
-    def _refused_by_all(self) -> list[Problem]:
-        """What is wrong with the options together, unless some guest takes them."""
-        cases = list(self.cases(vars(self)))
-        return min((self.problems(cases, (guest,)) for guest in GENERATIONS), key=len) if cases else []
 
     @classmethod
     def problems(cls, cases: Iterable[Case], guests: Sequence[Guest]) -> list[Problem]:
@@ -114,9 +118,11 @@ class Transport:
 
     def words(self, guests: Sequence[Guest]) -> tuple[str, ...]:
         """The words of a kernel's command line that make it certain that all of these guests do as meant."""
+        if self.is_plain:
+            return ()
         having = [guest for guest in guests if self.name not in guest.lacks]
-        effects = (guest.effect(self.name, case) for case in self.cases(vars(self)) for guest in having)
-        return tuple(dict.fromkeys(effect.word for effect in effects if effect.word))
+        rows = (guest.row(self.name, case)[1] for case in self.cases(vars(self)) for guest in having)
+        return tuple(dict.fromkeys(row.word for row in rows if row.word))
 
     @classmethod
     def options(cls) -> Mapping[str, Option]:
@@ -165,10 +171,39 @@ class Transport:
         swapped = {key: getattr(self, declared.other) for key, declared in self.options().items() if declared.other}
         return dataclasses.replace(self, mac=other_mac(self.mac), **swapped)
 
+    @classmethod
+    def shape(cls, options: Mapping[str, Value]) -> Hashable:
+        """What the judgement of these options follows from, beside that of each varying one by itself."""
+        varying = cls.varying
+        values = [... if key in varying and value is not None else value for key, value in options.items()]
+        return (cls.name, *options, *values)
+
+    def alike(self, mac: str | None, options: Mapping[str, Value]) -> Self:
+        """What has this address and these options, which are of the same shape. Raises VecStringError.
+
+        Thousands of links have few shapes. Of the options only the varying ones are judged, of the address nothing.
+        """
+        declared = self.options()
+        changes: dict[str, Value] = {"mac": mac}
+        try:
+            for key in self.varying:
+                if (value := options.get(key)) is not None:
+                    changes[key] = declared[key].kind.parse(str(value))
+        except Refused:
+            return type(self)(mac=mac, **options)  # type: ignore[arg-type]  # it says all that is wrong
+        return self._but(changes)
+
     def with_mtu(self, mtu: int) -> Self:
         """The same with another MTU, one between MIN_MTU and MAX_MTU: nothing else has to do with it."""
-        changed = copy.copy(self)  # thousands of tunnels are changed in one go, and were judged already
-        object.__setattr__(changed, "mtu", mtu)
+        return self._but({"mtu": mtu})
+
+    def _but(self, changes: Mapping[str, Value]) -> Self:
+        """The same with other values, which were judged already."""
+        changed = object.__new__(type(self))
+        values = vars(changed)
+        values.update(vars(self))
+        values.update(changes)
+        object.__setattr__(changed, "is_plain", self.is_plain)
         return changed
 
     @classmethod
@@ -236,6 +271,12 @@ class Transport:
     def misfits(self, header: bytes) -> Iterator[str]:
         """Why this end would not take an outer packet's `header`, which stands between IP, or UDP, and the frame."""
         return iter(())
+
+
+def small_buffers(on_the_host: str) -> Case:
+    """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
+    instead = f"give gro=1, or on the host, as vecnet up does: {on_the_host}"
+    return Case(Situation.SMALL_BUFFERS, "gro", "without gro ", instead)
 
 
 def other_mac(mac: str | None) -> str | None:

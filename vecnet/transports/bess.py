@@ -32,6 +32,7 @@ class Bess(Transport):
     interface_keys = ()  # the switch is no interface of the host
     instead_of_guests = "use two links to the switch, each with its own socket, such as host:port1"
     host_keys = {"path": Key(UnixPath(), "the path on which the switch listens", required=True)}
+    varying = frozenset({"dst", "src"})
     switch_keys = {"path": Key(UnixPath(), "the path on which the switch listens; in a private folder if left out")}
 
     dst: str = option(UnixPath(), Reading.TEXT, "the switch's socket")

@@ -32,6 +32,7 @@ class Gre(Tunnel):
         "key": Key(Flag(), "whether packets carry a key, chosen unless an end states its own"),
         "sequence": Key(Choice(("off", "on", "pinned")), "sequence numbers: none, rising, or always 0"),
     }
+    varying = Tunnel.varying | {"rx_key", "tx_key"}
     guest_keys = host_keys = elsewhere_keys = {**LOCAL, "key": Key(_KEY, "the key that this end receives")}
 
     rx_key: int | None = option(_KEY, Reading.SIGNED32, "the key that this end receives", other="tx_key", default=None)

@@ -46,6 +46,7 @@ class L2tpv3(Tunnel):
         "cookie": Key(IntegerChoice((0, 32, 64)), "the cookies' length in bits"),
         "counter": Key(Choice(("off", "on", "pinned")), "packet counters: none, rising, or always 0"),
     }
+    varying = Tunnel.varying | {"srcport", "dstport", "rx_session", "tx_session"}
     guest_keys = host_keys = elsewhere_keys = _END
 
     udp: bool = option(Flag(), Reading.TWICE, "over UDP; otherwise straight on IP", default=False)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
-from functools import cached_property
 from typing import Any
 
 from vecnet.errors import Position
 from vecnet.impairment import Impairment
+from vecnet.records import record
 from vecnet.runtime import socket_path
 from vecnet.values import IFNAMSIZ, Kind
 
@@ -32,7 +32,7 @@ class Sides(Enum):
     OUTSIDE_AND_GUEST = "one end outside, at somebody's program, and one at a guest"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Key:
     """A key of the topology file: the kind of its value, its meaning, and whether a list of values is allowed.
 
@@ -46,9 +46,20 @@ class Key:
     by_host: bool = False
 
 
-@dataclass(frozen=True)
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Keys(dict[str, Key]):
+    """Keys by their names; `required` are those that must be there."""
+
+    def __init__(self, **keys: Key) -> None:
+        super().__init__(keys)
+        self.required = tuple(name for name, key in keys.items() if key.required)
+
+
+@record(frozen=False, slots=True)  # not frozen, for it finds out much of itself; nobody changes one
 class End:
-    """One end of a link: `web:vec0`, `host:tap-web`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
+    """One end of a link: `web:vec0`, `host:tap0`, `lan:web` at a switch, `outside:vde`, `elsewhere:router`.
 
     With the values that the file gives for it. `host` is the machine that it is on: HOST where the file names none,
     ELSEWHERE for a device there. The end at an interface of the machine alpha is `alpha:tap-web`.
@@ -56,49 +67,46 @@ class End:
 
     node: str | None  # the guest's name; None where no guest is
     ifname: str  # at a switch the name of the port, outside that of the program, elsewhere that of the device
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     where: str = HOST  # where no guest is: HOST, OUTSIDE, ELSEWHERE, or the name of a switch
     host: str = HOST
 
-    @property
-    def is_host(self) -> bool:
-        return self.node is None and self.where == HOST
+    kind: str = field(init=False)  # which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH
+    switch: str | None = field(init=False)  # the switch's name; None where none is
+    is_host: bool = field(init=False)
+    place: str = field(init=False)  # what stands before the colon
+    text: str = field(init=False)  # the whole, as str() has it
 
-    @property
-    def switch(self) -> str | None:
-        """The switch's name; None where none is."""
-        return None if self.node is not None or self.where in (HOST, OUTSIDE, ELSEWHERE) else self.where
-
-    @cached_property
-    def kind(self) -> str:
-        """Which keys it has: "" of a guest's end, or HOST, OUTSIDE, ELSEWHERE, SWITCH."""
-        return "" if self.node is not None else SWITCH if self.switch is not None else self.where
-
-    @property
-    def place(self) -> str:
-        """What stands before the colon."""
-        return self.node or (self.host if self.where == HOST else self.where)
+    def __post_init__(self) -> None:
+        where = self.where
+        self.switch, self.is_host = None, False
+        if self.node is not None:
+            self.kind, self.place = "", self.node
+        elif where == HOST:
+            self.kind, self.place, self.is_host = HOST, self.host, True
+        elif where in (OUTSIDE, ELSEWHERE):
+            self.kind = self.place = where
+        else:
+            self.kind, self.place, self.switch = SWITCH, where, where
+        self.text = f"{self.place}:{self.ifname}"
 
     @property
     def bridge(self) -> str | None:
         """The bridge that the interface at the host is a member of, as the file's `bridges` has it: `alpha:br0`."""
-        name = self.given.get("bridge") if self.is_host else None
-        return None if name is None else named_on(self.host, str(name))
+        if not self.is_host or "bridge" not in self.given:
+            return None
+        return named_on(self.host, str(self.given["bridge"]))
 
     @property
     def unit(self) -> int:
         """N of a guest's vecN; 0 where no guest is."""
         return int(self.ifname[3:]) if self.node is not None else 0
 
-    @cached_property
-    def _text(self) -> str:
-        return f"{self.place}:{self.ifname}"
-
     def __str__(self) -> str:
-        return self._text  # asked for twenty times while a file is read
+        return self.text
 
 
-@dataclass(frozen=True)
+@record(frozen=False, slots=True)  # as End
 class Link:
     """A link with two ends: guests first, then switches, then the host or what is outside, else in the order of names.
 
@@ -107,12 +115,20 @@ class Link:
 
     topology: str
     ends: tuple[End, End]
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     again: Mapping[tuple[str, int], int] = field(default_factory=dict)  # how often a choice was found taken
+    title: str = ""  # the name that the file gives it; that of its ends if left out
 
-    @cached_property
-    def name(self) -> str:
-        return f"{self.ends[0]}--{self.ends[1]}"
+    name: str = field(init=False)  # of its ends
+    host: int | None = field(init=False)  # the index of the host's end, the second, where it has one
+    existing: bool = field(init=False)  # whether the interface there is somebody else's, who made it and keeps it
+
+    def __post_init__(self) -> None:
+        near, far = self.ends
+        self.name = f"{near.text}--{far.text}"
+        self.title = self.title or self.name
+        self.host = 1 if far.is_host else None
+        self.existing = far.is_host and bool(far.given.get("existing"))
 
     @property
     def door(self) -> str | None:
@@ -127,11 +143,6 @@ class Link:
         return str(far.given.get("path") or socket_path(self.topology, str(listener)))
 
     @property
-    def host(self) -> int | None:
-        """The index of the host's end, None between two guests. Between two hosts, both ends are one's."""
-        return 1 if self.ends[1].is_host else None
-
-    @property
     def hosts(self) -> tuple[int, ...]:
         """The indexes of the ends at interfaces of the kernel."""
         return tuple(index for index, end in enumerate(self.ends) if end.is_host)
@@ -142,27 +153,22 @@ class Link:
         near, far = (end.host for end in self.ends)
         return near != far and ELSEWHERE not in (near, far)
 
-    @property
-    def existing(self) -> bool:
-        """Whether the interface at the host is somebody else's, who made it and keeps it."""
-        return self.host is not None and bool(self.ends[1].given.get("existing"))
-
     def choose(self, what: str, end: int, low: int, high: int) -> int:
         """A number for `what` at an end, the same on every run, from the names alone."""
         again = self.again.get((what, end), 0)
-        names = (self.topology, self.name, str(self.ends[end]), what)
+        names = (self.topology, self.name, self.ends[end].text, what)
         return chosen(low, high, *names, str(again)) if again else chosen(low, high, *names)
 
     def choose_mac(self, end: int) -> str:
-        return chosen_mac(self.topology, self.name, str(self.ends[end]))
+        return chosen_mac(self.topology, self.name, self.ends[end].text)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Attributes:
     """What the interfaces of one kind alone have, in iproute2's words. Each kind has a class of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TapAttributes(Attributes):
     """Who may open it, by name or number, and whether each frame has a virtio-net header before it."""
 
@@ -171,14 +177,14 @@ class TapAttributes(Attributes):
     vnet_hdr: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class VethAttributes(Attributes):
     """Whether IPv6 gives the named end an address of its own."""
 
     autoconf: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class GreAttributes(Attributes):
     """Of gretap and ip6gretap. Keys are None where packets have none; `iseq` demands rising sequence numbers."""
 
@@ -191,7 +197,7 @@ class GreAttributes(Attributes):
     iseq: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class L2tpAttributes(Attributes):
     """A tunnel, udp or ip, with one session. `cookie` is what is sent, `peer_cookie` what is demanded."""
 
@@ -209,7 +215,7 @@ class L2tpAttributes(Attributes):
     l2spec_type: str  # none, or default: 4 bytes before the frame
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Peer:
     """A pair's second end, which lies in vecnet's own network namespace."""
 
@@ -217,7 +223,7 @@ class Peer:
     mac: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class GuestFilter:
     """What an end's packet socket takes: frames that match `expression`, but not the guest's own, by a file at `path`;
     "" for any. `flash` where the guest may load another."""
@@ -229,7 +235,7 @@ class GuestFilter:
     flash: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class HostInterface:
     """An interface that the host must have.
 
@@ -272,6 +278,7 @@ def host_interface(
         bridge=end.given.get("bridge"),
         netns=end.given.get("netns"),
         offload=offload,
+        link=link.title,
         host=end.host,
     )
 
@@ -280,7 +287,9 @@ def existing_interface(link: Link, kind: str, mtu: int, *, offload: bool) -> Hos
     """The interface at the host's end that somebody else made."""
     end = link.ends[1]
     netns = end.given.get("netns")
-    return HostInterface(end.ifname, kind, mtu, netns=netns, offload=offload, existing=True, host=end.host)
+    return HostInterface(
+        end.ifname, kind, mtu, netns=netns, offload=offload, link=link.title, existing=True, host=end.host
+    )
 
 
 def end_of(link: Link, interface: HostInterface) -> int:
@@ -293,7 +302,7 @@ def named_on(host: str, ifname: str) -> str:
     return ifname if host == HOST else f"{host}:{ifname}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Claim:
     """Something that one end alone can have in a network namespace; `text` names it to people.
 
@@ -309,7 +318,7 @@ class Claim:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OuterEnd:
     """An end of a tunnel: the outer address that it has, and what it claims there.
 
@@ -326,7 +335,7 @@ class OuterEnd:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mistake:
     """Values of a link that do not go together: at an end's key, or at the link's own where `end` is None."""
 
@@ -344,8 +353,8 @@ def chosen(low: int, high: int, *names: str) -> int:
 
 def chosen_mac(*names: str) -> str:
     """A unicast, locally administered MAC address (IEEE 802) that follows from names."""
-    tail = chosen(0, 2**40 - 1, "mac", *names).to_bytes(5, "big")
-    return f"02:{tail.hex(':')}"
+    digest = hashlib.sha256("\0".join(("mac", *names)).encode()).digest()
+    return f"02:{digest[11:16].hex(':')}"  # of the number that `chosen` would take, the lowest five bytes
 
 
 def chosen_ifname(readable: str, *names: str) -> str:

@@ -13,7 +13,7 @@ from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.runtime import filter_path
 from vecnet.transports.answers import Sample
-from vecnet.transports.base import Transport
+from vecnet.transports.base import Transport, small_buffers
 from vecnet.transports.link import (
     GuestFilter,
     HostInterface,
@@ -26,8 +26,9 @@ from vecnet.transports.link import (
     chosen_mac,
     existing_interface,
 )
-from vecnet.transports.tap import large_frames
 from vecnet.values import FilterText, Flag, IfName, NewIfName, Word
+
+_AT_THE_HOST, _BETWEEN_GUESTS = VethAttributes(), VethAttributes(autoconf=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Raw(Transport):
     guest_keys = {"ifname": Key(NewIfName(), "the interface that the guest binds: its end of the veth pair")}
     interface_keys = ("ip", "mac", "bridge", "netns", "existing")
     vnet = True
+    varying = frozenset({"ifname", "bpffile"})
     samples = (Sample("raw", "endpoints: ['a:vec{unit}', 'host:raw{unit}']"),)
     howto = "> 6"
 
@@ -58,14 +60,17 @@ class Raw(Transport):
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
         yield from super().cases(values)
-        yield from large_frames(values, f"ethtool -K {values['ifname']} tx off, and at its other end")
+        if not values["gro"]:
+            yield small_buffers(f"ethtool -K {values['ifname']} tx off, and at its other end")
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
-        given = {key: link.given[key] for key in ("bpffile", "bpfflash") if key in link.given}
-        if "filter" in link.given and link.ends[end].node:
-            given["bpffile"] = filter_path(link.topology, str(link.ends[end]))
-        return {"ifname": veth_name(link, end), **given}
+        options: dict[str, Value] = {"ifname": veth_name(link, end)}
+        if link.given:
+            options |= {key: link.given[key] for key in ("bpffile", "bpfflash") if key in link.given}
+            if "filter" in link.given and link.ends[end].node:
+                options["bpffile"] = filter_path(link.topology, str(link.ends[end]))
+        return options
 
     @classmethod
     def mistakes(cls, link: Link) -> Iterator[Mistake]:
@@ -87,19 +92,20 @@ class Raw(Transport):
         given = link.ends[1].given
         return (
             HostInterface(
-                ifname=veth_name(link, 1),
+                ifname=ends[1].ifname,
                 kind="veth",
                 mtu=ends[1].mtu,
                 # a guest's end must not have the guest's own address, or the host's stack would take its packets
                 mac=(link.host and given.get("mac")) or _veth_mac(link, 1),
-                attributes=VethAttributes(autoconf=link.host is not None),
-                peer=Peer(veth_name(link, 0), _veth_mac(link, 0)),
+                attributes=_BETWEEN_GUESTS if link.host is None else _AT_THE_HOST,
+                peer=Peer(ends[0].ifname, _veth_mac(link, 0)),
                 addresses=tuple(given.get("ip", ())) if link.host else (),
                 bridge=given.get("bridge") if link.host else None,
                 netns=given.get("netns") if link.host else None,
-                offload=all(end.gro for end in ends),
+                offload=ends[0].gro and ends[1].gro,
+                link=link.title,
                 host=link.ends[0].host,
-                filters=tuple(_filters(link, ends)),
+                filters=tuple(_filters(link, ends)) if link.given else (),
             ),
         )
 
@@ -116,8 +122,8 @@ class Raw(Transport):
 
 
 def _filters(link: Link, options: tuple[Raw, Raw]) -> Iterator[GuestFilter]:
+    expression = link.given.get("filter", "")
     for end, own in zip(link.ends, options, strict=True):
-        expression = link.given.get("filter", "")
         if end.node and (expression or own.bpfflash):
             path = own.bpffile or "" if expression else ""
             yield GuestFilter(str(end), own.mac, expression, path, own.bpfflash)

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
-from vecnet.guests import Case, Situation
+from vecnet.guests import Case
 from vecnet.options import Reading, Value, option
 from vecnet.transports.answers import FarEnd, Sample
-from vecnet.transports.base import Transport
+from vecnet.transports.base import Transport, small_buffers
 from vecnet.transports.link import HostInterface, Key, Link, Sides, TapAttributes, host_interface
 from vecnet.values import Account, IfName, Word
 
@@ -32,6 +32,7 @@ class Tap(Transport):
     interface_keys = ("ip", "mac", "bridge", "netns", "existing")
     instead_of_guests = "use two links, each with its own host end, and the same bridge at both of these"
     vnet = True
+    varying = frozenset({"ifname"})
     far_end = FarEnd.HOST_INTERFACE
     samples = (Sample("tap", "endpoints: ['a:vec{unit}', 'host:tap{unit}']"),)
     howto = "> 8"
@@ -42,7 +43,8 @@ class Tap(Transport):
     @classmethod
     def cases(cls, values: Mapping[str, Value]) -> Iterator[Case]:
         yield from super().cases(values)
-        yield from large_frames(values, f"ip link set {values['ifname']} gso_max_segs 1")
+        if not values["gro"]:
+            yield small_buffers(f"ip link set {values['ifname']} gso_max_segs 1")
 
     @classmethod
     def options_for(cls, link: Link, end: int) -> dict[str, Value]:
@@ -59,13 +61,6 @@ class Tap(Transport):
     @classmethod
     def opened_in(cls, link: Link) -> str | None:
         return link.ends[1].given.get("netns")
-
-
-def large_frames(values: Mapping[str, Value], on_the_host: str) -> Iterator[Case]:
-    """Without gro a guest has no room for the large frames that a host's stack makes of TCP."""
-    if not values["gro"]:
-        instead = f"give gro=1, or on the host, as vecnet up does: {on_the_host}"
-        yield Case(Situation.SMALL_BUFFERS, "gro", "without gro ", instead)
 
 
 def tap_interface(link: Link, mtu: int, *, offload: bool, vnet_hdr: bool) -> HostInterface:

@@ -6,7 +6,7 @@ Not a transport itself: it registers nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -24,6 +24,8 @@ LOCAL = {"local": Key(IpAddress(), "this end's outer address", required=True, by
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tunnel(Transport):
     """The outer addresses, and the rule that both are of one family."""
+
+    varying = frozenset({"src", "dst"})  # but for their families
 
     src: str = option(Host(), Reading.TEXT, "the local outer address", other="dst")
     dst: str = option(Host(), Reading.TEXT, "the remote outer address", other="src")
@@ -51,6 +53,10 @@ class Tunnel(Transport):
             lead = f"v6=1 with the IPv4 address {values['src'] if src is False else values['dst']}: "
             instead = "leave v6 out, or give IPv6 addresses"
             yield Case(Situation.NOT_V6, "v6", lead, instead, ("v6", "src", "dst"))
+
+    @classmethod
+    def shape(cls, options: Mapping[str, Value]) -> Hashable:
+        return super().shape(options), is_v6(str(options["src"])), is_v6(str(options["dst"]))
 
     @property
     def overhead(self) -> int:

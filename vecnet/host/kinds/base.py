@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,13 +19,14 @@ from vecnet.kernel import ethtool, netem, rtnl
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.probe import lacks_kind
 from vecnet.kernel.rtnl import Interface, Settings
+from vecnet.records import record
 from vecnet.transports.link import Attributes, HostInterface, OuterEnd
 
 REGISTRY: dict[str, InterfaceKind] = {}
 Seen = tuple[Attributes, *tuple[EndState, ...]]  # the kind's own values, and a pair's second end
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Scene:
     """Whose interfaces are made, changed or removed, and the host as it was seen before."""
 
@@ -51,7 +51,7 @@ def is_peer(node: Node, end: EndState) -> bool:
     return end.key != node.key
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class KeepIpv6Off:
     """Nothing of IPv6 at an end that is a guest's: no report to multicast routers, which would reach the other end,
     and no routes, which the kernel walks for each interface that comes up. Where it may not be set, the guest's end
@@ -64,7 +64,7 @@ class KeepIpv6Off:
             Path(f"/proc/sys/net/ipv6/conf/{self.ifname}/disable_ipv6").write_text("1")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Intent:
     """What a topology wants of the host: its plan, and the ends of guests' tunnels that are on this host."""
 

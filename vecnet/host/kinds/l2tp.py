@@ -20,7 +20,7 @@ import errno
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from vecnet.errors import HostError
 from vecnet.host.kinds.base import Intent, InterfaceKind, Scene
@@ -33,6 +33,7 @@ from vecnet.kernel.l2tp import Session, Tunnel, read_tunnels
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.probe import lacks_module, lacks_protocol, udp_error
 from vecnet.kernel.rtnl import Settings, read_links
+from vecnet.records import record
 from vecnet.transports.link import Attributes, L2tpAttributes
 
 IPPROTO_L2TP = 115  # RFC 3931 section 4.1.1
@@ -42,14 +43,14 @@ _GONE_WITHIN = 60.0  # seconds; thousands of tunnels take some
 _PAUSE = 0.02  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Remains(Attributes):
     """A tunnel of which a part is missing."""
 
     tunnel_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class UntilGone:
     """Wait until neither the tunnel nor the interface of any of these is there."""
 

@@ -16,7 +16,7 @@ import os
 import pwd
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from vecnet.errors import HostError, InUseError, KernelLacksError
@@ -29,6 +29,7 @@ from vecnet.kernel.accounts import number_here, sudo_caller
 from vecnet.kernel.namespaces import Namespace
 from vecnet.kernel.rtnl import GSO_MAX_SEGS, Interface, Settings
 from vecnet.kernel.unforeseen import advice
+from vecnet.records import record
 from vecnet.transports.link import Attributes, HostInterface, TapAttributes
 
 DEVICE = "/dev/net/tun"
@@ -39,7 +40,7 @@ IFLA_TUN_OWNER, IFLA_TUN_GROUP, IFLA_TUN_TYPE, IFLA_TUN_VNET_HDR, IFLA_TUN_MULTI
 _IFREQ = struct.Struct("=16sH22x")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TapValues(Attributes):
     """Its owner and group as numbers. `vnet_hdr` is unsaid while a guest has it open, who chose that for as long.
 
@@ -53,7 +54,7 @@ class TapValues(Attributes):
     caller: int | None = field(default=None, metadata=ONCE)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Make:
     """Make a tap that is marked before it stays; `marking` is the message that does so."""
 
