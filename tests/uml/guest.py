@@ -48,7 +48,8 @@ mount -t proc proc /proc; mount -t sysfs sys /sys
 ip link set lo up
 sh {folder}/script >{folder}/output 2>&1 </dev/null
 echo $? >{folder}/status.part && mv {folder}/status.part {folder}/status
-echo o >/proc/sysrq-trigger; sleep 60  # off, also where there is no poweroff(8)
+poweroff -f || echo o >/proc/sysrq-trigger  # the latter where there is no poweroff(8), as in a container
+sleep 60
 """
 
 _IPV6 = "/proc/sys/net/ipv6/conf/all/disable_ipv6"  # of all devices, those that are there already among them
