@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from tests.cli.command import EXECUTABLE, LAB, TAP, answer, environment, refused, vecnet
 from tests.need import need_command
 from vecnet import load, parse
+from vecnet.cli.common import load_topology
 
 MULTI = """
 links:
@@ -123,3 +125,17 @@ def test_what_only_talks_loads_neither_netlink_nor_tables(words: tuple[str | Pat
     modules = set(done.stdout.splitlines())
     assert "vecnet.cli" in modules
     assert modules.isdisjoint({"pyroute2", "rich", "vecnet.host", "vecnet.datapath", "jsonschema", "scapy"})
+
+
+def test_who_reads_a_file_again_and_again_collects_garbage_as_often() -> None:
+    """`serve` does so at each SIGHUP."""
+    before = gc.get_threshold()
+    try:
+        often = []
+        for _ in range(20):
+            load_topology(str(LAB))
+            often.append(gc.get_threshold()[0])
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+    assert max(often) < 3 * min(often)

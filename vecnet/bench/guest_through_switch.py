@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from vecnet.bench import guests, place
 from vecnet.bench.figures import IN, OUT, Effort, Stream
 from vecnet.bench.wires import single
-from vecnet.datapath.port import open_port
+from vecnet.datapath.port import Port
 from vecnet.datapath.switch import Switch
-from vecnet.loopback.wire import Wire
 from vecnet.topology import Topology
 
 THROUGH, REFERENCE = "raw", "tap"  # the guest's wires: to a port of the switch, and to the host
-_IFNAME = "bench-far"
 
 
 def streams(lab: Topology, effort: Effort) -> list[Stream]:
@@ -47,21 +45,15 @@ def _carried(lab: Topology, name: str, effort: Effort) -> dict[str, float]:
     """Bits a second of either way."""
     with single(lab, name) as wire:
         wire.near.close()
-        far = _switched(wire) if name == THROUGH else guests.far_stack(wire, place.EVERY_PROCESSOR)
+        far = guests.far_stack(wire, place.EVERY_PROCESSOR, _switched if name == THROUGH else None)
         with guests.booted(wire, [], effort, processors=place.EVERY_PROCESSOR) as (_, folder), far:
             out, taken = guests.both_ways(folder, place.EVERY_PROCESSOR)
             return {OUT: out, IN: taken}
 
 
 @contextmanager
-def _switched(wire: Wire) -> Iterator[None]:
-    """The far end is a port of a switch, and another one leads to the host's stack."""
-    with place.on(place.EVERY_PROCESSOR), ExitStack() as stack:
-        place.ip(f"tuntap add {_IFNAME} mode tap vnet_hdr")
-        stack.callback(place.ip, f"link del {_IFNAME}")
-        place.ip(f"link set {_IFNAME} up mtu {wire.subject.mtu}")
-        lan = stack.enter_context(Switch())
-        lan.add(wire.far, storm=None)
-        lan.add(open_port(f"vec0:transport=tap,ifname={_IFNAME},gro=1,depth=128"), storm=None)
-        place.ip(f"addr add {place.FAR}/24 dev {_IFNAME}")
+def _switched(one: Port, other: Port) -> Iterator[None]:
+    with Switch() as lan:
+        for port in (one, other):
+            lan.add(port, storm=None)
         yield

@@ -18,8 +18,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vecnet.bench import measure, place
@@ -32,6 +32,8 @@ from vecnet.errors import HostError
 from vecnet.kernel.brief_folder import brief_tree
 from vecnet.loopback.wire import Wire
 from vecnet.topology import Topology
+
+Between = Callable[[Port, Port], AbstractContextManager[None]]
 
 KERNEL = os.environ.get("UML_KERNEL") or "linux.uml"
 GUEST = "a real guest"
@@ -192,8 +194,7 @@ def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
     with place.namespace() as pid, place.on(place.NEAR_PROCESSOR), ExitStack() as stack:
         tap = stack.enter_context(place.port_on_interface("tap", pid, wire.subject.mtu))
         place.ip(f"addr add {NEAR}/24 dev eth0", pid)
-        stack.enter_context(forward(tap, wire.near))
-        stack.enter_context(forward(wire.near, tap))
+        stack.enter_context(_forwarded(tap, wire.near))
         loop = f"until {_CLIENT.format(seconds=max(1, round(effort.seconds)))} >/dev/null 2>&1; do sleep 0.05; done"
         client = subprocess.Popen([*place.inside(pid), *place.ENDING_ALL, "sh", "-c", loop], start_new_session=True)
         stack.callback(client.wait)
@@ -202,12 +203,23 @@ def _namespace_in_its_place(wire: Wire, effort: Effort) -> Iterator[None]:
 
 
 @contextmanager
-def far_stack(wire: Wire, processors: Collection[int] = place.FAR_PROCESSOR) -> Iterator[None]:
-    """The far end has an address: the host's interface, or a tap that the far port is forwarded to."""
+def _forwarded(one: Port, other: Port) -> Iterator[None]:
+    with forward(one, other), forward(other, one):
+        yield
+
+
+@contextmanager
+def far_stack(
+    wire: Wire, processors: Collection[int] = place.FAR_PROCESSOR, through: Between | None = None
+) -> Iterator[None]:
+    """The far end has an address: the host's interface, or a tap that the far port is joined to.
+
+    `through` joins them, whatever the far end is; what is no interface is forwarded.
+    """
     side = wire.subject.far
     with place.on(set(processors)), ExitStack() as stack:
         ifname = side.ifname
-        if side.is_host:
+        if side.is_host and through is None:
             wire.far.close()
         else:
             ifname = "bench-far"
@@ -215,8 +227,7 @@ def far_stack(wire: Wire, processors: Collection[int] = place.FAR_PROCESSOR) -> 
             stack.callback(place.ip, f"link del {ifname}")
             place.ip(f"link set {ifname} up mtu {wire.subject.mtu}")
             tap = stack.enter_context(open_port(f"vec0:transport=tap,ifname={ifname},gro=1,depth=128"))
-            stack.enter_context(forward(tap, wire.far))
-            stack.enter_context(forward(wire.far, tap))
+            stack.enter_context((through or _forwarded)(tap, wire.far))
         place.ip(f"addr add {FAR}/24 dev {ifname}")
         stack.callback(place.ip, f"addr del {FAR}/24 dev {ifname}")
         yield

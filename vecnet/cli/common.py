@@ -28,6 +28,7 @@ else:
     NameType = click.ParamType  # click takes a parameter there from 8.4 on
 
 FORMATS = ("lines", "json", "shell")
+_THRESHOLD = gc.get_threshold()[0]  # of new objects, before any file was read: `serve` reads one again and again
 
 
 class GuestName(NameType):
@@ -218,7 +219,7 @@ def load_topology(file: str, kernel: Kernel | None = None) -> Topology:
         return load(file, kernel=kernel)
     finally:
         # or all of it would be looked through at once, and what most commands make of it, as much again, after that
-        gc.set_threshold(gc.get_threshold()[0] + 2 * gc.get_count()[0])
+        gc.set_threshold(_THRESHOLD + 2 * gc.get_count()[0])
         gc.enable()
 
 
