@@ -120,7 +120,7 @@ class Link:
     title: str = ""  # the name that the file gives it; that of its ends if left out
 
     name: str = field(init=False)  # of its ends
-    host: int | None = field(init=False)  # the index of the host's end, the second, where it has one
+    host: int | None = field(init=False)  # the index of the host's end, the second; of two hosts' ends too
     existing: bool = field(init=False)  # whether the interface there is somebody else's, who made it and keeps it
 
     def __post_init__(self) -> None:
